@@ -1,0 +1,105 @@
+//! The contract of a connection: one configured instance of an outside system, or the host's own objects.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::dataset::Dataset;
+use crate::destination::Destination;
+use crate::host::Context;
+use crate::lookup::{Lookup, LookupRequest};
+use crate::record::Schema;
+use crate::{Error, ErrorKind, Result};
+
+/// Facts about a connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Its name, unique among the host's connections.
+    pub name: String,
+}
+
+impl ConnectionInfo {
+    /// A connection of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        ConnectionInfo { name: name.into() }
+    }
+}
+
+/// An object that a connection offers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ObjectInfo {
+    /// Its name.
+    pub name: String,
+    /// Its fields.
+    pub schema: Schema,
+}
+
+impl ObjectInfo {
+    /// An object of these fields.
+    pub fn new(name: impl Into<String>, schema: Schema) -> Self {
+        ObjectInfo {
+            name: name.into(),
+            schema,
+        }
+    }
+}
+
+/// The objects that a connection offers, by name.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Catalog {
+    /// The objects, sorted by name.
+    pub objects: Vec<ObjectInfo>,
+}
+
+impl Catalog {
+    /// A catalog of these objects.
+    pub fn new(mut objects: Vec<ObjectInfo>) -> Self {
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Catalog { objects }
+    }
+
+    /// The object of this name.
+    pub fn object(&self, name: &str) -> Option<&ObjectInfo> {
+        self.objects.iter().find(|object| object.name == name)
+    }
+}
+
+/// Bytes that a [`Lookup`] made by [`Connection::lookup`]'s default may hold.
+pub const DEFAULT_LOOKUP_BYTES: u64 = 1 << 30;
+
+/// One configured instance of an outside system; the host's own objects are one too.
+///
+/// (Airbyte calls a pair of source and destination a connection. Here that pair is a
+/// [job](crate::job::SyncJob).)
+#[async_trait]
+pub trait Connection: fmt::Debug + Send + Sync {
+    /// Facts.
+    fn info(&self) -> &ConnectionInfo;
+
+    /// Finds what objects there are.
+    async fn discover(&self, context: &Context) -> Result<Catalog>;
+
+    /// An object as a source.
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>>;
+
+    /// An object as a destination.
+    async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>>;
+
+    /// Records of an object by their values. By default an index built from
+    /// [`dataset`](Self::dataset), of at most [`DEFAULT_LOOKUP_BYTES`]: the object as it is now.
+    async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>>;
+}
+
+/// The error for an object that a connection does not have.
+pub(crate) fn no_such_object(connection: &str, object: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "the connection has no such object; `discover` lists those it has",
+    )
+    .with("connection", connection)
+    .with("object", object)
+}

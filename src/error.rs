@@ -1,0 +1,263 @@
+//! The one public error.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, where, and what to do about it.
+///
+/// One word wide. Neither the message nor the context ever holds a row value or a secret: a bad
+/// *record* is no `Error` but a [`Reject`](crate::record::Reject).
+///
+/// ```
+/// use syncline::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::NotFound, "no such file; check the path in the job")
+///     .during("open")
+///     .with("file", "usage.csv");
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "open: no such file; check the path in the job (file: usage.csv)");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    retry: Retry,
+    operation: Option<Cow<'static, str>>,
+    message: Cow<'static, str>,
+    context: Vec<(&'static str, String)>,
+    problems: Vec<Problem>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The kinds of [`Error`] that a caller may want to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A spec or a request is wrong; [`Error::problems`] lists every finding with its path.
+    Invalid,
+    /// The named file, object, field or lookup does not exist.
+    NotFound,
+    /// The implementation cannot do what was asked; its capabilities say so beforehand.
+    Unsupported,
+    /// The input as a whole cannot be read (wrong header, wrong encoding), unlike a bad record.
+    Malformed,
+    /// A configured bound was passed.
+    LimitExceeded,
+    /// Somebody else changed the same thing.
+    Conflict,
+    /// Reading or writing failed below us.
+    Io,
+    /// The cancel token was set.
+    Cancelled,
+    /// The writer or port was used after its end.
+    Closed,
+    /// A contract was broken, ours or an implementation's: counts that disagree, rows that vanish.
+    Contract,
+}
+
+/// Whether doing the same again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// The same call will fail the same way.
+    Never,
+    /// The same call may succeed at once.
+    Now,
+    /// The same call may succeed after this time.
+    After(Duration),
+}
+
+/// One finding in a spec: where it is and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The path in the spec, e.g. `destinations[0].mapping.fields[3].lookup.keys`; empty for the whole.
+    pub path: String,
+    /// What is wrong there, and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    /// A finding at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Problem {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
+    }
+}
+
+impl Error {
+    /// An error of `kind`; the message says what to do.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            retry: Retry::Never,
+            operation: None,
+            message: message.into(),
+            context: Vec::new(),
+            problems: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// An [`ErrorKind::Invalid`] that lists every finding at once.
+    pub fn invalid(what: impl Into<Cow<'static, str>>, problems: Vec<Problem>) -> Self {
+        let mut error = Error::new(ErrorKind::Invalid, what);
+        error.0.problems = problems;
+        error
+    }
+
+    /// A broken contract; `message` names the rule.
+    pub fn contract(message: impl Into<Cow<'static, str>>) -> Self {
+        Error::new(ErrorKind::Contract, message)
+    }
+
+    /// Names the operation that failed; the first name given stays.
+    #[must_use]
+    pub fn during(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
+        self.0.operation.get_or_insert(operation.into());
+        self
+    }
+
+    /// Adds a place or a name; never a row value, never a secret.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, value.to_string()));
+        self
+    }
+
+    /// Says whether a retry can help.
+    #[must_use]
+    pub fn retrying(mut self, retry: Retry) -> Self {
+        self.0.retry = retry;
+        self
+    }
+
+    /// Keeps the error below.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether a retry can help.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// The operation that failed, if named.
+    pub fn operation(&self) -> Option<&str> {
+        self.0.operation.as_deref()
+    }
+
+    /// The message without operation and context.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Names and places, in the order they were added.
+    pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0
+            .context
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+    }
+
+    /// Every finding of an [`ErrorKind::Invalid`]; empty for other kinds.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            operation,
+            message,
+            context,
+            problems,
+            source,
+            ..
+        } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation}: ")?;
+        }
+        f.write_str(message)?;
+        for (i, (key, value)) in context.iter().enumerate() {
+            f.write_str(if i == 0 { " (" } else { ", " })?;
+            write!(f, "{key}: {value}")?;
+        }
+        if !context.is_empty() {
+            f.write_str(")")?;
+        }
+        for problem in problems {
+            write!(f, "\n  {problem}")?;
+        }
+        if let Some(source) = source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.0.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        let (kind, message) = match source.kind() {
+            std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "not found; check the name"),
+            std::io::ErrorKind::PermissionDenied => {
+                (ErrorKind::Io, "no permission; check its owner and mode")
+            }
+            _ => (ErrorKind::Io, "input or output failed"),
+        };
+        Error::new(kind, message).because(source)
+    }
+}
+
+impl From<arrow_schema::ArrowError> for Error {
+    /// Arrow errors may print row values, so only their kind is kept.
+    fn from(source: arrow_schema::ArrowError) -> Self {
+        let message = match source {
+            arrow_schema::ArrowError::MemoryError(_) => {
+                "an array would pass Arrow's size limit; use smaller batches"
+            }
+            arrow_schema::ArrowError::SchemaError(_) => "a batch does not fit its schema",
+            _ => {
+                "an array operation was refused; this is a defect of the implementation that made the batch"
+            }
+        };
+        Error::contract(message)
+    }
+}

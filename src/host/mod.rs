@@ -1,0 +1,19 @@
+//! Ports: what the host lends to a run. Every effect and every source of surprise comes in here.
+
+mod cancel;
+mod clock;
+mod context;
+mod entropy;
+mod executor;
+mod files;
+mod observer;
+mod rejects;
+
+pub use cancel::CancelToken;
+pub use clock::{Clock, SystemClock};
+pub use context::Context;
+pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use executor::{Executor, Inline, ThreadPool, run_on};
+pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
+pub use observer::{Event, Ignore, Observer};
+pub use rejects::{RejectLedger, RejectSegment};

@@ -1,0 +1,135 @@
+//! What flows from a dataset to a writer.
+
+use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use serde::{Deserialize, Serialize};
+
+use super::{Origins, Reject};
+use crate::Result;
+
+/// What a source says happened to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RowOp {
+    /// The record is as given.
+    Upsert,
+    /// The record is gone in the source.
+    Delete,
+}
+
+/// A position in a source from which reading can go on; only its source reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// A cursor in the source's own words.
+    pub fn new(text: impl Into<String>) -> Self {
+        Cursor(text.into())
+    }
+
+    /// The source's own words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Rows, where each came from, and what was refused on the way.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Batch {
+    /// The rows; columns as the reader was asked for.
+    pub records: RecordBatch,
+    /// What happened to each row in the source; `None` if all are [`RowOp::Upsert`].
+    pub ops: Option<Vec<RowOp>>,
+    /// Where each row came from; as long as `records`.
+    pub origins: Origins,
+    /// Records of this stretch of the source that were refused, in source order.
+    pub rejects: Vec<Reject>,
+    /// Everything up to this cursor is in the stream.
+    pub resume: Option<Cursor>,
+    /// Bytes of the source that this batch was made of, for progress; 0 if unknown.
+    pub bytes_read: u64,
+}
+
+impl Batch {
+    /// A batch of these rows. `origins` must be as long as `records`.
+    pub fn new(records: RecordBatch, origins: Origins) -> Self {
+        Batch {
+            records,
+            ops: None,
+            origins,
+            rejects: Vec::new(),
+            resume: None,
+            bytes_read: 0,
+        }
+    }
+
+    /// The same batch with these rejects.
+    #[must_use]
+    pub fn with_rejects(mut self, rejects: Vec<Reject>) -> Self {
+        self.rejects = rejects;
+        self
+    }
+
+    /// The same batch; everything up to `cursor` is in the stream.
+    #[must_use]
+    pub fn with_resume(mut self, cursor: Cursor) -> Self {
+        self.resume = Some(cursor);
+        self
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.records.num_rows()
+    }
+
+    /// Whether there are no rows (there may be rejects).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the rows where `keep` is true (null counts as false); rejects and cursor stay.
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) if `keep` is not as long as the batch.
+    pub fn filter(self, keep: &BooleanArray) -> Result<Self> {
+        if keep.len() != self.len() {
+            return Err(crate::Error::contract(
+                "a filter must answer for every row of its batch",
+            ));
+        }
+        if keep.true_count() == self.len() {
+            return Ok(self);
+        }
+        let rows: Vec<u32> = (0..keep.len())
+            .filter(|&i| keep.is_valid(i) && keep.value(i))
+            .map(|i| i as u32)
+            .collect();
+        self.take(&rows)
+    }
+
+    /// The chosen rows in that order; rejects and cursor stay.
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) if a row is out of range.
+    pub fn take(self, rows: &[u32]) -> Result<Self> {
+        if rows.iter().any(|&row| row as usize >= self.len()) {
+            return Err(crate::Error::contract(
+                "a row number is past the end of its batch",
+            ));
+        }
+        let origins = self.origins.take(rows);
+        let ops = self
+            .ops
+            .map(|ops| rows.iter().map(|&row| ops[row as usize]).collect());
+        let indices = UInt32Array::from(rows.to_vec());
+        let records = arrow_select::take::take_record_batch(&self.records, &indices)?;
+        Ok(Batch {
+            records,
+            ops,
+            origins,
+            ..self
+        })
+    }
+}
+
+use arrow_array::Array as _;

@@ -1,0 +1,17 @@
+//! Records: semantic field types over Arrow, batches, where rows came from, conversions, rejects.
+
+mod batch;
+mod field_type;
+pub mod format;
+mod origin;
+pub mod parse;
+mod reject;
+mod schema;
+
+pub use batch::{Batch, Cursor, RowOp};
+pub use field_type::FieldType;
+pub use origin::{Origins, Position, RawRecord, RowsAsRead, SourceRecords};
+pub use reject::{Reason, Refusal, Reject};
+pub use schema::{Field, Schema};
+
+pub use arrow_array as array;

@@ -1,0 +1,318 @@
+//! From the text of one value to the value: strict, without allocation, `None` for what is no such value.
+//!
+//! Nothing is trimmed and nothing is guessed; what would lose a digit is refused.
+
+use super::FieldType;
+
+/// A whole number: an optional sign and digits, within 64 bits.
+pub fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = sign(text);
+    // Up to 18 digits cannot overflow; that is nearly every number there is.
+    if digits.is_empty() || digits.len() > 18 {
+        return i64::try_from(long_integer(negative, digits)?).ok();
+    }
+    let mut value = 0i64;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
+#[cold]
+fn long_integer(negative: bool, digits: &[u8]) -> Option<i128> {
+    let mut value = 0i128;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i128::from(digit))?;
+    }
+    (!digits.is_empty()).then_some(if negative { -value } else { value })
+}
+
+/// An exact decimal: an optional sign, digits, and behind a point no more non-zero digits than
+/// `scale`. The result counts units of the last digit: `"1.5"` with scale 2 is 150.
+pub fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    let (negative, text) = sign(text);
+    let scale = usize::from(scale);
+    // Up to 18 digits in all are summed in 64 bits.
+    let value = if text.len() + scale <= 18 {
+        let mut value = 0i64;
+        let mut behind: Option<usize> = None;
+        for &byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                if byte != b'.' || behind.is_some() {
+                    return None;
+                }
+                behind = Some(0);
+                continue;
+            }
+            match &mut behind {
+                Some(count) if *count == scale => {
+                    if digit != 0 {
+                        return None;
+                    }
+                    continue;
+                }
+                Some(count) => *count += 1,
+                None => {}
+            }
+            value = value * 10 + i64::from(digit);
+        }
+        if text.len() <= usize::from(behind.is_some()) {
+            return None;
+        }
+        i128::from(value * 10i64.pow((scale - behind.unwrap_or(0)) as u32))
+    } else {
+        long_decimal(text, scale)?
+    };
+    if value >= 10i128.checked_pow(u32::from(precision))? {
+        return None;
+    }
+    Some(if negative { -value } else { value })
+}
+
+#[cold]
+fn long_decimal(text: &[u8], scale: usize) -> Option<i128> {
+    let point = memchr::memchr(b'.', text);
+    let (whole, fraction) = match point {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, &text[..0]),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value = 0i128;
+    let kept = fraction.len().min(scale);
+    for &byte in whole.iter().chain(&fraction[..kept]) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i128::from(digit))?;
+    }
+    if fraction[kept..].iter().any(|&byte| byte != b'0') {
+        return None;
+    }
+    value.checked_mul(10i128.checked_pow((scale - kept) as u32)?)
+}
+
+/// A finite floating-point number in decimal notation, with or without an exponent.
+pub fn float(text: &[u8]) -> Option<f64> {
+    // The standard library also reads `inf` and `nan` in any case; those hold other letters than `e`.
+    if !text
+        .iter()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+    {
+        return None;
+    }
+    std::str::from_utf8(text)
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())
+}
+
+/// `true` or `false`, in any case.
+pub fn boolean(text: &[u8]) -> Option<bool> {
+    match text {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ if text.eq_ignore_ascii_case(b"true") => Some(true),
+        _ if text.eq_ignore_ascii_case(b"false") => Some(false),
+        _ => None,
+    }
+}
+
+/// `2025-01-31`, as days since 1970-01-01.
+pub fn date(text: &[u8]) -> Option<i32> {
+    days(text.try_into().ok()?)
+}
+
+/// `2025-01-31T12:34:56+01:00`, `2025-01-31 11:34:56.25Z`: microseconds since 1970-01-01 in UTC.
+///
+/// The offset must be there; without one the text names no instant.
+pub fn datetime(text: &[u8]) -> Option<i64> {
+    let (local, rest) = local_prefix(text)?;
+    let offset_minutes = match *rest {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
+            let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+            // The widest offset that was ever in use is under 16 hours.
+            if hours > 15 || minutes > 59 {
+                return None;
+            }
+            let offset = hours * 60 + minutes;
+            if sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    Some(local - offset_minutes * 60_000_000)
+}
+
+/// `2025-01-31T12:34:56`, without an offset: microseconds since 1970-01-01T00:00:00 of the same wall clock.
+pub fn local_datetime(text: &[u8]) -> Option<i64> {
+    match local_prefix(text)? {
+        (local, []) => Some(local),
+        _ => None,
+    }
+}
+
+/// Day, `T` or a blank, time of day and fraction; what stands behind them.
+fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (head, mut rest) = text.split_at_checked(19)?;
+    let head: &[u8; 19] = head.try_into().ok()?;
+    let (day, clock) = head.split_first_chunk::<10>()?;
+    let &[separator, h1, h2, c1, m1, m2, c2, s1, s2] = clock else {
+        return None;
+    };
+    if !matches!(separator, b'T' | b't' | b' ') || c1 != b':' || c2 != b':' {
+        return None;
+    }
+    let (hours, minutes, seconds) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let mut micros = 0;
+    if let [b'.', fraction @ ..] = rest {
+        let length = fraction
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if length == 0 {
+            return None;
+        }
+        let (digits, behind) = fraction.split_at(length);
+        micros = i64::try_from(decimal_fraction(digits)?).ok()?;
+        rest = behind;
+    }
+    let seconds = i64::from(days(day)?) * 86_400 + hours * 3600 + minutes * 60 + seconds;
+    Some((seconds * 1_000_000 + micros, rest))
+}
+
+/// Digits behind a point as millionths; `None` if that would lose a digit.
+fn decimal_fraction(digits: &[u8]) -> Option<i128> {
+    long_decimal(&[b".", digits].concat(), 6)
+}
+
+fn sign(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    }
+}
+
+#[inline]
+fn two(tens: u8, ones: u8) -> Option<i64> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| i64::from(tens) * 10 + i64::from(ones))
+}
+
+#[inline]
+fn days(text: &[u8; 10]) -> Option<i32> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
+        return None;
+    };
+    let (year, month, day) = (
+        two(y1, y2)? * 100 + two(y3, y4)?,
+        two(m1, m2)?,
+        two(d1, d2)?,
+    );
+    if year == 0 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+        return None;
+    }
+    Some(days_from_civil(year, month, day) as i32)
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a day of the proleptic Gregorian calendar: years that begin in March
+/// put the leap day last, so the months before it have fixed lengths.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// Whether a text is a value of a textual type.
+pub fn is_textual(field_type: &FieldType, text: &str) -> bool {
+    match field_type {
+        FieldType::Email => email(text),
+        FieldType::Url => url::Url::parse(text).is_ok(),
+        FieldType::Picklist(items) => items.iter().any(|item| item == text),
+        FieldType::MultiPicklist(items) => {
+            // Each item once, in the order of the list.
+            let mut rest = items.iter();
+            text.is_empty() || text.split(';').all(|part| rest.any(|item| item == part))
+        }
+        FieldType::Json => serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(),
+        FieldType::Id => {
+            text.len() == 36
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        }
+        FieldType::Lookup(_) => !text.is_empty(),
+        _ => true,
+    }
+}
+
+/// One `@` with something before it and a dotted host behind it, no blanks, at most 254 bytes: enough to
+/// catch what is in the wrong column, while only a message sent can prove an address.
+fn email(text: &str) -> bool {
+    let Some((user, host)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let label = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    text.len() <= 254
+        && !user.is_empty()
+        && user.len() <= 64
+        && !user.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
+        && host.contains('.')
+        && host.split('.').all(label)
+}
+
+/// What a value of the type looks like, for messages.
+pub fn expected(field_type: &FieldType) -> &'static str {
+    match field_type {
+        FieldType::Text => "a text",
+        FieldType::Integer => "a whole number of at most 64 bits",
+        FieldType::Decimal { .. } | FieldType::Currency { .. } | FieldType::Percent { .. } => {
+            "a decimal number within the field's digits"
+        }
+        FieldType::Float => "a finite number",
+        FieldType::Boolean => "`true` or `false`",
+        FieldType::Date => "a date like 2025-01-31",
+        FieldType::DateTime => "an instant with its offset like 2025-01-31T12:34:56+01:00",
+        FieldType::LocalDateTime => "a local time without offset like 2025-01-31T12:34:56",
+        FieldType::Email => "an e-mail address",
+        FieldType::Url => "an absolute URL",
+        FieldType::Picklist(_) => "one of the field's items",
+        FieldType::MultiPicklist(_) => {
+            "items of the field, each once and in the field's order, joined by `;`"
+        }
+        FieldType::Json => "a JSON document",
+        FieldType::Lookup(_) => "the identity of a record",
+        FieldType::Id => "an id of 36 characters out of 0-9 and A-Z",
+    }
+}

@@ -1,0 +1,161 @@
+//! What is read, and how it is prepared.
+
+use serde::{Deserialize, Serialize};
+
+use super::Expr;
+use crate::record::Field;
+
+/// A dataset: a source, formula fields, and a filter over both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DatasetSpec {
+    /// The version of this form: 1.
+    pub version: u32,
+    /// Where the records come from.
+    pub source: SourceSpec,
+    /// Keeps the rows for which it is true. Sees the source's columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
+    /// Fields computed for the rows kept, in order; each sees the columns and the formulas before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formulas: Vec<FormulaSpec>,
+}
+
+impl DatasetSpec {
+    /// All records of a source.
+    pub fn new(source: SourceSpec) -> Self {
+        DatasetSpec {
+            version: 1,
+            source,
+            filter: None,
+            formulas: Vec::new(),
+        }
+    }
+}
+
+/// A computed field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FormulaSpec {
+    /// Its name; no column has it.
+    pub name: String,
+    /// Its value.
+    pub value: Expr,
+}
+
+impl FormulaSpec {
+    /// A computed field.
+    pub fn new(name: impl Into<String>, value: Expr) -> Self {
+        FormulaSpec {
+            name: name.into(),
+            value,
+        }
+    }
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum SourceSpec {
+    /// A delimited file.
+    File(FileSource),
+}
+
+/// A delimited file and the columns of it that matter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FileSource {
+    /// Its name in the file store.
+    pub name: String,
+    /// How it is written.
+    #[serde(default)]
+    pub format: Delimited,
+    /// The columns that can be used, found by their header; the file may have more.
+    pub columns: Vec<Field>,
+}
+
+impl FileSource {
+    /// A comma-separated file.
+    pub fn new(name: impl Into<String>, columns: Vec<Field>) -> Self {
+        FileSource {
+            name: name.into(),
+            format: Delimited::default(),
+            columns,
+        }
+    }
+}
+
+/// How a delimited file is written. The default is comma-separated, quoted with `"`, with a header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Delimited {
+    /// Stands between fields: one ASCII character, no letter or digit.
+    pub delimiter: char,
+    /// Encloses fields that hold a delimiter, a line break or a quote (which is doubled).
+    pub quote: char,
+    /// Unquoted cells that mean null, besides the empty one. A quoted cell is always a text.
+    pub null_tokens: Vec<String>,
+    /// Whether the unquoted empty cell is a text and not null.
+    pub empty_is_text: bool,
+    /// Bounds that protect against broken files.
+    pub limits: Limits,
+}
+
+impl Default for Delimited {
+    fn default() -> Self {
+        Delimited {
+            delimiter: ',',
+            quote: '"',
+            null_tokens: Vec::new(),
+            empty_is_text: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Delimited {
+    /// Comma-separated values.
+    pub fn csv() -> Self {
+        Self::default()
+    }
+
+    /// Tab-separated values.
+    pub fn tsv() -> Self {
+        Delimited {
+            delimiter: '\t',
+            ..Self::default()
+        }
+    }
+}
+
+/// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// A longer field rejects its record.
+    pub field_bytes: u32,
+    /// A longer record is rejected.
+    pub record_bytes: u32,
+    /// A longer header fails the file.
+    pub header_bytes: u32,
+    /// More columns in the header fail the file.
+    pub columns: u32,
+}
+
+impl Default for Limits {
+    /// 1 MiB a field, 8 MiB a record, 1 MiB the header, 4096 columns.
+    fn default() -> Self {
+        Limits {
+            field_bytes: 1 << 20,
+            record_bytes: 8 << 20,
+            header_bytes: 1 << 20,
+            columns: 4096,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A whole job.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, WriteMode};
+
+/// A whole data-sync job as data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct JobSpec {
+    /// The version of this form: 1.
+    pub version: u32,
+    /// The job's name.
+    pub name: String,
+    /// What is read.
+    pub dataset: DatasetSpec,
+    /// The objects that the destinations and lookups name.
+    pub objects: Vec<ObjectSpec>,
+    /// Where it is written, in order: a later destination's lookups see what an earlier one wrote.
+    pub destinations: Vec<DestinationSpec>,
+}
+
+impl JobSpec {
+    /// A job.
+    pub fn new(
+        name: impl Into<String>,
+        dataset: DatasetSpec,
+        objects: Vec<ObjectSpec>,
+        destinations: Vec<DestinationSpec>,
+    ) -> Self {
+        JobSpec {
+            version: 1,
+            name: name.into(),
+            dataset,
+            objects,
+            destinations,
+        }
+    }
+}
+
+/// One destination of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DestinationSpec {
+    /// The object that is written.
+    pub object: String,
+    /// Insert, update or upsert.
+    pub mode: WriteMode,
+    /// What an update does with a row whose record does not exist.
+    #[serde(default)]
+    pub no_match: NoMatchOnUpdate,
+    /// What becomes of several rows of one key.
+    #[serde(default)]
+    pub duplicates: DuplicateKeys,
+    /// How dataset fields become object fields.
+    pub mapping: MappingSpec,
+}
+
+impl DestinationSpec {
+    /// Writes to `object`.
+    pub fn new(object: impl Into<String>, mode: WriteMode, mapping: MappingSpec) -> Self {
+        DestinationSpec {
+            object: object.into(),
+            mode,
+            no_match: NoMatchOnUpdate::Reject,
+            duplicates: DuplicateKeys::LastWins,
+            mapping,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! How dataset fields become object fields.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cycles, Dangling, EmptyKey, Literal, MultiMatch, NoMatch, WriteOn};
+
+/// How dataset fields become object fields; what is not mapped is left alone.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MappingSpec {
+    /// One entry for each field that is written.
+    pub fields: Vec<FieldMapping>,
+}
+
+impl MappingSpec {
+    /// A mapping of these fields.
+    pub fn new(fields: Vec<FieldMapping>) -> Self {
+        MappingSpec { fields }
+    }
+}
+
+/// How one object field gets its value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
+#[non_exhaustive]
+pub struct FieldMapping {
+    /// The object field.
+    pub field: String,
+    /// Where the value comes from.
+    pub rule: Rule,
+    /// When the field is written.
+    pub on: WriteOn,
+    /// The value to use where the rule gives none.
+    pub default: Option<DefaultSpec>,
+    /// Whether a conversion may lose digits, time or zone.
+    pub lossy: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// From a field of the dataset, converted to the object field's type.
+    From(String),
+    /// The same value for every row.
+    Constant(Literal),
+    /// From a record of another object.
+    Lookup(LookupSpec),
+    /// The identity of a record of the same object.
+    SelfLookup(SelfLookupSpec),
+}
+
+impl FieldMapping {
+    /// `field` by this rule.
+    pub fn new(field: impl Into<String>, rule: Rule) -> Self {
+        FieldMapping {
+            field: field.into(),
+            rule,
+            on: WriteOn::Always,
+            default: None,
+            lossy: false,
+        }
+    }
+
+    /// `field` from a dataset field.
+    pub fn direct(field: impl Into<String>, from: impl Into<String>) -> Self {
+        Self::new(field, Rule::From(from.into()))
+    }
+
+    /// `field` with the same value in every row.
+    pub fn constant(field: impl Into<String>, value: impl Into<Literal>) -> Self {
+        Self::new(field, Rule::Constant(value.into()))
+    }
+
+    /// `field` from another object.
+    pub fn lookup(field: impl Into<String>, lookup: LookupSpec) -> Self {
+        Self::new(field, Rule::Lookup(lookup))
+    }
+
+    /// `field` from the same object.
+    pub fn self_lookup(field: impl Into<String>, lookup: SelfLookupSpec) -> Self {
+        Self::new(field, Rule::SelfLookup(lookup))
+    }
+
+    /// The same, written only then.
+    #[must_use]
+    pub fn on(mut self, on: WriteOn) -> Self {
+        self.on = on;
+        self
+    }
+
+    /// The same, with this value where the rule gives none.
+    #[must_use]
+    pub fn or_default(mut self, default: DefaultSpec) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// The same; the conversion may lose digits, time or zone.
+    #[must_use]
+    pub fn lossy(mut self) -> Self {
+        self.lossy = true;
+        self
+    }
+}
+
+/// A value that stands in for a missing or an invalid one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DefaultSpec {
+    /// The value.
+    pub value: Literal,
+    /// Whether it stands in for null.
+    #[serde(default = "yes")]
+    pub when_missing: bool,
+    /// Whether it stands in for a value that is none of its type or does not convert.
+    #[serde(default = "yes")]
+    pub when_invalid: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl DefaultSpec {
+    /// Stands in for missing and for invalid values.
+    pub fn new(value: impl Into<Literal>) -> Self {
+        DefaultSpec {
+            value: value.into(),
+            when_missing: true,
+            when_invalid: true,
+        }
+    }
+}
+
+/// A pair of fields that must be equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MatchPair {
+    /// The dataset field.
+    pub source: String,
+    /// The field of the object that is looked up.
+    pub field: String,
+}
+
+impl MatchPair {
+    /// `source` of the dataset equals `field` of the object.
+    pub fn new(source: impl Into<String>, field: impl Into<String>) -> Self {
+        MatchPair {
+            source: source.into(),
+            field: field.into(),
+        }
+    }
+}
+
+/// A direct lookup: a value from a record of another object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LookupSpec {
+    /// The other object.
+    pub object: String,
+    /// One to six pairs that must all match.
+    pub keys: Vec<MatchPair>,
+    /// The field to fetch.
+    pub fetch: String,
+    /// When no record matches.
+    #[serde(default)]
+    pub no_match: NoMatch,
+    /// When several do.
+    #[serde(default)]
+    pub multi_match: MultiMatch,
+    /// When a part of the key is null.
+    #[serde(default)]
+    pub empty: EmptyKey,
+}
+
+impl LookupSpec {
+    /// Fetches `fetch` of the record of `object` that these pairs match.
+    pub fn new(object: impl Into<String>, keys: Vec<MatchPair>, fetch: impl Into<String>) -> Self {
+        LookupSpec {
+            object: object.into(),
+            keys,
+            fetch: fetch.into(),
+            no_match: NoMatch::Reject,
+            multi_match: MultiMatch::Reject,
+            empty: EmptyKey::Null,
+        }
+    }
+}
+
+/// A self lookup: the identity of a record of the same object, rows of the same run included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SelfLookupSpec {
+    /// One to six pairs that must all match.
+    pub keys: Vec<MatchPair>,
+    /// When several records match.
+    #[serde(default)]
+    pub multi_match: MultiMatch,
+    /// When none does, at the end of the run.
+    #[serde(default)]
+    pub dangling: Dangling,
+    /// When a part of the key is null.
+    #[serde(default)]
+    pub empty: EmptyKey,
+    /// When a record would be its own ancestor.
+    #[serde(default)]
+    pub cycles: Cycles,
+}
+
+impl SelfLookupSpec {
+    /// The identity of the record that these pairs match.
+    pub fn new(keys: Vec<MatchPair>) -> Self {
+        SelfLookupSpec {
+            keys,
+            multi_match: MultiMatch::Reject,
+            dangling: Dangling::Null,
+            empty: EmptyKey::Null,
+            cycles: Cycles::Allow,
+        }
+    }
+}
+
+/// The written form of a [`FieldMapping`]: the rule is one of four keys.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    field: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    constant: Option<Literal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lookup: Option<LookupSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    self_lookup: Option<SelfLookupSpec>,
+    #[serde(default)]
+    on: WriteOn,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<DefaultSpec>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lossy: bool,
+}
+
+/// A key that is there with null is a constant null, not an absent key.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Literal>, D::Error> {
+    Literal::deserialize(deserializer).map(Some)
+}
+
+impl TryFrom<Form> for FieldMapping {
+    type Error = String;
+
+    fn try_from(form: Form) -> Result<Self, String> {
+        let Form {
+            field,
+            from,
+            constant,
+            lookup,
+            self_lookup,
+            on,
+            default,
+            lossy,
+        } = form;
+        let mut rules = (from.map(Rule::From).into_iter())
+            .chain(constant.map(Rule::Constant))
+            .chain(lookup.map(Rule::Lookup))
+            .chain(self_lookup.map(Rule::SelfLookup));
+        match (rules.next(), rules.next()) {
+            (Some(rule), None) => Ok(FieldMapping {
+                field,
+                rule,
+                on,
+                default,
+                lossy,
+            }),
+            _ => Err(format!(
+                "the mapping of `{field}` has exactly one of `from`, `constant`, `lookup`, `self_lookup`"
+            )),
+        }
+    }
+}
+
+impl From<FieldMapping> for Form {
+    fn from(mapping: FieldMapping) -> Self {
+        let FieldMapping {
+            field,
+            rule,
+            on,
+            default,
+            lossy,
+        } = mapping;
+        let mut form = Form {
+            field,
+            from: None,
+            constant: None,
+            lookup: None,
+            self_lookup: None,
+            on,
+            default,
+            lossy,
+        };
+        match rule {
+            Rule::From(from) => form.from = Some(from),
+            Rule::Constant(constant) => form.constant = Some(constant),
+            Rule::Lookup(lookup) => form.lookup = Some(lookup),
+            Rule::SelfLookup(lookup) => form.self_lookup = Some(lookup),
+        }
+        form
+    }
+}
