@@ -6,6 +6,7 @@ pub mod destination;
 mod error;
 pub mod host;
 pub mod lookup;
+pub mod memory;
 pub mod record;
 pub mod spec;
 

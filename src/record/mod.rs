@@ -3,6 +3,7 @@
 mod batch;
 mod field_type;
 pub mod format;
+pub mod key;
 mod origin;
 pub mod parse;
 mod reject;
