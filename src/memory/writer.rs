@@ -224,7 +224,7 @@ impl Writer for MemoryWriter {
         Ok(())
     }
 
-    async fn lookup(&self, _: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+    async fn lookup(&mut self, _: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
         if request.object != self.object.name() {
             let message = "a writer looks up its own object only";
             return Err(Error::new(ErrorKind::Invalid, message).with("object", &request.object));
