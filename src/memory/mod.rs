@@ -15,6 +15,7 @@ mod store;
 mod table;
 mod texts;
 mod touched;
+mod versions;
 mod writer;
 
 pub use crate::host::SeededEntropy;
