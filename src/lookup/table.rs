@@ -70,7 +70,7 @@ impl Hit<'_> {
 }
 
 /// How many keys are sought at the same time, so that their cache misses overlap.
-const STRIP: usize = 64;
+pub(crate) const STRIP: usize = 64;
 
 #[inline]
 fn tag(hash: u64) -> u32 {
@@ -190,12 +190,22 @@ impl KeyTable {
         found.map_or(Hit::None, |at| self.hit(&self.entries[at]))
     }
 
-    /// A row whose key has this hash, or [`NO_ROW`]: most likely the row that [`find`](Self::find) would
-    /// find. Asking for many keys in a row brings their entries into the cache all at the same time.
+    /// For each of at most [`STRIP`] keys a row whose key has this hash, or [`NO_ROW`]: most likely the row
+    /// that [`find`](Self::find) would find. Afterwards the entries are in the cache.
     #[inline]
-    pub(crate) fn likely(&self, hash: u64) -> u32 {
-        let found = self.search(tag(hash), |_| true);
-        found.map_or(NO_ROW, |at| self.hit(&self.entries[at]).first())
+    pub(crate) fn likely(&self, hashes: &[u64]) -> [u32; STRIP] {
+        let mut rows = [NO_ROW; STRIP];
+        if self.entries.is_empty() {
+            return rows;
+        }
+        // First without any branch that waits for memory: so all wait at the same time.
+        let read = |any, &hash: &u64| any ^ self.entries[self.place(tag(hash))].row;
+        std::hint::black_box(hashes.iter().fold(0, read));
+        for (row, &hash) in rows.iter_mut().zip(hashes) {
+            let found = self.search(tag(hash), |_| true);
+            *row = found.map_or(NO_ROW, |at| self.hit(&self.entries[at]).first());
+        }
+        rows
     }
 
     /// Finds many keys: `same(i, row)` says whether key `i` is that of `row`, and `found` is told of
@@ -209,11 +219,8 @@ impl KeyTable {
         same: impl Fn(usize, u32) -> bool,
         mut found: impl FnMut(usize, Hit<'_>),
     ) {
-        let mut rows = [NO_ROW; STRIP];
         for (strip, hashes) in hashes.chunks(STRIP).enumerate() {
-            for (row, &hash) in rows.iter_mut().zip(hashes) {
-                *row = self.likely(hash);
-            }
+            let rows = self.likely(hashes);
             let rows = rows.iter().filter(|&&row| row != NO_ROW);
             std::hint::black_box(rows.fold(0, |any, &row| any ^ touch(row)));
             for (i, &hash) in hashes.iter().enumerate() {

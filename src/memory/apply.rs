@@ -15,7 +15,7 @@ use super::touched::Touched;
 use super::versions::Versions;
 use crate::Result;
 use crate::destination::RowOutcome;
-use crate::lookup::{Hit, NO_ROW};
+use crate::lookup::{Hit, NO_ROW, STRIP};
 use crate::record::key::KeyColumns;
 use crate::record::{Reason, Refusal};
 use crate::spec::{NoMatchOnUpdate, WriteOn};
@@ -37,9 +37,6 @@ pub(super) struct Memory {
     /// `None` if nobody asks which rows belong to this run.
     pub(super) touched: Option<Touched>,
 }
-
-/// Rows whose places in the indexes are fetched together.
-const STRIP: usize = 64;
 
 /// Writes the rows of `given`: the columns of the plan, then the stamps. `sequence` numbers the rows.
 pub(super) fn apply(
@@ -212,10 +209,7 @@ impl Pass<'_> {
     fn warm(&self, rows: std::ops::Range<usize>) {
         for keys in &self.keys {
             let Index { fields, table } = &self.indexes[keys.index];
-            let mut likely = [NO_ROW; STRIP];
-            for (slot, &hash) in likely.iter_mut().zip(&keys.hashes[rows.clone()]) {
-                *slot = table.likely(hash);
-            }
+            let likely = table.likely(&keys.hashes[rows.clone()]);
             let slots = likely.iter().filter(|&&slot| slot != NO_ROW);
             let touch =
                 |any, &slot: &u32| any ^ self.versions.touch(fields, self.slots[slot as usize]);

@@ -1,3 +1,5 @@
 //! The integration tests, in one program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod memory;
