@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Expr;
+use crate::error::Problem;
 use crate::record::Field;
 
 /// A dataset: a source, formula fields, and a filter over both.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Problem;
+use crate::{Error, Result};
+
 use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, WriteMode};
 
 /// A whole data-sync job as data.
