@@ -1,6 +1,7 @@
 //! Records: semantic field types over Arrow, batches, where rows came from, conversions, rejects.
 
 mod batch;
+pub mod convert;
 mod field_type;
 pub mod format;
 mod origin;
