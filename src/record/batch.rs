@@ -132,5 +132,3 @@ impl Batch {
         })
     }
 }
-
-use arrow_array::Array as _;

@@ -71,6 +71,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Converter {
     from: FieldType,
+    to: FieldType,
     class: Class,
     plan: Plan,
 }
@@ -111,9 +112,20 @@ impl Converter {
         let plan = Plan::new(from, to, class, rounding).ok_or_else(|| matrix::refusal(from, to))?;
         Ok(Converter {
             from: from.clone(),
+            to: to.clone(),
             class,
             plan,
         })
+    }
+
+    /// The type that values come from.
+    pub fn from(&self) -> &FieldType {
+        &self.from
+    }
+
+    /// The type that values become.
+    pub fn to(&self) -> &FieldType {
+        &self.to
     }
 
     /// The class of the conversion; `lossy` does not change it.
