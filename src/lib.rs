@@ -4,8 +4,10 @@ pub mod connection;
 pub mod dataset;
 pub mod destination;
 mod error;
+pub mod file;
 pub mod host;
 pub mod lookup;
+pub mod memory;
 pub mod record;
 pub mod spec;
 
