@@ -25,10 +25,14 @@ pub trait Executor: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// [`Contract`](crate::ErrorKind::Contract) if the executor dropped the task or the task panicked.
-pub fn run_on<T: Send + 'static>(
+pub fn run_on<T, W>(
     executor: &dyn Executor,
-    work: impl Future<Output = T> + Send + 'static,
-) -> impl Future<Output = Result<T>> + Send {
+    work: W,
+) -> impl Future<Output = Result<T>> + Send + use<T, W>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
     let (send, receive) = oneshot::channel();
     executor.spawn(Box::pin(async move {
         // The receiver may be gone: its run was dropped.
