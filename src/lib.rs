@@ -4,6 +4,7 @@ pub mod connection;
 pub mod dataset;
 pub mod destination;
 mod error;
+pub mod expr;
 pub mod host;
 pub mod lookup;
 pub mod record;
