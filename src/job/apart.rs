@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::Result;
+use arrow_array::ArrayRef;
+
 use crate::record::Batch;
 use crate::record::key::KeyColumns;
+use crate::{Error, Result};
 
 /// Where to cut a batch so that no piece holds two rows that share an identifier: the end of each
 /// piece. Pieces written one after the other are applied in source order, so the last row of a key
@@ -14,12 +16,17 @@ use crate::record::key::KeyColumns;
 pub(super) fn cuts(batch: &Batch, identifiers: &[Vec<String>]) -> Result<Vec<usize>> {
     let mut hashes = Vec::with_capacity(identifiers.len());
     for identifier in identifiers {
-        hashes.push(KeyColumns::of(&batch.records, identifier)?.hashes());
+        let column = |name: &String| batch.records.column_by_name(name).cloned();
+        let columns: Option<Vec<ArrayRef>> = identifier.iter().map(column).collect();
+        let columns = columns.ok_or_else(|| Error::contract("a mapped batch lacks an identifier"))?;
+        let mut keys = Vec::with_capacity(batch.len());
+        KeyColumns::new(&columns)?.hash(0, &mut keys);
+        hashes.push(keys);
     }
     let mut ends = Vec::new();
     let mut seen: HashSet<(usize, u64)> = HashSet::new();
     for row in 0..batch.len() {
-        let keys = hashes.iter().enumerate().map(|(i, hashes)| (i, hashes[row]));
+        let keys = hashes.iter().enumerate().map(|(i, hashes): (usize, &Vec<u64>)| (i, hashes[row]));
         if keys.clone().any(|key| seen.contains(&key)) {
             ends.push(row);
             seen.clear();

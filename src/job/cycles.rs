@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray};
 
 use crate::Result;
 use crate::destination::Writer;
@@ -17,7 +17,7 @@ use super::pending::{Found, links, texts};
 pub(super) async fn members(
     context: &Context,
     plan: &SelfLookupPlan,
-    writer: &dyn Writer,
+    writer: &mut dyn Writer,
     rows: &[Found],
 ) -> Result<HashSet<String>> {
     let mut parents = links(rows);

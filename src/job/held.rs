@@ -119,7 +119,7 @@ impl Held {
                 found.push(Found { ids: ArrayRef::clone(&ids[i]), values });
             }
             if lookup.cycles == Cycles::Reject {
-                for row in trace.standing(&cycles::members(context, lookup, &*writer, &found).await?) {
+                for row in trace.standing(&cycles::members(context, lookup, &mut *writer, &found).await?) {
                     let message = "the record would be its own ancestor";
                     refused.entry(row).or_insert_with(|| Refusal::new(Reason::Cycle, message).of(&lookup.field.name));
                 }

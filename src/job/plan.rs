@@ -9,7 +9,7 @@ use crate::destination::{Destination, OpenRequest, WriteField};
 use crate::error::Problem;
 use crate::host::Context;
 use crate::lookup::LookupRequest;
-use crate::mapping::{CompileRequest, MappingPlan};
+use crate::mapping::{CompileRequest, MappingPlan, SelfLookupPlan};
 use crate::record::Schema;
 use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, WriteMode};
 use crate::{Error, Result};
@@ -108,11 +108,12 @@ impl SyncJob {
                     .with_objects(&objects);
             match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
                 Ok(mapping) => {
+                    let holds = mapping.self_lookups().any(SelfLookupPlan::may_reject);
                     let plan = TargetPlan {
                         spec: spec.clone(),
                         connection: Arc::clone(connection),
                         written_by: Vec::new(),
-                        holds: mapping.self_lookups().any(|lookup| lookup.may_reject()),
+                        holds,
                         mapping: Arc::new(mapping),
                         destination,
                     };

@@ -78,11 +78,10 @@ impl Preparation {
     pub(super) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
         let mut filtered = 0;
         if let Some(filter) = &self.filter {
-            let answer = filter.evaluate(&batch.records)?;
-            let read = batch.len();
-            let refused = answer.refused.len();
-            batch = without(batch, answer.keep, answer.refused)?;
-            filtered = (read - refused - batch.len()) as u64;
+            let (keep, refused) = filter.evaluate(&batch.records)?;
+            let left = batch.len() - refused.len();
+            batch = without(batch, keep, refused)?;
+            filtered = (left - batch.len()) as u64;
         }
         for (field, formula) in &self.formulas {
             let value = formula.evaluate(&batch.records)?;

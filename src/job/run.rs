@@ -35,12 +35,12 @@ struct Ready {
 
 /// Binds each destination's mapping to its lookups: to the writer of the earlier destination that
 /// writes the object, if there is one, else to the connection.
-pub(super) async fn bind(context: &Context, plan: &JobPlan, stages: &[Stage]) -> Result<Vec<Mapper>> {
+pub(super) async fn bind(context: &Context, plan: &JobPlan, stages: &mut [Stage]) -> Result<Vec<Mapper>> {
     let mut mappers = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
         for (request, writer) in target.mapping.lookups().iter().zip(&target.written_by) {
-            lookups.push(match writer.and_then(|writer| stages.get(writer)) {
+            lookups.push(match writer.and_then(|writer| stages.get_mut(writer)) {
                 Some(stage) => stage.lookup(context, request.clone()).await?,
                 None => target.connection.lookup(context, request.clone()).await?,
             });
@@ -59,7 +59,7 @@ pub(super) async fn run(job: &SyncJob, context: &Context, request: RunRequest) -
     for target in &plan.targets {
         stages.push(Stage::open(context, &plan, target, &request, Arc::clone(&columns)).await?);
     }
-    let mappers = bind(context, &plan, &stages).await?;
+    let mappers = bind(context, &plan, &mut stages).await?;
 
     let mut run = Run {
         context,

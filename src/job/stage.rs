@@ -68,7 +68,7 @@ impl Stage {
     }
 
     /// A lookup over the object as the writer leaves it.
-    pub(super) async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+    pub(super) async fn lookup(&mut self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
         self.writer.lookup(context, request).await
     }
 

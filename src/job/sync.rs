@@ -92,7 +92,7 @@ impl SyncJob {
     /// Those of [`plan`](Self::plan), of the dataset and of the lookups.
     pub async fn preview(&self, context: &Context, records: usize) -> Result<Preview> {
         let plan = self.plan(context).await?;
-        let mappers = run::bind(context, &plan, &[]).await?;
+        let mappers = run::bind(context, &plan, &mut []).await?;
         let request = ReadRequest::new().with_fields(plan.fields.clone()).with_raw(plan.raw.clone());
         let mut batches = self.dataset.read(context, request.with_batch_rows(records));
         let mut preview = Preview { records: 0, filtered: 0, rejects: Vec::new(), mapped: vec![Vec::new(); mappers.len()] };

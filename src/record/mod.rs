@@ -4,6 +4,7 @@ mod batch;
 pub mod convert;
 mod field_type;
 pub mod format;
+pub mod key;
 mod origin;
 pub mod parse;
 mod reject;
