@@ -66,7 +66,7 @@ impl Home {
     pub async fn save(&self, context: &Context, name: &str) -> Result<()> {
         let object = self.find(name).ok_or_else(|| no_such_object(NAME, name))?;
         let Some(table) = object.table else { return Ok(()) };
-        write_delimited(context, &*self.outputs, &format!("{name}.csv"), table.schema(), table.scan()).await
+        write_delimited(context, &*self.outputs, &format!("{name}.csv"), table.schema(), table.scan()?).await
     }
 
     fn find(&self, name: &str) -> Option<Object> {
@@ -109,7 +109,9 @@ impl Home {
 
     fn table(&self, name: &str) -> Result<MemoryConnection> {
         let table = self.object(name).ok_or_else(|| no_such_object(NAME, name))?;
-        Ok(MemoryConnection::new(NAME).with(table))
+        let connection = MemoryConnection::new(NAME);
+        connection.add(table);
+        Ok(connection)
     }
 }
 

@@ -5,6 +5,7 @@ mod preload;
 
 use std::sync::Arc;
 
+use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, FileStore};
@@ -108,7 +109,8 @@ impl Workspace {
             return Err(Error::invalid("the job cannot run as it is", problems).with("job", &spec.name));
         }
 
-        let dataset = DelimitedDataset::open(context, Arc::clone(&self.sources), source).await?;
+        let dataset: Arc<dyn Dataset> =
+            Arc::new(DelimitedDataset::open(context, Arc::clone(&self.sources), source).await?);
         let plan = self.sync_job(spec, &dataset, &Arc::new(draft)).plan(context).await;
         let mut problems = Vec::new();
         if let Err(error) = plan {
@@ -134,8 +136,8 @@ impl Workspace {
         Ok(self.sync_job(spec, &dataset, &self.home))
     }
 
-    fn sync_job(&self, spec: &JobSpec, dataset: &DelimitedDataset, home: &Arc<Home>) -> SyncJob {
-        let mut job = SyncJob::new(&spec.name, Arc::new(dataset.clone()));
+    fn sync_job(&self, spec: &JobSpec, dataset: &Arc<dyn Dataset>, home: &Arc<Home>) -> SyncJob {
+        let mut job = SyncJob::new(&spec.name, Arc::clone(dataset));
         if let Some(filter) = &spec.dataset.filter {
             job = job.filtered(filter.clone());
         }
