@@ -286,3 +286,69 @@ fn describe_missing(name: &str, header: &[String]) -> String {
         None => format!("`{name}`"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures::TryStreamExt as _;
+    use futures::executor::block_on;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::file::LocalFiles;
+    use crate::record::{Field, FieldType};
+
+    /// Rows as (position, cells), rejects as text.
+    type Read = (Vec<(String, String)>, Vec<String>);
+
+    fn read(block_bytes: usize, bytes: &[u8], source: &FileSource) -> Read {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(&source.name), bytes).unwrap();
+        let files = Arc::new(LocalFiles::new(folder.path()));
+        let context = Context::new();
+        let batches: Vec<Batch> = block_on(async {
+            let dataset = DelimitedDataset::open(&context, files, source)
+                .await
+                .unwrap();
+            let dataset = dataset.with_block_bytes(block_bytes);
+            dataset
+                .read(&context, ReadRequest::new())
+                .try_collect()
+                .await
+        })
+        .unwrap();
+        let rows = batches.iter().flat_map(|batch| {
+            (0..batch.len()).map(|row| {
+                let cells = format!("{:?}", batch.origins.raw(row));
+                (batch.origins.position(row).to_string(), cells)
+            })
+        });
+        let rejects = batches.iter().flat_map(|batch| &batch.rejects);
+        let read: u64 = batches.iter().map(|batch| batch.bytes_read).sum();
+        assert_eq!(read, bytes.len() as u64);
+        (
+            rows.collect(),
+            rejects.map(|reject| format!("{reject:?}")).collect(),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_read_is_the_same_for_any_block_size(
+            lines in prop::collection::vec("[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a", 0..60),
+            limit in prop_oneof![5..60u32, Just(8 << 20)],
+            block_bytes in 1..200usize,
+        ) {
+            let mut bytes = format!("n,t\n{}", lines.join("\n")).into_bytes();
+            bytes.extend_from_slice(b"\n1,\xFF");
+            let columns = vec![Field::new("n", FieldType::Integer), Field::new("t", FieldType::Text)];
+            let mut source = FileSource::new("t.csv", columns);
+            source.format.limits.record_bytes = limit;
+            let whole = read(BLOCK_BYTES, &bytes, &source);
+            prop_assert_eq!(read(block_bytes, &bytes, &source), whole);
+        }
+    }
+}

@@ -107,10 +107,4 @@ impl Dialect {
         }
         out.extend_from_slice(bytes);
     }
-
-    /// Whether neither mark can stand in the canonical text of a number, a boolean or a date.
-    pub(super) fn spares_numbers(&self) -> bool {
-        let clear = |mark: u8| !matches!(mark, b'+' | b'-' | b'.' | b':');
-        clear(self.delimiter) && clear(self.quote)
-    }
 }

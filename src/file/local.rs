@@ -239,3 +239,120 @@ impl Drop for LocalWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures::TryStreamExt as _;
+    use futures::executor::block_on;
+
+    use super::*;
+
+    fn read(files: &LocalFiles, name: &str, offset: u64) -> Result<Vec<u8>> {
+        let opened = block_on(files.open(name, offset))?;
+        let pieces: Vec<Bytes> = block_on(opened.bytes.try_collect())?;
+        Ok(pieces.concat())
+    }
+
+    #[test]
+    fn a_file_is_there_once_it_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFiles::new(folder.path().join("new"));
+        assert!(block_on(files.list("")).unwrap().is_empty());
+        let text = b"0123456789".repeat(100_000);
+        block_on(async {
+            let mut file = files.create("a/b.csv").await.unwrap();
+            file.write(text.clone().into()).await.unwrap();
+            assert_eq!(
+                files.open("a/b.csv", 0).await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
+            assert!(files.list("").await.unwrap().is_empty());
+            file.finish().await.unwrap();
+            let late = file.write(Bytes::new()).await.unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::Closed);
+            assert_eq!(file.finish().await.unwrap_err().kind(), ErrorKind::Closed);
+            drop(file);
+            for name in ["a/c.csv", "ab.csv"] {
+                files.create(name).await.unwrap().finish().await.unwrap();
+            }
+            assert_eq!(
+                files.list("").await.unwrap(),
+                ["a/b.csv", "a/c.csv", "ab.csv"]
+            );
+            assert_eq!(files.list("a/").await.unwrap(), ["a/b.csv", "a/c.csv"]);
+            assert_eq!(files.list("a/c").await.unwrap(), ["a/c.csv"]);
+            assert!(files.list("ab.csv/").await.unwrap().is_empty());
+        });
+        assert_eq!(read(&files, "a/b.csv", 0).unwrap(), text);
+        assert_eq!(read(&files, "a/b.csv", 999_995).unwrap(), b"56789");
+        assert_eq!(read(&files, "a/b.csv", 9_999_999).unwrap(), b"");
+        block_on(files.remove("a/b.csv")).unwrap();
+        block_on(files.remove("a/b.csv")).unwrap();
+        assert_eq!(
+            read(&files, "a/b.csv", 0).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+    }
+
+    #[test]
+    fn a_writer_that_is_dropped_leaves_the_older_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFiles::new(folder.path());
+        fs::write(folder.path().join("a.csv"), "old").unwrap();
+        block_on(async {
+            let mut file = files.create("a.csv").await.unwrap();
+            file.write("new".into()).await.unwrap();
+        });
+        assert_eq!(read(&files, "a.csv", 0).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = LocalFiles::new(folder.path());
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        for name in [
+            "",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "./a",
+            "a/.",
+            "a/",
+            "a\\b",
+            "a\0b",
+            "C:/a",
+        ] {
+            block_on(async {
+                assert_eq!(
+                    files.open(name, 0).await.unwrap_err().kind(),
+                    ErrorKind::Invalid
+                );
+                assert_eq!(
+                    files.create(name).await.unwrap_err().kind(),
+                    ErrorKind::Invalid
+                );
+                assert_eq!(
+                    files.remove(name).await.unwrap_err().kind(),
+                    ErrorKind::Invalid
+                );
+            });
+        }
+        block_on(async {
+            assert_eq!(
+                files.list("../").await.unwrap_err().kind(),
+                ErrorKind::Invalid
+            );
+            let error = files.open("sub", 0).await.unwrap_err();
+            assert!(error.to_string().contains("is a directory"), "{error}");
+            assert_eq!(
+                files.create("sub").await.unwrap_err().kind(),
+                ErrorKind::Invalid
+            );
+        });
+    }
+}

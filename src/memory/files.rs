@@ -140,3 +140,61 @@ impl FileWriter for MemoryWriter {
 fn closed(name: &str) -> Error {
     Error::new(ErrorKind::Closed, "the file was finished; create it anew").with("file", name)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures::TryStreamExt as _;
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_once_it_is_finished() {
+        let files = MemoryFiles::new();
+        files.insert("a.csv", "old");
+        block_on(async {
+            let mut file = files.create("a.csv").await.unwrap();
+            file.write("ne".into()).await.unwrap();
+            file.write("w".into()).await.unwrap();
+            assert_eq!(files.bytes("a.csv").unwrap(), "old");
+            file.finish().await.unwrap();
+            assert_eq!(files.bytes("a.csv").unwrap(), "new");
+            assert_eq!(file.finish().await.unwrap_err().kind(), ErrorKind::Closed);
+            drop(files.create("b.csv").await.unwrap());
+            assert_eq!(files.list("").await.unwrap(), ["a.csv"]);
+            assert!(files.list("b").await.unwrap().is_empty());
+            files.remove("a.csv").await.unwrap();
+            files.remove("a.csv").await.unwrap();
+            assert_eq!(
+                files.open("a.csv", 0).await.unwrap_err().kind(),
+                ErrorKind::NotFound
+            );
+            assert_eq!(
+                files.open("../a", 0).await.unwrap_err().kind(),
+                ErrorKind::Invalid
+            );
+        });
+    }
+
+    #[test]
+    fn reads_can_come_in_pieces() {
+        let files = MemoryFiles::new().with_chunk_bytes(3);
+        files.insert("a", "0123456789");
+        let pieces = |offset| -> Vec<Bytes> {
+            block_on(async {
+                files
+                    .open("a", offset)
+                    .await
+                    .unwrap()
+                    .bytes
+                    .try_collect()
+                    .await
+            })
+            .unwrap()
+        };
+        assert_eq!(pieces(2), ["234", "567", "89"]);
+        assert!(pieces(10).is_empty() && pieces(99).is_empty());
+    }
+}
