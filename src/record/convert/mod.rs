@@ -50,7 +50,7 @@
 
 mod kernel;
 mod matrix;
-mod number;
+pub(super) mod number;
 mod plan;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 /// How a number with more digits than its target is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rounding {
+pub(in crate::record) enum Rounding {
     /// It does not fit.
     None,
     /// It is rounded to the nearest, and from the middle to the even neighbour.
@@ -11,9 +11,9 @@ pub(super) enum Rounding {
 
 /// The digits of a decimal type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digits {
-    pub(super) precision: u8,
-    pub(super) scale: u8,
+pub(in crate::record) struct Digits {
+    pub(in crate::record) precision: u8,
+    pub(in crate::record) scale: u8,
 }
 
 impl Digits {
@@ -25,7 +25,7 @@ impl Digits {
 
     /// A number that counts units of the digit `scale` behind the point.
     #[inline]
-    pub(super) fn of(self, value: i128, scale: u8, rounding: Rounding) -> Option<i128> {
+    pub(in crate::record) fn of(self, value: i128, scale: u8, rounding: Rounding) -> Option<i128> {
         let value = if scale <= self.scale {
             value.checked_mul(pow10(self.scale - scale))?
         } else {
@@ -35,7 +35,7 @@ impl Digits {
     }
 
     /// The number that a float stands for ([module docs](super)).
-    pub(super) fn of_float(self, value: f64, rounding: Rounding) -> Option<i128> {
+    pub(in crate::record) fn of_float(self, value: f64, rounding: Rounding) -> Option<i128> {
         if !value.is_finite() {
             return None;
         }
@@ -107,7 +107,11 @@ fn pow10(digits: u8) -> i128 {
 }
 
 /// A decimal to the nearest float; [`Rounding::None`] wants the same number back.
-pub(super) fn float_of_decimal(value: i128, scale: u8, rounding: Rounding) -> Option<f64> {
+pub(in crate::record) fn float_of_decimal(
+    value: i128,
+    scale: u8,
+    rounding: Rounding,
+) -> Option<f64> {
     let float = match POWERS.get(usize::from(scale)) {
         // Both are exact as floats, so the one rounding of the division is the nearest.
         Some(&unit) if value.unsigned_abs() <= 1 << 53 => value as f64 / unit,
@@ -130,14 +134,14 @@ pub(super) fn float_of_decimal(value: i128, scale: u8, rounding: Rounding) -> Op
 
 /// An integer to the nearest float; [`Rounding::None`] wants the same number back.
 #[inline]
-pub(super) fn float_of_integer(value: i64, rounding: Rounding) -> Option<f64> {
+pub(in crate::record) fn float_of_integer(value: i64, rounding: Rounding) -> Option<f64> {
     let float = value as f64;
     (rounding == Rounding::HalfEven || float as i128 == i128::from(value)).then_some(float)
 }
 
 /// A float to a whole number of 64 bits.
 #[inline]
-pub(super) fn integer_of_float(value: f64, rounding: Rounding) -> Option<i64> {
+pub(in crate::record) fn integer_of_float(value: f64, rounding: Rounding) -> Option<i64> {
     let whole = value.round_ties_even();
     // The upper bound is the first float that is too large; NaN is in no range.
     let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
@@ -146,6 +150,10 @@ pub(super) fn integer_of_float(value: f64, rounding: Rounding) -> Option<i64> {
 
 /// A decimal to a whole number of 64 bits.
 #[inline]
-pub(super) fn integer_of_decimal(value: i128, scale: u8, rounding: Rounding) -> Option<i64> {
+pub(in crate::record) fn integer_of_decimal(
+    value: i128,
+    scale: u8,
+    rounding: Rounding,
+) -> Option<i64> {
     i64::try_from(shorten(value, u32::from(scale), rounding)?).ok()
 }
