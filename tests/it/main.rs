@@ -4,6 +4,7 @@
 mod delimited;
 mod file_destination;
 mod lookup;
+mod memory;
 mod reject_files;
 mod self_lookup;
 mod support;
