@@ -1,0 +1,5 @@
+//! The integration tests: one binary, a module for each subject.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod specs;
