@@ -27,7 +27,9 @@ impl Observer for Bar {
     fn observe(&self, event: &Event<'_>) {
         match event {
             Event::RunStarted { job } => self.0.set_message((*job).to_owned()),
-            Event::Progress { bytes, bytes_total, .. } => {
+            Event::Progress {
+                bytes, bytes_total, ..
+            } => {
                 self.0.set_length(bytes_total.unwrap_or(*bytes));
                 self.0.set_position(*bytes);
             }
@@ -50,16 +52,22 @@ fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/nycflights");
     let out = std::env::temp_dir().join("syncline-quickstart");
-    let workspace = Workspace::new(Arc::new(LocalFiles::new(&data)), Arc::new(LocalFiles::new(&out)));
+    let workspace = Workspace::new(
+        Arc::new(LocalFiles::new(&data)),
+        Arc::new(LocalFiles::new(&out)),
+    );
     let threads = Arc::new(ThreadPool::new(2)?);
 
     for name in JOBS {
         let text = std::fs::read_to_string(data.join(format!("{name}.json")))?;
         let spec = JobSpec::from_json(&text)?;
         let style = ProgressStyle::with_template("{msg:10} {bar:40} {bytes}/{total_bytes}");
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar =
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(100));
-        let context = Context::new().with_executor(threads.clone()).with_observer(Arc::new(Bar(bar)));
+        let context = Context::new()
+            .with_executor(threads.clone())
+            .with_observer(Arc::new(Bar(bar)));
 
         let job = workspace.job(&context, &spec).await?;
         println!("{}", job.plan(&context).await?);
@@ -68,7 +76,9 @@ async fn run() -> Result<()> {
         let folder = out.join(name);
         let rejects = RejectFiles::new(Arc::new(LocalFiles::new(&folder)));
         rejects.clear_stale().await?;
-        let report = job.run(&context, RunRequest::new(Arc::new(rejects))).await?;
+        let report = job
+            .run(&context, RunRequest::new(Arc::new(rejects)))
+            .await?;
         show(&report);
         if report.outcome == Outcome::PartialSuccess {
             println!("  refused records: {}\n", folder.join("rejects").display());

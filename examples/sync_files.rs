@@ -22,7 +22,8 @@ use syncline::spec::JobSpec;
 use syncline::workspace::Workspace;
 use syncline::{Error, ErrorKind, Result};
 
-const USAGE: &str = "sync_files JOB.json --data DIR --out DIR [--threads N] [--report FILE] [--dry-run]";
+const USAGE: &str =
+    "sync_files JOB.json --data DIR --out DIR [--threads N] [--report FILE] [--dry-run]";
 
 struct Arguments {
     job: PathBuf,
@@ -41,7 +42,11 @@ fn main() -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::from(if error.kind() == ErrorKind::Invalid { 64 } else { 1 })
+            ExitCode::from(if error.kind() == ErrorKind::Invalid {
+                64
+            } else {
+                1
+            })
         }
     }
 }
@@ -52,14 +57,22 @@ fn arguments() -> Result<Arguments> {
     let (mut threads, mut dry_run) = (1, false);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| usage(format!("{word} wants a value")));
+        let mut value = || {
+            words
+                .next()
+                .ok_or_else(|| usage(format!("{word} wants a value")))
+        };
         match word.as_str() {
             "--data" => data = Some(value()?.into()),
             "--out" => out = Some(value()?.into()),
             "--report" => report = Some(value()?.into()),
             "--threads" => {
-                let count = value()?.parse().ok().filter(|count| (1..=256).contains(count));
-                threads = count.ok_or_else(|| usage("--threads wants a number from 1 to 256".into()))?;
+                let count = value()?
+                    .parse()
+                    .ok()
+                    .filter(|count| (1..=256).contains(count));
+                threads =
+                    count.ok_or_else(|| usage("--threads wants a number from 1 to 256".into()))?;
             }
             "--dry-run" => dry_run = true,
             flag if flag.starts_with('-') => return Err(usage(format!("there is no {flag}"))),
@@ -80,9 +93,12 @@ fn arguments() -> Result<Arguments> {
 
 async fn run(arguments: &Arguments) -> Result<Outcome> {
     let text = std::fs::read_to_string(&arguments.job).map_err(|error| {
-        Error::new(ErrorKind::Invalid, "the job cannot be read").with("file", arguments.job.display()).because(error)
+        Error::new(ErrorKind::Invalid, "the job cannot be read")
+            .with("file", arguments.job.display())
+            .because(error)
     })?;
-    let spec = JobSpec::from_json(&text).map_err(|error| error.with("file", arguments.job.display()))?;
+    let spec =
+        JobSpec::from_json(&text).map_err(|error| error.with("file", arguments.job.display()))?;
 
     let mut context = Context::new();
     context = match arguments.threads {
@@ -113,7 +129,10 @@ async fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 fn write_report(arguments: &Arguments, report: &RunReport) -> Result<()> {
-    let Some(path) = &arguments.report else { return Ok(()) };
+    let Some(path) = &arguments.report else {
+        return Ok(());
+    };
     let json = serde_json::to_string_pretty(report).map_err(std::io::Error::from)?;
-    std::fs::write(path, json + "\n").map_err(|error| Error::from(error).with("report", path.display()))
+    std::fs::write(path, json + "\n")
+        .map_err(|error| Error::from(error).with("report", path.display()))
 }

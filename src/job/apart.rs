@@ -18,7 +18,8 @@ pub(super) fn cuts(batch: &Batch, identifiers: &[Vec<String>]) -> Result<Vec<usi
     for identifier in identifiers {
         let column = |name: &String| batch.records.column_by_name(name).cloned();
         let columns: Option<Vec<ArrayRef>> = identifier.iter().map(column).collect();
-        let columns = columns.ok_or_else(|| Error::contract("a mapped batch lacks an identifier"))?;
+        let columns =
+            columns.ok_or_else(|| Error::contract("a mapped batch lacks an identifier"))?;
         let mut keys = Vec::with_capacity(batch.len());
         KeyColumns::new(&columns)?.hash(0, &mut keys);
         hashes.push(keys);
@@ -26,7 +27,10 @@ pub(super) fn cuts(batch: &Batch, identifiers: &[Vec<String>]) -> Result<Vec<usi
     let mut ends = Vec::new();
     let mut seen: HashSet<(usize, u64)> = HashSet::new();
     for row in 0..batch.len() {
-        let keys = hashes.iter().enumerate().map(|(i, hashes): (usize, &Vec<u64>)| (i, hashes[row]));
+        let keys = hashes
+            .iter()
+            .enumerate()
+            .map(|(i, hashes): (usize, &Vec<u64>)| (i, hashes[row]));
         if keys.clone().any(|key| seen.contains(&key)) {
             ends.push(row);
             seen.clear();

@@ -24,20 +24,28 @@ pub(super) async fn members(
     let identity = plan.request.fetch.clone();
     let request = LookupRequest::new(&plan.request.object, vec![identity], &plan.field.name);
     let lookup = writer.lookup(context, request).await?;
-    let mut ask: Vec<ArrayRef> = rows.iter().map(|rows| ArrayRef::clone(&rows.values)).collect();
+    let mut ask: Vec<ArrayRef> = rows
+        .iter()
+        .map(|rows| ArrayRef::clone(&rows.values))
+        .collect();
     // Each round asks for the parents of records met for the first time, so it ends.
     while let Some(ids) = ask.pop() {
         let mut met = HashSet::new();
         let names = texts(&ids);
         let new = names.iter().map(|name| {
-            Some(name.as_ref().is_some_and(|name| !parents.contains_key(name) && met.insert(name.clone())))
+            Some(
+                name.as_ref()
+                    .is_some_and(|name| !parents.contains_key(name) && met.insert(name.clone())),
+            )
         });
         let new: BooleanArray = new.collect();
         if new.true_count() == 0 {
             continue;
         }
         let ids = arrow_select::filter::filter(&ids, &new)?;
-        let matches = lookup.resolve(context, LookupKeys::new(vec![ArrayRef::clone(&ids)])).await?;
+        let matches = lookup
+            .resolve(context, LookupKeys::new(vec![ArrayRef::clone(&ids)]))
+            .await?;
         for (child, parent) in texts(&ids).into_iter().zip(texts(&matches.values)) {
             parents.insert(child.unwrap_or_default(), parent);
         }
@@ -73,8 +81,10 @@ fn on_cycles(parents: &HashMap<String, Option<String>>) -> HashSet<String> {
 
 /// The values of the rows, with null for the records on a cycle.
 pub(super) fn without(rows: &Found, on_cycle: &HashSet<String>) -> Result<ArrayRef> {
-    let hide: BooleanArray =
-        texts(&rows.ids).iter().map(|id| Some(id.as_ref().is_some_and(|id| on_cycle.contains(id)))).collect();
+    let hide: BooleanArray = texts(&rows.ids)
+        .iter()
+        .map(|id| Some(id.as_ref().is_some_and(|id| on_cycle.contains(id))))
+        .collect();
     Ok(arrow_select::nullif::nullif(&rows.values, &hide)?)
 }
 
@@ -84,8 +94,18 @@ mod tests {
 
     #[test]
     fn only_the_members_of_a_cycle_are_on_it() {
-        let graph = [("a", Some("b")), ("b", Some("c")), ("c", Some("b")), ("d", Some("d")), ("e", None), ("f", Some("e"))];
-        let graph = graph.into_iter().map(|(child, parent)| (child.to_owned(), parent.map(str::to_owned))).collect();
+        let graph = [
+            ("a", Some("b")),
+            ("b", Some("c")),
+            ("c", Some("b")),
+            ("d", Some("d")),
+            ("e", None),
+            ("f", Some("e")),
+        ];
+        let graph = graph
+            .into_iter()
+            .map(|(child, parent)| (child.to_owned(), parent.map(str::to_owned)))
+            .collect();
         let mut found: Vec<String> = on_cycles(&graph).into_iter().collect();
         found.sort();
         assert_eq!(found, ["b", "c", "d"]);

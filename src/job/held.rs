@@ -60,14 +60,18 @@ impl Held {
             }
             let mut kept = Vec::with_capacity(self.batches.len());
             for (i, mapped) in self.batches.into_iter().enumerate() {
-                let keep: BooleanArray =
-                    (0..mapped.batch.len()).map(|row| Some(!refused.contains_key(&(i, row)))).collect();
+                let keep: BooleanArray = (0..mapped.batch.len())
+                    .map(|row| Some(!refused.contains_key(&(i, row))))
+                    .collect();
                 kept.push(mapped.filter(&keep)?);
             }
             self.batches = kept;
         }
         rejects.sort_by_key(|reject| reject.position.record);
-        Ok(Judged { accepted: self.batches, rejects })
+        Ok(Judged {
+            accepted: self.batches,
+            rejects,
+        })
     }
 
     /// Writes the rows to a dry run and answers with those that cannot stay.
@@ -105,9 +109,8 @@ impl Held {
                         LookupState::Unresolved if known == LookupState::Pending => {
                             (lookup.dangling == Dangling::Reject).then(|| lookup.no_match())
                         }
-                        LookupState::Ambiguous => {
-                            (lookup.multi_match == MultiMatch::Reject).then(|| lookup.several_match())
-                        }
+                        LookupState::Ambiguous => (lookup.multi_match == MultiMatch::Reject)
+                            .then(|| lookup.several_match()),
                         _ => None,
                     };
                     if let Some(refusal) = refusal {
@@ -116,12 +119,19 @@ impl Held {
                         children.entry(parent).or_default().push((i, row));
                     }
                 }
-                found.push(Found { ids: ArrayRef::clone(&ids[i]), values });
+                found.push(Found {
+                    ids: ArrayRef::clone(&ids[i]),
+                    values,
+                });
             }
             if lookup.cycles == Cycles::Reject {
-                for row in trace.standing(&cycles::members(context, lookup, &mut *writer, &found).await?) {
+                for row in
+                    trace.standing(&cycles::members(context, lookup, &mut *writer, &found).await?)
+                {
                     let message = "the record would be its own ancestor";
-                    refused.entry(row).or_insert_with(|| Refusal::new(Reason::Cycle, message).of(&lookup.field.name));
+                    refused.entry(row).or_insert_with(|| {
+                        Refusal::new(Reason::Cycle, message).of(&lookup.field.name)
+                    });
                 }
             }
             if lookup.dangling == Dangling::Reject {
@@ -157,7 +167,9 @@ impl Trace {
 
     /// The last row of each of these records: the one that stands.
     fn standing(&self, ids: &HashSet<String>) -> Vec<Row> {
-        ids.iter().filter_map(|id| self.rows.get(id)?.last().copied()).collect()
+        ids.iter()
+            .filter_map(|id| self.rows.get(id)?.last().copied())
+            .collect()
     }
 
     /// A record that no row makes any more is gone, and the rows that refer to it go with it: a whole
@@ -170,7 +182,9 @@ impl Trace {
     ) {
         let mut queue: Vec<Row> = refused.keys().copied().collect();
         while let Some(row) = queue.pop() {
-            let Some(id) = self.id_of.get(&row).filter(|id| self.made.contains(*id)) else { continue };
+            let Some(id) = self.id_of.get(&row).filter(|id| self.made.contains(*id)) else {
+                continue;
+            };
             if !self.rows[id].iter().all(|row| refused.contains_key(row)) {
                 continue;
             }

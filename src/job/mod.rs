@@ -54,7 +54,11 @@ pub struct CommitPolicy {
 impl Default for CommitPolicy {
     /// A million records, 64 MiB, or 5 seconds.
     fn default() -> Self {
-        CommitPolicy { records: 1_000_000, bytes: 64 << 20, interval: Duration::from_secs(5) }
+        CommitPolicy {
+            records: 1_000_000,
+            bytes: 64 << 20,
+            interval: Duration::from_secs(5),
+        }
     }
 }
 
@@ -84,7 +88,12 @@ pub struct RunRequest {
 impl RunRequest {
     /// A run whose refused records go to this ledger.
     pub fn new(rejects: Arc<dyn RejectLedger>) -> Self {
-        RunRequest { rejects, dry_run: false, batch_rows: 8192, commit: CommitPolicy::default() }
+        RunRequest {
+            rejects,
+            dry_run: false,
+            batch_rows: 8192,
+            commit: CommitPolicy::default(),
+        }
     }
 
     /// The same, keeping nothing in the destinations.

@@ -42,20 +42,33 @@ pub(super) struct Found {
 
 impl Pending {
     pub(super) fn new(plan: &MappingPlan) -> Self {
-        Pending { lookups: plan.self_lookups().map(|_| Vec::new()).collect() }
+        Pending {
+            lookups: plan.self_lookups().map(|_| Vec::new()).collect(),
+        }
     }
 
     /// Remembers the rows of a batch that were written and wait.
-    pub(super) fn push(&mut self, mapped: &Mapped, ids: &ArrayRef, written: &BooleanArray) -> Result<()> {
+    pub(super) fn push(
+        &mut self,
+        mapped: &Mapped,
+        ids: &ArrayRef,
+        written: &BooleanArray,
+    ) -> Result<()> {
         for (waiting, keys) in self.lookups.iter_mut().zip(&mapped.self_keys) {
-            let keyed = |row: usize| written.value(row) && keys.columns.iter().all(|column| column.is_valid(row));
+            let keyed = |row: usize| {
+                written.value(row) && keys.columns.iter().all(|column| column.is_valid(row))
+            };
             let keep: BooleanArray = (0..written.len()).map(|row| Some(keyed(row))).collect();
             if keep.true_count() == 0 {
                 continue;
             }
             let columns = keys.columns.iter().map(|column| filter(column, &keep));
             waiting.push(Waiting {
-                sequences: keep.values().set_indices().map(|row| mapped.batch.origins.sequence(row)).collect(),
+                sequences: keep
+                    .values()
+                    .set_indices()
+                    .map(|row| mapped.batch.origins.sequence(row))
+                    .collect(),
                 ids: filter(ids, &keep)?,
                 keys: LookupKeys::new(columns.collect::<Result<_, _>>()?),
             });
@@ -79,9 +92,17 @@ impl Pending {
             let lookup = writer.lookup(context, plan.request.clone()).await?;
             let mut found = Vec::with_capacity(waiting.len());
             for rows in waiting {
-                let stands: BooleanArray = rows.sequences.iter().map(|&row| Some(states.stands(row))).collect();
+                let stands: BooleanArray = rows
+                    .sequences
+                    .iter()
+                    .map(|&row| Some(states.stands(row)))
+                    .collect();
                 let ids = filter(&rows.ids, &stands)?;
-                let columns = rows.keys.columns.iter().map(|column| filter(column, &stands));
+                let columns = rows
+                    .keys
+                    .columns
+                    .iter()
+                    .map(|column| filter(column, &stands));
                 let keys = LookupKeys::new(columns.collect::<Result<_, _>>()?);
                 let (matches, values) = look_up(context, plan, &*lookup, keys).await?;
                 for found in matches {
@@ -122,27 +143,43 @@ pub(super) async fn look_up(
     let hide: BooleanArray = states
         .iter()
         .map(|state| {
-            let keep = *state == LookupState::Resolved || (takes_first && *state == LookupState::Ambiguous);
+            let keep = *state == LookupState::Resolved
+                || (takes_first && *state == LookupState::Ambiguous);
             Some(!keep)
         })
         .collect();
-    Ok((states, arrow_select::nullif::nullif(&matches.values, &hide)?))
+    Ok((
+        states,
+        arrow_select::nullif::nullif(&matches.values, &hide)?,
+    ))
 }
 
-async fn patch(context: &Context, plan: &SelfLookupPlan, writer: &mut dyn Writer, rows: Found) -> Result<()> {
-    let given: BooleanArray = (0..rows.values.len()).map(|row| Some(rows.values.is_valid(row))).collect();
+async fn patch(
+    context: &Context,
+    plan: &SelfLookupPlan,
+    writer: &mut dyn Writer,
+    rows: Found,
+) -> Result<()> {
+    let given: BooleanArray = (0..rows.values.len())
+        .map(|row| Some(rows.values.is_valid(row)))
+        .collect();
     if given.true_count() == 0 {
         return Ok(());
     }
     let converted = plan.convert.convert(&filter(&rows.values, &given)?)?;
     if !converted.invalid.is_empty() {
         // The plan lets only identities through that the field can hold.
-        return Err(Error::contract("an identity does not fit the field that refers to it").with("field", &plan.field.name));
+        return Err(
+            Error::contract("an identity does not fit the field that refers to it")
+                .with("field", &plan.field.name),
+        );
     }
     let field = arrow_schema::Field::new(&plan.field.name, plan.field.field_type.data_type(), true);
     let schema = Arc::new(arrow_schema::Schema::new(vec![field]));
     let values = RecordBatch::try_new(schema, vec![converted.column])?;
-    writer.patch(context, Patch::new(filter(&rows.ids, &given)?, values)).await
+    writer
+        .patch(context, Patch::new(filter(&rows.ids, &given)?, values))
+        .await
 }
 
 /// Identities as text, by which links are followed.

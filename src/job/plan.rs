@@ -46,7 +46,11 @@ pub(super) struct TargetPlan {
 
 impl TargetPlan {
     pub(super) fn open_request(&self, job: &str, request: &RunRequest) -> OpenRequest {
-        let fields = self.mapping.written().map(|(name, on)| WriteField::new(name).on(on)).collect();
+        let fields = self
+            .mapping
+            .written()
+            .map(|(name, on)| WriteField::new(name).on(on))
+            .collect();
         OpenRequest::new(job, fields, self.spec.mode.clone())
             .with_policies(self.spec.no_match, self.spec.duplicates)
             .with_dry_run(request.dry_run)
@@ -63,7 +67,9 @@ impl JobPlan {
     /// Whether a destination looks up what an earlier one writes. Then every row goes through all
     /// destinations before the next one does, or what is found would depend on the batch size.
     pub(super) fn row_by_row(&self) -> bool {
-        self.targets.iter().any(|target| target.written_by.iter().any(Option::is_some))
+        self.targets
+            .iter()
+            .any(|target| target.written_by.iter().any(Option::is_some))
     }
 }
 
@@ -76,14 +82,18 @@ impl SyncJob {
         let mut problems = Vec::new();
         let source = self.dataset.schema();
         let preparation =
-            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset").unwrap_or_else(|found| {
-                problems.extend(found);
-                // Only so that the mappings can be checked too: the problems keep the plan from being made.
-                Preparation::of(source)
-            });
+            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset")
+                .unwrap_or_else(|found| {
+                    problems.extend(found);
+                    // Only so that the mappings can be checked too: the problems keep the plan from being made.
+                    Preparation::of(source)
+                });
         let broken_formulas = !problems.is_empty();
         if self.targets.is_empty() {
-            problems.push(Problem::new("destinations", "a job has at least one destination"));
+            problems.push(Problem::new(
+                "destinations",
+                "a job has at least one destination",
+            ));
         }
         let raw = self.raw_fields(&preparation);
         let mut targets: Vec<TargetPlan> = Vec::new();
@@ -98,14 +108,22 @@ impl SyncJob {
                     continue;
                 }
             };
-            let objects: Vec<(String, Schema)> =
-                catalog.objects.into_iter().map(|object| (object.name, object.schema)).collect();
+            let objects: Vec<(String, Schema)> = catalog
+                .objects
+                .into_iter()
+                .map(|object| (object.name, object.schema))
+                .collect();
             let info = destination.info();
-            let compile =
-                CompileRequest::new(preparation.schema(), &spec.object, destination.schema(), &info.identity, &spec.mode)
-                    .with_raw(&raw)
-                    .with_system_fields(info.system_fields)
-                    .with_objects(&objects);
+            let compile = CompileRequest::new(
+                preparation.schema(),
+                &spec.object,
+                destination.schema(),
+                &info.identity,
+                &spec.mode,
+            )
+            .with_raw(&raw)
+            .with_system_fields(info.system_fields)
+            .with_objects(&objects);
             match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
                 Ok(mapping) => {
                     let holds = mapping.self_lookups().any(SelfLookupPlan::may_reject);
@@ -129,9 +147,13 @@ impl SyncJob {
             problems.extend(dependencies(&mut targets));
         }
         if !problems.is_empty() {
-            return Err(Error::invalid("the job cannot run as it is", problems).with("job", &self.info.name));
+            return Err(Error::invalid("the job cannot run as it is", problems)
+                .with("job", &self.info.name));
         }
-        let used: BTreeSet<&str> = preparation.fields().chain(self.mapped_fields().map(|(name, _)| name)).collect();
+        let used: BTreeSet<&str> = preparation
+            .fields()
+            .chain(self.mapped_fields().map(|(name, _)| name))
+            .collect();
         let mut fields: Vec<String> = (source.fields().iter())
             .filter(|field| used.contains(field.name.as_str()))
             .map(|field| field.name.clone())
@@ -141,12 +163,20 @@ impl SyncJob {
             fields.extend(source.fields().first().map(|field| field.name.clone()));
         }
         let job = self.info.name.clone();
-        Ok(JobPlan { job, preparation: Arc::new(preparation), fields, raw, targets })
+        Ok(JobPlan {
+            job,
+            preparation: Arc::new(preparation),
+            fields,
+            raw,
+            targets,
+        })
     }
 
     /// Every use of a dataset field in a mapping, and whether a bad value there has a default.
     fn mapped_fields(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.targets.iter().flat_map(|target| uses(&target.spec.mapping))
+        self.targets
+            .iter()
+            .flat_map(|target| uses(&target.spec.mapping))
     }
 
     /// The fields that are read as text: every use of them is a mapping with a default for bad values.
@@ -156,28 +186,48 @@ impl SyncJob {
         }
         let needs_value: BTreeSet<&str> = preparation
             .fields()
-            .chain(self.mapped_fields().filter(|(_, has_default)| !has_default).map(|(name, _)| name))
+            .chain(
+                self.mapped_fields()
+                    .filter(|(_, has_default)| !has_default)
+                    .map(|(name, _)| name),
+            )
             .collect();
         let tolerant: BTreeSet<&str> = self.mapped_fields().map(|(name, _)| name).collect();
         (self.dataset.schema().fields().iter())
-            .filter(|field| tolerant.contains(field.name.as_str()) && !needs_value.contains(field.name.as_str()))
+            .filter(|field| {
+                tolerant.contains(field.name.as_str()) && !needs_value.contains(field.name.as_str())
+            })
             .map(|field| field.name.clone())
             .collect()
     }
 }
 
 fn uses(mapping: &MappingSpec) -> impl Iterator<Item = (&str, bool)> {
-    mapping.fields.iter().flat_map(|field| -> Vec<(&str, bool)> {
-        match &field.rule {
-            Rule::From(from) => {
-                let has_default = field.default.as_ref().is_some_and(|default| default.when_invalid);
-                vec![(from, has_default)]
+    mapping
+        .fields
+        .iter()
+        .flat_map(|field| -> Vec<(&str, bool)> {
+            match &field.rule {
+                Rule::From(from) => {
+                    let has_default = field
+                        .default
+                        .as_ref()
+                        .is_some_and(|default| default.when_invalid);
+                    vec![(from, has_default)]
+                }
+                Rule::Constant(_) => Vec::new(),
+                Rule::Lookup(lookup) => lookup
+                    .keys
+                    .iter()
+                    .map(|pair| (pair.source.as_str(), false))
+                    .collect(),
+                Rule::SelfLookup(lookup) => lookup
+                    .keys
+                    .iter()
+                    .map(|pair| (pair.source.as_str(), false))
+                    .collect(),
             }
-            Rule::Constant(_) => Vec::new(),
-            Rule::Lookup(lookup) => lookup.keys.iter().map(|pair| (pair.source.as_str(), false)).collect(),
-            Rule::SelfLookup(lookup) => lookup.keys.iter().map(|pair| (pair.source.as_str(), false)).collect(),
-        }
-    })
+        })
 }
 
 /// What the job asks of a destination that cannot do it.
@@ -185,15 +235,22 @@ fn capabilities(plan: &TargetPlan, path: &str) -> Vec<Problem> {
     let can = plan.destination.info().capabilities;
     let keyed = plan.spec.mode != WriteMode::Insert;
     let mut problems = Vec::new();
-    let mut refuse = |below: &str, message: &str| problems.push(Problem::new(format!("{path}{below}"), message));
+    let mut refuse =
+        |below: &str, message: &str| problems.push(Problem::new(format!("{path}{below}"), message));
     if keyed && !can.keyed {
         refuse(".mode", "this destination only inserts");
     }
     if keyed && plan.spec.duplicates == DuplicateKeys::Reject && !can.tells_same_run {
-        refuse(".duplicates", "this destination does not tell rows of the same run apart; use `last_wins`");
+        refuse(
+            ".duplicates",
+            "this destination does not tell rows of the same run apart; use `last_wins`",
+        );
     }
     if plan.mapping.self_lookups().next().is_some() && !can.self_lookup {
-        refuse(".mapping", "this destination cannot look up its own records, so it takes no self lookup");
+        refuse(
+            ".mapping",
+            "this destination cannot look up its own records, so it takes no self lookup",
+        );
     }
     if plan.holds && !(can.dry_run && can.tells_same_run) {
         let message = "a self lookup that may reject needs a destination with dry runs that tells rows of the same \
@@ -215,7 +272,10 @@ fn dependencies(targets: &mut [TargetPlan]) -> Vec<Problem> {
         for lookup in targets[i].mapping.lookups() {
             let path = format!("destinations[{i}].mapping");
             if (i + 1..targets.len()).any(|j| writes(j, lookup)) {
-                let message = format!("looks up `{}`, which a later destination writes; put that one first", lookup.object);
+                let message = format!(
+                    "looks up `{}`, which a later destination writes; put that one first",
+                    lookup.object
+                );
                 problems.push(Problem::new(&path, message));
             }
             let earlier = (0..i).rev().find(|&j| writes(j, lookup));
@@ -237,8 +297,13 @@ impl fmt::Display for JobPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: reads {}", self.job, self.fields.join(", "))?;
         for target in &self.targets {
-            let identifiers: Vec<String> =
-                target.spec.mode.identifiers().iter().map(|fields| format!("({})", fields.join(", "))).collect();
+            let identifiers: Vec<String> = target
+                .spec
+                .mode
+                .identifiers()
+                .iter()
+                .map(|fields| format!("({})", fields.join(", ")))
+                .collect();
             let mode = match target.spec.mode {
                 WriteMode::Insert => "insert".to_owned(),
                 WriteMode::Update { .. } => format!("update by {}", identifiers.join(" or ")),
@@ -248,7 +313,10 @@ impl fmt::Display for JobPlan {
             write!(f, "{}", target.mapping.explain())?;
         }
         if self.row_by_row() {
-            writeln!(f, "row by row: a destination looks up what an earlier one writes")?;
+            writeln!(
+                f,
+                "row by row: a destination looks up what an earlier one writes"
+            )?;
         }
         Ok(())
     }

@@ -28,7 +28,11 @@ pub(super) struct Prepared {
 impl Preparation {
     /// One that changes nothing.
     pub(super) fn of(source: &Schema) -> Self {
-        Preparation { filter: None, formulas: Vec::new(), schema: source.clone() }
+        Preparation {
+            filter: None,
+            formulas: Vec::new(),
+            schema: source.clone(),
+        }
     }
 
     pub(super) fn compile(
@@ -38,16 +42,23 @@ impl Preparation {
         path: &str,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let compiled = filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter")));
+        let compiled =
+            filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter")));
         let filter = compiled.transpose().unwrap_or_else(|found| {
             problems.extend(found);
             None
         });
-        let mut preparation = Preparation { filter, ..Preparation::of(source) };
+        let mut preparation = Preparation {
+            filter,
+            ..Preparation::of(source)
+        };
         for (i, spec) in formulas.iter().enumerate() {
             let path = format!("{path}.formulas[{i}]");
             if preparation.schema.field(&spec.name).is_some() {
-                let message = format!("there is a field `{}` already; choose another name", spec.name);
+                let message = format!(
+                    "there is a field `{}` already; choose another name",
+                    spec.name
+                );
                 problems.push(Problem::new(format!("{path}.name"), message));
                 continue;
             }
@@ -61,7 +72,11 @@ impl Preparation {
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(preparation) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(preparation)
+        } else {
+            Err(problems)
+        }
     }
 
     /// The dataset's fields with the formulas behind them.
@@ -72,7 +87,11 @@ impl Preparation {
     /// The fields that filter and formulas read, formulas among them.
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
         let filter = self.filter.iter().flat_map(Filter::fields);
-        filter.chain(self.formulas.iter().flat_map(|(_, formula)| formula.fields()))
+        filter.chain(
+            self.formulas
+                .iter()
+                .flat_map(|(_, formula)| formula.fields()),
+        )
     }
 
     pub(super) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
@@ -104,16 +123,31 @@ fn without(mut batch: Batch, keep: BooleanArray, refused: Vec<(u32, Refusal)>) -
     for (row, refusal) in refused {
         let row = row as usize;
         kept[row] = false;
-        batch.rejects.push(Reject::new(batch.origins.position(row), refusal, batch.origins.raw(row)));
+        batch.rejects.push(Reject::new(
+            batch.origins.position(row),
+            refusal,
+            batch.origins.raw(row),
+        ));
     }
     batch.rejects.sort_by_key(|reject| reject.position.record);
     batch.filter(&BooleanArray::from(kept))
 }
 
-fn with_column(records: &RecordBatch, field: &Field, column: arrow_array::ArrayRef) -> Result<RecordBatch> {
+fn with_column(
+    records: &RecordBatch,
+    field: &Field,
+    column: arrow_array::ArrayRef,
+) -> Result<RecordBatch> {
     let mut fields = records.schema().fields().to_vec();
-    fields.push(Arc::new(arrow_schema::Field::new(&field.name, field.field_type.data_type(), true)));
+    fields.push(Arc::new(arrow_schema::Field::new(
+        &field.name,
+        field.field_type.data_type(),
+        true,
+    )));
     let mut columns = records.columns().to_vec();
     columns.push(column);
-    Ok(RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), columns)?)
+    Ok(RecordBatch::try_new(
+        Arc::new(arrow_schema::Schema::new(fields)),
+        columns,
+    )?)
 }

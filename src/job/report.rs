@@ -124,7 +124,10 @@ pub struct DestinationReport {
     pub durable: bool,
 }
 
-fn by_code<S: Serializer>(rejects: &BTreeMap<Reason, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn by_code<S: Serializer>(
+    rejects: &BTreeMap<Reason, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(rejects.iter().map(|(reason, count)| (reason.code(), count)))
 }
 
@@ -143,7 +146,10 @@ pub struct LookupCounts {
 }
 
 impl DestinationReport {
-    pub(super) fn new(name: impl Into<String>, lookup_fields: impl Iterator<Item = String>) -> Self {
+    pub(super) fn new(
+        name: impl Into<String>,
+        lookup_fields: impl Iterator<Item = String>,
+    ) -> Self {
         DestinationReport {
             name: name.into(),
             read: 0,
@@ -157,7 +163,9 @@ impl DestinationReport {
             rejected: 0,
             pending: 0,
             rejects: BTreeMap::new(),
-            lookups: lookup_fields.map(|field| (field, LookupCounts::default())).collect(),
+            lookups: lookup_fields
+                .map(|field| (field, LookupCounts::default()))
+                .collect(),
             groups: 0,
             durable: false,
         }
@@ -185,10 +193,12 @@ impl DestinationReport {
         if self.read == fates && self.rejected == self.rejects.values().sum::<u64>() {
             return Ok(());
         }
-        Err(Error::contract("the destination's answers do not account for every record that was read")
-            .with("destination", &self.name)
-            .with("read", self.read)
-            .with("accounted for", fates))
+        Err(Error::contract(
+            "the destination's answers do not account for every record that was read",
+        )
+        .with("destination", &self.name)
+        .with("read", self.read)
+        .with("accounted for", fates))
     }
 }
 
@@ -235,7 +245,12 @@ impl fmt::Display for DestinationReport {
             writeln!(f, "      {:<20} {count:>12}", reason.code())?;
         }
         for (field, counts) in &self.lookups {
-            let LookupCounts { resolved, unresolved, ambiguous, empty } = counts;
+            let LookupCounts {
+                resolved,
+                unresolved,
+                ambiguous,
+                empty,
+            } = counts;
             writeln!(
                 f,
                 "    lookup {field}: {resolved} resolved, {unresolved} unresolved, {ambiguous} ambiguous, {empty} empty"

@@ -35,7 +35,11 @@ struct Ready {
 
 /// Binds each destination's mapping to its lookups: to the writer of the earlier destination that
 /// writes the object, if there is one, else to the connection.
-pub(super) async fn bind(context: &Context, plan: &JobPlan, stages: &mut [Stage]) -> Result<Vec<Mapper>> {
+pub(super) async fn bind(
+    context: &Context,
+    plan: &JobPlan,
+    stages: &mut [Stage],
+) -> Result<Vec<Mapper>> {
     let mut mappers = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
@@ -50,9 +54,15 @@ pub(super) async fn bind(context: &Context, plan: &JobPlan, stages: &mut [Stage]
     Ok(mappers)
 }
 
-pub(super) async fn run(job: &SyncJob, context: &Context, request: RunRequest) -> Result<RunReport> {
+pub(super) async fn run(
+    job: &SyncJob,
+    context: &Context,
+    request: RunRequest,
+) -> Result<RunReport> {
     let started_at = context.clock().now();
-    context.observer().observe(&Event::RunStarted { job: &job.info.name });
+    context.observer().observe(&Event::RunStarted {
+        job: &job.info.name,
+    });
     let plan = job.plan(context).await?;
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
@@ -71,7 +81,10 @@ pub(super) async fn run(job: &SyncJob, context: &Context, request: RunRequest) -
         bytes: 0,
         group: Group::new(started_at),
         resume: None,
-        timings: Timings { open: seconds(started_at, context.clock().now()), ..Timings::default() },
+        timings: Timings {
+            open: seconds(started_at, context.clock().now()),
+            ..Timings::default()
+        },
     };
     let ended = run.all(job, &plan, mappers).await;
     let (failure, cancelled) = match ended {
@@ -85,7 +98,10 @@ pub(super) async fn run(job: &SyncJob, context: &Context, request: RunRequest) -
         }
     }
     let report = run.report(job, started_at, failure, cancelled);
-    context.observer().observe(&Event::RunFinished { job: &report.job, outcome: report.outcome.word() });
+    context.observer().observe(&Event::RunFinished {
+        job: &report.job,
+        outcome: report.outcome.word(),
+    });
     Ok(report)
 }
 
@@ -119,20 +135,31 @@ struct Group {
 
 impl Group {
     fn new(since: DateTime<Utc>) -> Self {
-        Group { number: 1, records: 0, bytes: 0, since }
+        Group {
+            number: 1,
+            records: 0,
+            bytes: 0,
+            since,
+        }
     }
 
     fn is_full(&self, policy: &CommitPolicy, now: DateTime<Utc>) -> bool {
         self.records >= policy.records
             || self.bytes >= policy.bytes
-            || (now - self.since).to_std().is_ok_and(|age| age >= policy.interval)
+            || (now - self.since)
+                .to_std()
+                .is_ok_and(|age| age >= policy.interval)
     }
 }
 
 impl Run<'_> {
     async fn all(&mut self, job: &SyncJob, plan: &JobPlan, mappers: Vec<Mapper>) -> Result<End> {
         let row_by_row = plan.row_by_row();
-        let ahead = if row_by_row { Arc::from([]) } else { Arc::<[Mapper]>::from(mappers.clone()) };
+        let ahead = if row_by_row {
+            Arc::from([])
+        } else {
+            Arc::<[Mapper]>::from(mappers.clone())
+        };
         let mut batches = self.read_ahead(job, plan, ahead);
         let mut cancelled = false;
         loop {
@@ -141,7 +168,9 @@ impl Run<'_> {
                 break;
             }
             let asked = self.context.clock().now();
-            let Some(ready) = batches.try_next().await? else { break };
+            let Some(ready) = batches.try_next().await? else {
+                break;
+            };
             let given = self.context.clock().now();
             self.timings.read += seconds(asked, given);
             let ready = self.begin(ready).await?;
@@ -149,7 +178,9 @@ impl Run<'_> {
                 for row in 0..ready.prepared.len() as u32 {
                     let record = ready.prepared.clone().take(&[row])?;
                     for (stage, mapper) in self.stages.iter_mut().zip(&mappers) {
-                        stage.accept(self.context, mapper.map(self.context, &record).await?).await?;
+                        stage
+                            .accept(self.context, mapper.map(self.context, &record).await?)
+                            .await?;
                     }
                 }
             } else {
@@ -174,7 +205,11 @@ impl Run<'_> {
         self.request.rejects.seal().await?;
         self.commit(!cancelled).await?;
         self.timings.finish = seconds(finishing, self.context.clock().now());
-        Ok(if cancelled { End::Cancelled } else { End::Finished })
+        Ok(if cancelled {
+            End::Cancelled
+        } else {
+            End::Finished
+        })
     }
 
     /// Batches in source order, prepared and mapped a few ahead on the executor.
@@ -195,11 +230,26 @@ impl Run<'_> {
         // A lookup that asks somebody else must be awaited here, by the run itself.
         let computes_only = mappers.iter().all(Mapper::in_memory);
         let prepare = move |batch: Result<Batch>| {
-            let work = ready(context.clone(), Arc::clone(&preparation), Arc::clone(&mappers), batch);
+            let work = ready(
+                context.clone(),
+                Arc::clone(&preparation),
+                Arc::clone(&mappers),
+                batch,
+            );
             let executor = Arc::clone(&executor);
-            async move { if computes_only { run_on(&*executor, work).await? } else { work.await } }
+            async move {
+                if computes_only {
+                    run_on(&*executor, work).await?
+                } else {
+                    work.await
+                }
+            }
         };
-        job.dataset.read(self.context, request).map(prepare).buffered(parallelism + 1).boxed()
+        job.dataset
+            .read(self.context, request)
+            .map(prepare)
+            .buffered(parallelism + 1)
+            .boxed()
     }
 
     /// Counts a batch, and hands on what was refused before any destination saw it.
@@ -223,13 +273,17 @@ impl Run<'_> {
         for stage in &mut self.stages {
             // The counts agree before anything is called done.
             stage.check(last)?;
-            let mut request = CommitRequest::new(self.group.number).with_cursor(0, self.resume.clone());
+            let mut request =
+                CommitRequest::new(self.group.number).with_cursor(0, self.resume.clone());
             if last {
                 request = request.as_last();
             }
             stage.commit(self.context, request).await?;
         }
-        self.group = Group { number: self.group.number + 1, ..Group::new(self.context.clock().now()) };
+        self.group = Group {
+            number: self.group.number + 1,
+            ..Group::new(self.context.clock().now())
+        };
         Ok(())
     }
 
@@ -238,7 +292,12 @@ impl Run<'_> {
             records: self.records,
             bytes: self.bytes,
             bytes_total: self.bytes_total,
-            rejected: self.stages.iter().map(|stage| stage.report().rejected).max().unwrap_or(0),
+            rejected: self
+                .stages
+                .iter()
+                .map(|stage| stage.report().rejected)
+                .max()
+                .unwrap_or(0),
         });
     }
 
@@ -269,7 +328,8 @@ impl Run<'_> {
             finished_at,
             records: self.records,
             bytes: self.bytes,
-            records_per_second: (self.records as f64 / seconds(started_at, finished_at).max(1e-6)) as u64,
+            records_per_second: (self.records as f64 / seconds(started_at, finished_at).max(1e-6))
+                as u64,
             timings: self.timings,
             destinations,
             failure,
@@ -291,7 +351,13 @@ async fn ready(
     for mapper in &*mappers {
         mapped.push(mapper.map(&context, &prepared.batch).await?);
     }
-    Ok(Ready { prepared: prepared.batch, records, filtered: prepared.filtered, bytes, mapped })
+    Ok(Ready {
+        prepared: prepared.batch,
+        records,
+        filtered: prepared.filtered,
+        bytes,
+        mapped,
+    })
 }
 
 /// Sends refused records to the ledger and tells the observer.
@@ -311,9 +377,20 @@ pub(super) async fn refuse(
     }
     for (reason, count) in counts {
         let destination = destination.map(|name| &**name);
-        context.observer().observe(&Event::Rejected { destination, reason, count });
+        context.observer().observe(&Event::Rejected {
+            destination,
+            reason,
+            count,
+        });
     }
-    request.rejects.append(RejectSegment::new(destination.cloned(), Arc::clone(columns), rejects)).await
+    request
+        .rejects
+        .append(RejectSegment::new(
+            destination.cloned(),
+            Arc::clone(columns),
+            rejects,
+        ))
+        .await
 }
 
 fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

@@ -12,11 +12,11 @@ use crate::record::{Refusal, Reject};
 use crate::spec::WriteMode;
 use crate::{Error, Result};
 
-use super::{RunRequest, apart};
 use super::held::Held;
 use super::pending::Pending;
 use super::plan::{JobPlan, TargetPlan};
 use super::report::{DestinationReport, LookupCounts};
+use super::{RunRequest, apart};
 
 /// One destination within a run.
 pub(super) struct Stage {
@@ -47,17 +47,28 @@ impl Stage {
     ) -> Result<Self> {
         let info = target.destination.info();
         let opened = target.open_request(&plan.job, request);
-        let writer = target.destination.open(context, opened.clone()).await?.writer;
+        let writer = target
+            .destination
+            .open(context, opened.clone())
+            .await?
+            .writer;
         let lookup_fields = target.mapping.lookup_fields().map(str::to_owned);
         let tells_same_run = info.capabilities.tells_same_run;
         let keyed = target.spec.mode != WriteMode::Insert;
         Ok(Stage {
             name: info.name.as_str().into(),
             report: DestinationReport::new(&info.name, lookup_fields),
-            states: States::new(target.mapping.lookup_fields().count(), keyed && tells_same_run),
+            states: States::new(
+                target.mapping.lookup_fields().count(),
+                keyed && tells_same_run,
+            ),
             pending: Pending::new(&target.mapping),
             held: target.holds.then(Held::default),
-            apart: if tells_same_run { Vec::new() } else { target.spec.mode.identifiers().to_vec() },
+            apart: if tells_same_run {
+                Vec::new()
+            } else {
+                target.spec.mode.identifiers().to_vec()
+            },
             plan: Arc::clone(&target.mapping),
             destination: Arc::clone(&target.destination),
             opened,
@@ -68,7 +79,11 @@ impl Stage {
     }
 
     /// A lookup over the object as the writer leaves it.
-    pub(super) async fn lookup(&mut self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+    pub(super) async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
         self.writer.lookup(context, request).await
     }
 
@@ -97,7 +112,12 @@ impl Stage {
     }
 
     /// Writes a mapped batch, and sends its rejects and those of the writer on in source order.
-    async fn write(&mut self, context: &Context, mapped: Mapped, mut rejects: Vec<Reject>) -> Result<()> {
+    async fn write(
+        &mut self,
+        context: &Context,
+        mapped: Mapped,
+        mut rejects: Vec<Reject>,
+    ) -> Result<()> {
         let from_mapping = rejects.len();
         let mut start = 0;
         for end in apart::cuts(&mapped.batch, &self.apart)? {
@@ -120,7 +140,12 @@ impl Stage {
     }
 
     /// Books the answer of the writer, row by row.
-    fn account(&mut self, mapped: &Mapped, report: WriteReport, rejects: &mut Vec<Reject>) -> Result<()> {
+    fn account(
+        &mut self,
+        mapped: &Mapped,
+        report: WriteReport,
+        rejects: &mut Vec<Reject>,
+    ) -> Result<()> {
         let broken = |what: &'static str| Error::contract(what).with("destination", &self.name);
         let origins = &mapped.batch.origins;
         let rows = mapped.batch.len();
@@ -128,16 +153,27 @@ impl Stage {
             return Err(broken("a writer must answer for every row of a batch"));
         }
         let mut counts = Outcomes::default();
-        report.outcomes.iter().for_each(|outcome| counts.add(*outcome));
-        if report.refusals.len() as u64 != counts.rejected || report.replaced.len() as u64 != counts.replaced {
-            return Err(broken("a writer must explain every rejected and every replaced row"));
+        report
+            .outcomes
+            .iter()
+            .for_each(|outcome| counts.add(*outcome));
+        if report.refusals.len() as u64 != counts.rejected
+            || report.replaced.len() as u64 != counts.replaced
+        {
+            return Err(broken(
+                "a writer must explain every rejected and every replaced row",
+            ));
         }
         for (row, refusal) in report.refusals {
             if report.outcomes.get(row as usize) != Some(&RowOutcome::Rejected) {
                 return Err(broken("a writer explained a row that it did not reject"));
             }
             let row = row as usize;
-            rejects.push(Reject::new(origins.position(row), refusal, origins.raw(row)));
+            rejects.push(Reject::new(
+                origins.position(row),
+                refusal,
+                origins.raw(row),
+            ));
         }
         let totals = &mut self.report;
         totals.inserted += counts.inserted;
@@ -149,17 +185,30 @@ impl Stage {
 
         if !mapped.states.is_empty() {
             let mut replaced = report.replaced.iter().peekable();
-            let written = |row: usize| !matches!(report.outcomes[row], RowOutcome::Rejected | RowOutcome::Skipped);
+            let written = |row: usize| {
+                !matches!(
+                    report.outcomes[row],
+                    RowOutcome::Rejected | RowOutcome::Skipped
+                )
+            };
             for row in (0..rows).filter(|&row| written(row)) {
-                let earlier = replaced.next_if(|(replacing, _)| *replacing as usize == row).map(|(_, earlier)| *earlier);
+                let earlier = replaced
+                    .next_if(|(replacing, _)| *replacing as usize == row)
+                    .map(|(_, earlier)| *earlier);
                 let states = mapped.states.iter().map(|states| states[row]);
-                self.states.write(&mut self.report.lookups, origins.sequence(row), earlier, states);
+                self.states.write(
+                    &mut self.report.lookups,
+                    origins.sequence(row),
+                    earlier,
+                    states,
+                );
             }
             let keep: BooleanArray = (0..rows).map(|row| Some(written(row))).collect();
             if !mapped.self_keys.is_empty() {
                 let ids = report.ids.filter(|ids| ids.len() == rows);
                 let ids = ids.ok_or_else(|| {
-                    Error::contract("a writer must answer with the identity of every row").with("destination", &self.name)
+                    Error::contract("a writer must answer with the identity of every row")
+                        .with("destination", &self.name)
                 })?;
                 self.pending.push(mapped, &ids, &keep)?;
             }
@@ -170,7 +219,9 @@ impl Stage {
     /// Everything has been read: held rows are judged and written, self lookups resolved.
     pub(super) async fn finish(&mut self, context: &Context) -> Result<()> {
         if let Some(held) = self.held.take() {
-            let judged = held.judge(context, &self.plan, &*self.destination, &self.opened).await?;
+            let judged = held
+                .judge(context, &self.plan, &*self.destination, &self.opened)
+                .await?;
             let rejects: Vec<Reject> = judged.rejects;
             self.report.pending -= rejects.len() as u64;
             self.refuse(context, rejects).await?;
@@ -181,13 +232,18 @@ impl Stage {
         }
         let pending = std::mem::replace(&mut self.pending, Pending::new(&self.plan));
         let (states, lookups) = (&mut self.states, &mut self.report.lookups);
-        pending.resolve(context, &self.plan, &mut *self.writer, states, lookups).await
+        pending
+            .resolve(context, &self.plan, &mut *self.writer, states, lookups)
+            .await
     }
 
     /// The conservation law; at the end nothing may be pending.
     pub(super) fn check(&self, last: bool) -> Result<()> {
         if last && self.report.pending > 0 {
-            return Err(Error::contract("rows are still held back at the end of the run").with("destination", &self.name));
+            return Err(
+                Error::contract("rows are still held back at the end of the run")
+                    .with("destination", &self.name),
+            );
         }
         self.report.check()
     }
@@ -196,7 +252,8 @@ impl Stage {
         let group = request.group;
         let answer = self.writer.commit(context, request).await?;
         self.report.groups = group;
-        self.report.durable = matches!(answer.durability, Durability::Durable { through } if through >= group);
+        self.report.durable =
+            matches!(answer.durability, Durability::Durable { through } if through >= group);
         Ok(())
     }
 
@@ -212,7 +269,14 @@ impl Stage {
         for reject in &rejects {
             self.report.reject(reject.refusal.reason, 1);
         }
-        super::run::refuse(context, &self.request, Some(&self.name), &self.columns, rejects).await
+        super::run::refuse(
+            context,
+            &self.request,
+            Some(&self.name),
+            &self.columns,
+            rejects,
+        )
+        .await
     }
 }
 
@@ -280,7 +344,11 @@ type Counts = indexmap::IndexMap<String, LookupCounts>;
 
 impl States {
     fn new(lookups: usize, replaceable: bool) -> Self {
-        States { lookups, replaceable, by_sequence: Vec::new() }
+        States {
+            lookups,
+            replaceable,
+            by_sequence: Vec::new(),
+        }
     }
 
     /// A row was written, in the place of an earlier one of this run or not.
@@ -297,7 +365,9 @@ impl States {
         let place = self.place(sequence);
         for (i, state) in states.enumerate() {
             if let Some((_, counts)) = counts.get_index_mut(i) {
-                slot(counts, code(state)).into_iter().for_each(|count| *count += 1);
+                slot(counts, code(state))
+                    .into_iter()
+                    .for_each(|count| *count += 1);
             }
             if let Some(byte) = self.by_sequence.get_mut(place + i) {
                 *byte = code(state);
@@ -309,7 +379,9 @@ impl States {
     fn forget(&mut self, counts: &mut Counts, sequence: u64) {
         let place = self.place(sequence);
         for i in 0..self.lookups {
-            let Some(byte) = self.by_sequence.get_mut(place + i) else { continue };
+            let Some(byte) = self.by_sequence.get_mut(place + i) else {
+                continue;
+            };
             let old = std::mem::replace(byte, GONE);
             if let Some((_, counts)) = counts.get_index_mut(i) {
                 slot(counts, old).into_iter().for_each(|count| *count -= 1);
@@ -332,13 +404,19 @@ impl States {
     /// Whether the row of this sequence still stands.
     pub(super) fn stands(&self, sequence: u64) -> bool {
         let place = sequence as usize * self.lookups;
-        !self.replaceable || self.by_sequence.get(place).is_some_and(|&state| state != GONE)
+        !self.replaceable
+            || self
+                .by_sequence
+                .get(place)
+                .is_some_and(|&state| state != GONE)
     }
 
     /// A pending lookup came to its end.
     pub(super) fn settle(&mut self, counts: &mut Counts, lookup: usize, state: LookupState) {
         if let Some((_, counts)) = counts.get_index_mut(lookup) {
-            slot(counts, code(state)).into_iter().for_each(|count| *count += 1);
+            slot(counts, code(state))
+                .into_iter()
+                .for_each(|count| *count += 1);
         }
     }
 }

@@ -62,7 +62,13 @@ pub(super) struct Target {
 impl SyncJob {
     /// A job that reads this dataset and does not write it yet.
     pub fn new(name: impl Into<String>, dataset: Arc<dyn Dataset>) -> Self {
-        SyncJob { info: JobInfo::new(name), dataset, filter: None, formulas: Vec::new(), targets: Vec::new() }
+        SyncJob {
+            info: JobInfo::new(name),
+            dataset,
+            filter: None,
+            formulas: Vec::new(),
+            targets: Vec::new(),
+        }
     }
 
     /// Keeps only the rows for which this is true.
@@ -93,11 +99,20 @@ impl SyncJob {
     pub async fn preview(&self, context: &Context, records: usize) -> Result<Preview> {
         let plan = self.plan(context).await?;
         let mappers = run::bind(context, &plan, &mut []).await?;
-        let request = ReadRequest::new().with_fields(plan.fields.clone()).with_raw(plan.raw.clone());
+        let request = ReadRequest::new()
+            .with_fields(plan.fields.clone())
+            .with_raw(plan.raw.clone());
         let mut batches = self.dataset.read(context, request.with_batch_rows(records));
-        let mut preview = Preview { records: 0, filtered: 0, rejects: Vec::new(), mapped: vec![Vec::new(); mappers.len()] };
+        let mut preview = Preview {
+            records: 0,
+            filtered: 0,
+            rejects: Vec::new(),
+            mapped: vec![Vec::new(); mappers.len()],
+        };
         while preview.records < records as u64 {
-            let Some(batch) = batches.next().await else { break };
+            let Some(batch) = batches.next().await else {
+                break;
+            };
             let batch = first(batch?, records as u64 - preview.records)?;
             preview.records += (batch.len() + batch.rejects.len()) as u64;
             let mut prepared = plan.preparation.apply(batch)?;
@@ -115,13 +130,22 @@ impl SyncJob {
 
 /// The batch's first `most` records, rejected ones counted.
 fn first(mut batch: crate::record::Batch, most: u64) -> Result<crate::record::Batch> {
-    let mut numbers: Vec<u64> = (0..batch.len()).map(|row| batch.origins.sequence(row)).collect();
+    let mut numbers: Vec<u64> = (0..batch.len())
+        .map(|row| batch.origins.sequence(row))
+        .collect();
     numbers.extend(batch.rejects.iter().map(|reject| reject.position.record));
     numbers.sort_unstable();
-    let Some(&end) = usize::try_from(most).ok().and_then(|most| numbers.get(most)) else { return Ok(batch) };
+    let Some(&end) = usize::try_from(most)
+        .ok()
+        .and_then(|most| numbers.get(most))
+    else {
+        return Ok(batch);
+    };
     batch.rejects.retain(|reject| reject.position.record < end);
-    let rows: Vec<u32> =
-        (0..batch.len()).filter(|&row| batch.origins.sequence(row) < end).map(|row| row as u32).collect();
+    let rows: Vec<u32> = (0..batch.len())
+        .filter(|&row| batch.origins.sequence(row) < end)
+        .map(|row| row as u32)
+        .collect();
     batch.take(&rows)
 }
 

@@ -56,13 +56,23 @@ impl MappingPlan {
     pub fn bind(self: &Arc<Self>, lookups: Vec<Arc<dyn Lookup>>) -> Result<Mapper> {
         let fits = lookups.len() == self.lookups.len()
             && lookups.iter().zip(&self.lookups).all(|(lookup, request)| {
-                lookup.info().keys.iter().map(|field| &field.name).eq(&request.keys)
+                lookup
+                    .info()
+                    .keys
+                    .iter()
+                    .map(|field| &field.name)
+                    .eq(&request.keys)
                     && lookup.info().fetch.name == request.fetch
             });
         if !fits {
-            return Err(Error::contract("a mapping is bound to just the lookups that it asks for, in order"));
+            return Err(Error::contract(
+                "a mapping is bound to just the lookups that it asks for, in order",
+            ));
         }
-        Ok(Mapper { plan: Arc::clone(self), lookups })
+        Ok(Mapper {
+            plan: Arc::clone(self),
+            lookups,
+        })
     }
 }
 
@@ -103,7 +113,9 @@ impl Mapper {
                 Step::Constant(value) => value.repeat(batch.len())?,
                 Step::Lookup(plan) => {
                     let lookup = &*self.lookups[plan.index];
-                    let resolved = resolve::lookup(context, plan, field, lookup, records, &mut refused).await?;
+                    let resolved =
+                        resolve::lookup(context, plan, field, lookup, records, &mut refused)
+                            .await?;
                     states.push(resolved.states);
                     resolved.column
                 }
@@ -121,7 +133,11 @@ impl Mapper {
         let mut out = Batch::new(mapped, batch.origins.clone());
         out.ops = batch.ops.clone();
         out.resume = batch.resume.clone();
-        let out = Mapped { batch: out, states, self_keys };
+        let out = Mapped {
+            batch: out,
+            states,
+            self_keys,
+        };
         out.without(refused)
     }
 }
@@ -138,7 +154,9 @@ impl Mapped {
             Reject::new(origins.position(row), refusal.clone(), origins.raw(row))
         };
         let rejects = refused.0.iter().map(reject).collect();
-        let keep: BooleanArray = (0..self.batch.len() as u32).map(|row| Some(!refused.0.contains_key(&row))).collect();
+        let keep: BooleanArray = (0..self.batch.len() as u32)
+            .map(|row| Some(!refused.0.contains_key(&row)))
+            .collect();
         let mut kept = self.filter(&keep)?;
         kept.batch.rejects = rejects;
         Ok(kept)
@@ -150,28 +168,57 @@ impl Mapped {
     /// [`Contract`](crate::ErrorKind::Contract) if `keep` is not as long as the batch.
     pub fn filter(self, keep: &BooleanArray) -> Result<Self> {
         let kept = |states: Vec<LookupState>| -> Vec<LookupState> {
-            states.into_iter().zip(keep.values()).filter_map(|(state, keep)| keep.then_some(state)).collect()
+            states
+                .into_iter()
+                .zip(keep.values())
+                .filter_map(|(state, keep)| keep.then_some(state))
+                .collect()
         };
         let keys = |keys: LookupKeys| -> Result<LookupKeys> {
-            let columns = keys.columns.iter().map(|column| arrow_select::filter::filter(column, keep));
+            let columns = keys
+                .columns
+                .iter()
+                .map(|column| arrow_select::filter::filter(column, keep));
             Ok(LookupKeys::new(columns.collect::<Result<_, _>>()?))
         };
         Ok(Mapped {
             batch: self.batch.filter(keep)?,
             states: self.states.into_iter().map(kept).collect(),
-            self_keys: self.self_keys.into_iter().map(keys).collect::<Result<_>>()?,
+            self_keys: self
+                .self_keys
+                .into_iter()
+                .map(keys)
+                .collect::<Result<_>>()?,
         })
     }
 
     /// Part of the rows; it has no rejects.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         let rows: Vec<u32> = (offset as u32..(offset + length) as u32).collect();
-        let mut batch = Batch::new(self.batch.records.slice(offset, length), self.batch.origins.take(&rows));
-        batch.ops = self.batch.ops.as_ref().map(|ops| ops[offset..offset + length].to_vec());
-        let slice = |keys: &LookupKeys| LookupKeys::new(keys.columns.iter().map(|c| c.slice(offset, length)).collect());
+        let mut batch = Batch::new(
+            self.batch.records.slice(offset, length),
+            self.batch.origins.take(&rows),
+        );
+        batch.ops = self
+            .batch
+            .ops
+            .as_ref()
+            .map(|ops| ops[offset..offset + length].to_vec());
+        let slice = |keys: &LookupKeys| {
+            LookupKeys::new(
+                keys.columns
+                    .iter()
+                    .map(|c| c.slice(offset, length))
+                    .collect(),
+            )
+        };
         Mapped {
             batch,
-            states: self.states.iter().map(|states| states[offset..offset + length].to_vec()).collect(),
+            states: self
+                .states
+                .iter()
+                .map(|states| states[offset..offset + length].to_vec())
+                .collect(),
             self_keys: self.self_keys.iter().map(slice).collect(),
         }
     }
@@ -179,7 +226,8 @@ impl Mapped {
 
 /// The named column of a batch.
 pub(super) fn column<'a>(records: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    let missing = || Error::contract("a batch lacks a field that the plan uses").with("field", name);
+    let missing =
+        || Error::contract("a batch lacks a field that the plan uses").with("field", name);
     records.column_by_name(name).ok_or_else(missing)
 }
 
@@ -205,7 +253,9 @@ fn direct(
     if let Some(default) = default {
         // Missing first: an invalid value is null in the converted column too, but not in the source.
         if default.when_missing && source.null_count() > 0 {
-            let missing = (0..source.len()).filter(|&row| source.is_null(row)).map(|row| row as u32);
+            let missing = (0..source.len())
+                .filter(|&row| source.is_null(row))
+                .map(|row| row as u32);
             result = default.value.put(&result, missing)?;
         }
         if default.when_invalid {
@@ -215,7 +265,10 @@ fn direct(
     for row in invalid {
         refused.add(row, || {
             let to = plan.convert.to();
-            let message = format!("does not convert to {to}: expected {}", crate::record::parse::expected(to));
+            let message = format!(
+                "does not convert to {to}: expected {}",
+                crate::record::parse::expected(to)
+            );
             Refusal::new(Reason::BadValue, message).of(&plan.source.name)
         });
     }

@@ -10,7 +10,9 @@ use crate::spec::{
 };
 
 use super::constant::Constant;
-use super::plan::{DefaultPlan, DirectPlan, FieldPlan, KeyPlan, LookupPlan, MappingPlan, SelfLookupPlan, Step};
+use super::plan::{
+    DefaultPlan, DirectPlan, FieldPlan, KeyPlan, LookupPlan, MappingPlan, SelfLookupPlan, Step,
+};
 
 /// The most pairs that a lookup matches by (the original's bound).
 pub const MAX_MATCH_PAIRS: usize = 6;
@@ -86,35 +88,73 @@ impl MappingPlan {
     ///
     /// # Errors
     /// Every mistake, each with its path.
-    pub fn compile(spec: &MappingSpec, request: &CompileRequest<'_>, path: &str) -> Result<Self, Vec<Problem>> {
-        let mut compiler = Compiler { request, problems: Vec::new(), lookups: Vec::new(), lookup_fields: 0 };
+    pub fn compile(
+        spec: &MappingSpec,
+        request: &CompileRequest<'_>,
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut compiler = Compiler {
+            request,
+            problems: Vec::new(),
+            lookups: Vec::new(),
+            lookup_fields: 0,
+        };
         let mut fields = Vec::new();
         for (i, mapping) in spec.fields.iter().enumerate() {
             let path = format!("{path}.fields[{i}]");
-            if spec.fields[..i].iter().any(|other| other.field == mapping.field) {
-                compiler.problem(&path, ".field", format!("`{}` is mapped twice; keep one of the two", mapping.field));
+            if spec.fields[..i]
+                .iter()
+                .any(|other| other.field == mapping.field)
+            {
+                compiler.problem(
+                    &path,
+                    ".field",
+                    format!("`{}` is mapped twice; keep one of the two", mapping.field),
+                );
                 continue;
             }
             fields.extend(compiler.field(mapping, &path));
         }
         compiler.identifiers(spec, path);
-        let Compiler { mut problems, lookups, .. } = compiler;
+        let Compiler {
+            mut problems,
+            lookups,
+            ..
+        } = compiler;
         let unmapped: Vec<Field> = (request.target.fields().iter())
-            .filter(|field| spec.fields.iter().all(|mapping| mapping.field != field.name))
+            .filter(|field| {
+                spec.fields
+                    .iter()
+                    .all(|mapping| mapping.field != field.name)
+            })
             .filter(|field| !is_kept_by_the_object(request, &field.name))
             .cloned()
             .collect();
         if *request.mode == WriteMode::Insert {
             for field in unmapped.iter().filter(|field| field.required) {
-                let message = format!("the required field `{}` is not mapped; an insert must fill it", field.name);
+                let message = format!(
+                    "the required field `{}` is not mapped; an insert must fill it",
+                    field.name
+                );
                 problems.push(Problem::new(format!("{path}.fields"), message));
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let schema = Schema::new(fields.iter().map(|field: &FieldPlan| field.field.clone()).collect::<Vec<_>>());
-        Ok(MappingPlan { object: request.object.to_owned(), fields, lookups, unmapped, schema })
+        let schema = Schema::new(
+            fields
+                .iter()
+                .map(|field: &FieldPlan| field.field.clone())
+                .collect::<Vec<_>>(),
+        );
+        Ok(MappingPlan {
+            object: request.object.to_owned(),
+            fields,
+            lookups,
+            unmapped,
+            schema,
+        })
     }
 }
 
@@ -133,24 +173,46 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn problem(&mut self, path: &str, below: &str, message: impl Into<String>) {
-        self.problems.push(Problem::new(format!("{path}{below}"), message));
+        self.problems
+            .push(Problem::new(format!("{path}{below}"), message));
     }
 
     fn field(&mut self, mapping: &FieldMapping, path: &str) -> Option<FieldPlan> {
         let request = self.request;
         let Some(field) = request.target.field(&mapping.field) else {
-            let message = format!("the object `{}` has no field `{}`; {}", request.object, mapping.field, has(request.target));
+            let message = format!(
+                "the object `{}` has no field `{}`; {}",
+                request.object,
+                mapping.field,
+                has(request.target)
+            );
             self.problem(path, ".field", message);
             return None;
         };
         if request.system_fields.names().contains(&field.name.as_str()) {
-            self.problem(path, ".field", format!("`{}` is a system field that the object fills itself", field.name));
+            self.problem(
+                path,
+                ".field",
+                format!(
+                    "`{}` is a system field that the object fills itself",
+                    field.name
+                ),
+            );
             return None;
         }
-        let generated = *request.identity == Identity::Generated && field.name == Identity::GENERATED_FIELD;
-        let identifies = request.mode.identifiers().iter().flatten().any(|name| *name == field.name);
+        let generated =
+            *request.identity == Identity::Generated && field.name == Identity::GENERATED_FIELD;
+        let identifies = request
+            .mode
+            .identifiers()
+            .iter()
+            .flatten()
+            .any(|name| *name == field.name);
         if generated && !identifies {
-            let message = format!("`{}` is generated by the object; it can be an identifier, but not written", field.name);
+            let message = format!(
+                "`{}` is generated by the object; it can be an identifier, but not written",
+                field.name
+            );
             self.problem(path, ".field", message);
             return None;
         }
@@ -173,12 +235,25 @@ impl Compiler<'_> {
             Rule::Lookup(lookup) => self.lookup(mapping, lookup, field, path).map(Step::Lookup),
             Rule::SelfLookup(lookup) => self.self_lookup(lookup, field, path).map(Step::SelfLookup),
         };
-        self.lookup_fields += usize::from(matches!(mapping.rule, Rule::Lookup(_) | Rule::SelfLookup(_)));
-        Some(FieldPlan { field: field.clone(), on: mapping.on, step: step?, default: default? })
+        self.lookup_fields += usize::from(matches!(
+            mapping.rule,
+            Rule::Lookup(_) | Rule::SelfLookup(_)
+        ));
+        Some(FieldPlan {
+            field: field.clone(),
+            on: mapping.on,
+            step: step?,
+            default: default?,
+        })
     }
 
     /// `None` if there was a problem with it.
-    fn default(&mut self, mapping: &FieldMapping, field: &Field, path: &str) -> Option<Option<DefaultPlan>> {
+    fn default(
+        &mut self,
+        mapping: &FieldMapping,
+        field: &Field,
+        path: &str,
+    ) -> Option<Option<DefaultPlan>> {
         let wanted = match &mapping.rule {
             Rule::From(_) => true,
             Rule::Constant(_) | Rule::SelfLookup(_) => false,
@@ -186,7 +261,11 @@ impl Compiler<'_> {
         };
         let Some(default) = &mapping.default else {
             if wanted && matches!(mapping.rule, Rule::Lookup(_)) {
-                self.problem(path, ".lookup.no_match", "`default` needs the mapping to have a `default`");
+                self.problem(
+                    path,
+                    ".lookup.no_match",
+                    "`default` needs the mapping to have a `default`",
+                );
                 return None;
             }
             return Some(None);
@@ -198,8 +277,16 @@ impl Compiler<'_> {
         }
         match Constant::new(&default.value, &field.field_type) {
             Ok(value) => {
-                let &crate::spec::DefaultSpec { when_missing, when_invalid, .. } = default;
-                Some(Some(DefaultPlan { value, when_missing, when_invalid }))
+                let &crate::spec::DefaultSpec {
+                    when_missing,
+                    when_invalid,
+                    ..
+                } = default;
+                Some(Some(DefaultPlan {
+                    value,
+                    when_missing,
+                    when_invalid,
+                }))
             }
             Err(message) => {
                 self.problem(path, ".default.value", message);
@@ -211,17 +298,29 @@ impl Compiler<'_> {
     fn source(&mut self, name: &str, path: &str) -> Option<Field> {
         let found = self.request.source.field(name).cloned();
         if found.is_none() {
-            let message = format!("the dataset has no field `{name}`; {}", has(self.request.source));
+            let message = format!(
+                "the dataset has no field `{name}`; {}",
+                has(self.request.source)
+            );
             self.problem(path, "", message);
         }
         found
     }
 
-    fn direct(&mut self, mapping: &FieldMapping, from: &str, field: &Field, path: &str) -> Option<DirectPlan> {
+    fn direct(
+        &mut self,
+        mapping: &FieldMapping,
+        from: &str,
+        field: &Field,
+        path: &str,
+    ) -> Option<DirectPlan> {
         let path = format!("{path}.from");
         let source = self.source(from, &path)?;
         let raw = self.request.raw.iter().any(|name| name == from);
-        let parse = match raw.then(|| Converter::new(&FieldType::Text, &source.field_type, false)).transpose() {
+        let parse = match raw
+            .then(|| Converter::new(&FieldType::Text, &source.field_type, false))
+            .transpose()
+        {
             Ok(parse) => parse,
             Err(message) => {
                 self.problem(&path, "", message);
@@ -229,7 +328,11 @@ impl Compiler<'_> {
             }
         };
         match Converter::new(&source.field_type, &field.field_type, mapping.lossy) {
-            Ok(convert) => Some(DirectPlan { source, parse, convert }),
+            Ok(convert) => Some(DirectPlan {
+                source,
+                parse,
+                convert,
+            }),
             Err(message) => {
                 self.problem(&path, "", message);
                 None
@@ -237,23 +340,58 @@ impl Compiler<'_> {
         }
     }
 
-    fn lookup(&mut self, mapping: &FieldMapping, spec: &LookupSpec, field: &Field, path: &str) -> Option<LookupPlan> {
+    fn lookup(
+        &mut self,
+        mapping: &FieldMapping,
+        spec: &LookupSpec,
+        field: &Field,
+        path: &str,
+    ) -> Option<LookupPlan> {
         let path = format!("{path}.lookup");
         if spec.object == self.request.object {
-            let message = format!("`{}` is the object that is written; use `self_lookup`", spec.object);
+            let message = format!(
+                "`{}` is the object that is written; use `self_lookup`",
+                spec.object
+            );
             self.problem(&path, ".object", message);
             return None;
         }
-        let Some((_, schema)) = self.request.objects.iter().find(|(name, _)| *name == spec.object) else {
-            let names: Vec<&str> = self.request.objects.iter().map(|(name, _)| name.as_str()).collect();
-            let message = format!("there is no object `{}`; there are: {}", spec.object, names.join(", "));
+        let Some((_, schema)) = self
+            .request
+            .objects
+            .iter()
+            .find(|(name, _)| *name == spec.object)
+        else {
+            let names: Vec<&str> = self
+                .request
+                .objects
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let message = format!(
+                "there is no object `{}`; there are: {}",
+                spec.object,
+                names.join(", ")
+            );
             self.problem(&path, ".object", message);
             return None;
         };
         let keys = self.keys(&spec.keys, &spec.object, schema, &path);
-        let request = self.request_for(&spec.object, &spec.keys, &spec.fetch, &spec.multi_match, schema, &path);
+        let request = self.request_for(
+            &spec.object,
+            &spec.keys,
+            &spec.fetch,
+            &spec.multi_match,
+            schema,
+            &path,
+        );
         let Some(fetch) = schema.field(&spec.fetch) else {
-            let message = format!("the object `{}` has no field `{}`; {}", spec.object, spec.fetch, has(schema));
+            let message = format!(
+                "the object `{}` has no field `{}`; {}",
+                spec.object,
+                spec.fetch,
+                has(schema)
+            );
             self.problem(&path, ".fetch", message);
             return None;
         };
@@ -278,18 +416,35 @@ impl Compiler<'_> {
         })
     }
 
-    fn self_lookup(&mut self, spec: &SelfLookupSpec, field: &Field, path: &str) -> Option<SelfLookupPlan> {
+    fn self_lookup(
+        &mut self,
+        spec: &SelfLookupSpec,
+        field: &Field,
+        path: &str,
+    ) -> Option<SelfLookupPlan> {
         let path = format!("{path}.self_lookup");
         let request = self.request;
-        let identity = request.identity.single_field().and_then(|name| request.target.field(name));
+        let identity = request
+            .identity
+            .single_field()
+            .and_then(|name| request.target.field(name));
         let Some(identity) = identity else {
-            let message = format!("a record of `{}` is not identified by one field, so none can refer to it", request.object);
+            let message = format!(
+                "a record of `{}` is not identified by one field, so none can refer to it",
+                request.object
+            );
             self.problem(&path, "", message);
             return None;
         };
         let keys = self.keys(&spec.keys, request.object, request.target, &path);
-        let lookup =
-            self.request_for(request.object, &spec.keys, &identity.name, &spec.multi_match, request.target, &path);
+        let lookup = self.request_for(
+            request.object,
+            &spec.keys,
+            &identity.name,
+            &spec.multi_match,
+            request.target,
+            &path,
+        );
         let convert = match Converter::new(&identity.field_type, &field.field_type, false) {
             Ok(convert) => convert,
             Err(message) => {
@@ -298,13 +453,24 @@ impl Compiler<'_> {
             }
         };
         if field.required {
-            let message = format!("`{}` is required, and a self lookup fills it only at the end of a run", field.name);
+            let message = format!(
+                "`{}` is required, and a self lookup fills it only at the end of a run",
+                field.name
+            );
             self.problem(&path, "", message);
         }
         let names_itself = spec.keys.iter().any(|pair| pair.field == field.name);
-        let identifies = request.mode.identifiers().iter().flatten().any(|name| *name == field.name);
+        let identifies = request
+            .mode
+            .identifiers()
+            .iter()
+            .flatten()
+            .any(|name| *name == field.name);
         if names_itself || identifies {
-            let message = format!("`{}` is filled by this lookup, so nothing can be matched by it", field.name);
+            let message = format!(
+                "`{}` is filled by this lookup, so nothing can be matched by it",
+                field.name
+            );
             self.problem(&path, ".keys", message);
         }
         Some(SelfLookupPlan {
@@ -321,28 +487,49 @@ impl Compiler<'_> {
         })
     }
 
-    fn keys(&mut self, pairs: &[MatchPair], object: &str, schema: &Schema, path: &str) -> Option<Vec<KeyPlan>> {
+    fn keys(
+        &mut self,
+        pairs: &[MatchPair],
+        object: &str,
+        schema: &Schema,
+        path: &str,
+    ) -> Option<Vec<KeyPlan>> {
         let path = format!("{path}.keys");
         if pairs.is_empty() || pairs.len() > MAX_MATCH_PAIRS {
-            let message = format!("a lookup matches by 1 to {MAX_MATCH_PAIRS} pairs; here are {}", pairs.len());
+            let message = format!(
+                "a lookup matches by 1 to {MAX_MATCH_PAIRS} pairs; here are {}",
+                pairs.len()
+            );
             self.problem(&path, "", message);
             return None;
         }
         let mut keys = Vec::new();
         for (i, pair) in pairs.iter().enumerate() {
             if pairs[..i].contains(pair) {
-                self.problem(&path, &format!("[{i}]"), "this pair is there twice; keep one of the two");
+                self.problem(
+                    &path,
+                    &format!("[{i}]"),
+                    "this pair is there twice; keep one of the two",
+                );
                 continue;
             }
             let source = self.source(&pair.source, &format!("{path}[{i}].source"));
             let Some(field) = schema.field(&pair.field) else {
-                let message = format!("the object `{object}` has no field `{}`; {}", pair.field, has(schema));
+                let message = format!(
+                    "the object `{object}` has no field `{}`; {}",
+                    pair.field,
+                    has(schema)
+                );
                 self.problem(&path, &format!("[{i}].field"), message);
                 continue;
             };
             let Some(source) = source else { continue };
             match Converter::new(&source.field_type, &field.field_type, false) {
-                Ok(convert) => keys.push(KeyPlan { source, field: field.clone(), convert }),
+                Ok(convert) => keys.push(KeyPlan {
+                    source,
+                    field: field.clone(),
+                    convert,
+                }),
                 Err(message) => self.problem(&path, &format!("[{i}]"), message),
             }
         }
@@ -360,7 +547,9 @@ impl Compiler<'_> {
     ) -> Option<LookupRequest> {
         let keys = pairs.iter().map(|pair| pair.field.clone()).collect();
         let request = LookupRequest::new(object, keys, fetch);
-        let MultiMatch::First { by } = multi_match else { return Some(request) };
+        let MultiMatch::First { by } = multi_match else {
+            return Some(request);
+        };
         if schema.field(by).is_none() {
             let message = format!("the object `{object}` has no field `{by}`; {}", has(schema));
             self.problem(path, ".multi_match.first.by", message);
@@ -382,21 +571,41 @@ impl Compiler<'_> {
         let path = format!("{destination}.mode.{mode}.identifiers");
         let identifiers = request.mode.identifiers();
         if identifiers.is_empty() {
-            self.problem(&path, "", format!("an {mode} needs at least one identifier"));
+            self.problem(
+                &path,
+                "",
+                format!("an {mode} needs at least one identifier"),
+            );
         }
         for (i, fields) in identifiers.iter().enumerate() {
             if fields.is_empty() {
-                self.problem(&path, &format!("[{i}]"), "an identifier has at least one field");
+                self.problem(
+                    &path,
+                    &format!("[{i}]"),
+                    "an identifier has at least one field",
+                );
             }
             for (j, name) in fields.iter().enumerate() {
                 let below = format!("[{i}][{j}]");
                 if request.target.field(name).is_none() {
-                    let message = format!("the object `{}` has no field `{name}`; {}", request.object, has(request.target));
+                    let message = format!(
+                        "the object `{}` has no field `{name}`; {}",
+                        request.object,
+                        has(request.target)
+                    );
                     self.problem(&path, &below, message);
                 } else if spec.fields.iter().all(|mapping| mapping.field != *name) {
-                    self.problem(&path, &below, format!("the identifier `{name}` is not mapped; map it"));
+                    self.problem(
+                        &path,
+                        &below,
+                        format!("the identifier `{name}` is not mapped; map it"),
+                    );
                 } else if fields[..j].contains(name) {
-                    self.problem(&path, &below, format!("`{name}` is there twice; keep one of the two"));
+                    self.problem(
+                        &path,
+                        &below,
+                        format!("`{name}` is there twice; keep one of the two"),
+                    );
                 }
             }
         }
@@ -405,6 +614,10 @@ impl Compiler<'_> {
 
 /// What there is, for the one who named something else.
 fn has(schema: &Schema) -> String {
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     format!("it has: {}", names.join(", "))
 }

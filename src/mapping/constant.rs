@@ -22,10 +22,19 @@ impl Constant {
             Literal::Text(text) => Some(text.clone()),
         };
         let column: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
-        let wrong = || format!("the constant is no value of type {field_type}: expected {}", parse::expected(field_type));
+        let wrong = || {
+            format!(
+                "the constant is no value of type {field_type}: expected {}",
+                parse::expected(field_type)
+            )
+        };
         let converted = Converter::new(&FieldType::Text, field_type, false)
             .and_then(|converter| converter.convert(&column).map_err(|_| wrong()))?;
-        if converted.invalid.is_empty() { Ok(Constant(converted.column)) } else { Err(wrong()) }
+        if converted.invalid.is_empty() {
+            Ok(Constant(converted.column))
+        } else {
+            Err(wrong())
+        }
     }
 
     /// Whether it is null.
@@ -35,11 +44,19 @@ impl Constant {
 
     /// A column of `rows` times the value.
     pub(super) fn repeat(&self, rows: usize) -> crate::Result<ArrayRef> {
-        Ok(arrow_select::take::take(&self.0, &UInt32Array::from(vec![0; rows]), None)?)
+        Ok(arrow_select::take::take(
+            &self.0,
+            &UInt32Array::from(vec![0; rows]),
+            None,
+        )?)
     }
 
     /// The column with the value in the chosen rows.
-    pub(super) fn put(&self, column: &ArrayRef, rows: impl IntoIterator<Item = u32>) -> crate::Result<ArrayRef> {
+    pub(super) fn put(
+        &self,
+        column: &ArrayRef,
+        rows: impl IntoIterator<Item = u32>,
+    ) -> crate::Result<ArrayRef> {
         let mut places: Vec<(usize, usize)> = (0..column.len()).map(|row| (0, row)).collect();
         let mut any = false;
         for row in rows {
@@ -49,6 +66,9 @@ impl Constant {
         if !any {
             return Ok(Arc::clone(column));
         }
-        Ok(arrow_select::interleave::interleave(&[&**column, &*self.0], &places)?)
+        Ok(arrow_select::interleave::interleave(
+            &[&**column, &*self.0],
+            &places,
+        )?)
     }
 }

@@ -48,7 +48,11 @@ impl MappingPlan {
             object: self.object.clone(),
             fields: self.fields.iter().map(explain).collect(),
             unmapped_required: required.map(|field| field.name.clone()).collect(),
-            unmapped: self.unmapped.iter().map(|field| field.name.clone()).collect(),
+            unmapped: self
+                .unmapped
+                .iter()
+                .map(|field| field.name.clone())
+                .collect(),
         }
     }
 }
@@ -62,13 +66,29 @@ fn explain(plan: &FieldPlan) -> FieldExplanation {
     }
     let (source, conversion) = match &plan.step {
         Step::Direct(direct) => {
-            policies.extend(default_policies(plan.default.as_ref(), direct.convert.class()));
-            let from = if direct.parse.is_some() { "text of " } else { "" };
-            (format!("{from}{}", direct.source.name), Some(&direct.convert))
+            policies.extend(default_policies(
+                plan.default.as_ref(),
+                direct.convert.class(),
+            ));
+            let from = if direct.parse.is_some() {
+                "text of "
+            } else {
+                ""
+            };
+            (
+                format!("{from}{}", direct.source.name),
+                Some(&direct.convert),
+            )
         }
-        Step::Constant(value) => {
-            (if value.is_null() { "constant null" } else { "constant" }.to_owned(), None)
-        }
+        Step::Constant(value) => (
+            if value.is_null() {
+                "constant null"
+            } else {
+                "constant"
+            }
+            .to_owned(),
+            None,
+        ),
         Step::Lookup(lookup) => {
             policies.push(format!("none: {}", word(&lookup.no_match)));
             policies.push(format!("several: {}", several(&lookup.multi_match)));
@@ -84,7 +104,10 @@ fn explain(plan: &FieldPlan) -> FieldExplanation {
             if lookup.may_reject() {
                 policies.push("rows are held back until the source has been read".to_owned());
             }
-            (format!("self lookup where {}", pairs(&lookup.keys)), Some(&lookup.convert))
+            (
+                format!("self lookup where {}", pairs(&lookup.keys)),
+                Some(&lookup.convert),
+            )
         }
     };
     FieldExplanation {
@@ -99,15 +122,25 @@ fn explain(plan: &FieldPlan) -> FieldExplanation {
 fn default_policies(default: Option<&DefaultPlan>, class: Class) -> Vec<String> {
     let missing = default.is_some_and(|default| default.when_missing);
     let invalid = default.is_some_and(|default| default.when_invalid);
-    let mut policies = vec![format!("missing: {}", if missing { "default" } else { "null" })];
+    let mut policies = vec![format!(
+        "missing: {}",
+        if missing { "default" } else { "null" }
+    )];
     if class != Class::Exact || invalid {
-        policies.push(format!("invalid: {}", if invalid { "default" } else { "reject" }));
+        policies.push(format!(
+            "invalid: {}",
+            if invalid { "default" } else { "reject" }
+        ));
     }
     policies
 }
 
 fn arrow(from: &FieldType, to: &FieldType) -> String {
-    if from == to { to.to_string() } else { format!("{from} -> {to}") }
+    if from == to {
+        to.to_string()
+    } else {
+        format!("{from} -> {to}")
+    }
 }
 
 fn class(class: Class) -> &'static str {
@@ -143,7 +176,11 @@ fn pairs(keys: &[KeyPlan]) -> String {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |text: fn(&FieldExplanation) -> &str| {
-            self.fields.iter().map(|field| text(field).chars().count()).max().unwrap_or(0)
+            self.fields
+                .iter()
+                .map(|field| text(field).chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let (name, source) = (width(|field| &field.field), width(|field| &field.source));
         for field in &self.fields {
@@ -161,7 +198,10 @@ impl fmt::Display for Explanation {
         }
         if !self.unmapped_required.is_empty() {
             let names = self.unmapped_required.join(", ");
-            writeln!(f, "  required and not mapped, so that nothing new can be inserted: {names}")?;
+            writeln!(
+                f,
+                "  required and not mapped, so that nothing new can be inserted: {names}"
+            )?;
         }
         Ok(())
     }

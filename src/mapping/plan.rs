@@ -122,7 +122,9 @@ impl MappingPlan {
 
     /// Each mapped field with when it is written.
     pub fn written(&self) -> impl Iterator<Item = (&str, WriteOn)> {
-        self.fields.iter().map(|field| (field.field.name.as_str(), field.on))
+        self.fields
+            .iter()
+            .map(|field| (field.field.name.as_str(), field.on))
     }
 
     /// The lookups that [`bind`](Self::bind) wants, in this order.

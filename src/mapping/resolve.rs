@@ -25,7 +25,10 @@ struct Keys {
 }
 
 fn keys(plans: &[KeyPlan], records: &RecordBatch) -> Result<Keys> {
-    let mut keys = Keys { keys: LookupKeys::new(Vec::with_capacity(plans.len())), hopeless: Vec::new() };
+    let mut keys = Keys {
+        keys: LookupKeys::new(Vec::with_capacity(plans.len())),
+        hopeless: Vec::new(),
+    };
     for plan in plans {
         let converted = plan.convert.convert(column(records, &plan.source.name)?)?;
         keys.keys.columns.push(converted.column);
@@ -46,7 +49,9 @@ pub(super) async fn lookup(
     let rows = records.num_rows();
     let mut matches = lookup.resolve(context, keys).await?;
     if matches.found.len() != rows || matches.values.len() != rows {
-        return Err(Error::contract("a lookup must answer for every key").with("object", &field.field.name));
+        return Err(
+            Error::contract("a lookup must answer for every key").with("object", &field.field.name)
+        );
     }
     for row in hopeless {
         matches.found[row as usize] = Match::None;
@@ -66,7 +71,9 @@ pub(super) async fn lookup(
                 match plan.multi_match {
                     MultiMatch::Any | MultiMatch::First { .. } => {}
                     MultiMatch::Null => nulls.push(row),
-                    MultiMatch::Reject => refused.add(row, || several(&plan.keys).of(&field.field.name)),
+                    MultiMatch::Reject => {
+                        refused.add(row, || several(&plan.keys).of(&field.field.name))
+                    }
                 }
                 continue;
             }
@@ -88,7 +95,9 @@ pub(super) async fn lookup(
         };
         match plan.no_match {
             NoMatch::Default if missing => defaults.push(row),
-            NoMatch::Reject if missing => refused.add(row, || none(&plan.keys).of(&field.field.name)),
+            NoMatch::Reject if missing => {
+                refused.add(row, || none(&plan.keys).of(&field.field.name))
+            }
             _ => nulls.push(row),
         }
     }
@@ -97,8 +106,14 @@ pub(super) async fn lookup(
     for row in converted.invalid {
         refused.add(row, || {
             let to = plan.convert.to();
-            Refusal::new(Reason::BadValue, format!("the `{}` that was found does not convert to {to}", plan.fetch.name))
-                .of(&field.field.name)
+            Refusal::new(
+                Reason::BadValue,
+                format!(
+                    "the `{}` that was found does not convert to {to}",
+                    plan.fetch.name
+                ),
+            )
+            .of(&field.field.name)
         });
     }
     let mut column = without(converted.column, &nulls)?;
@@ -166,21 +181,36 @@ fn without(column: ArrayRef, rows: &[u32]) -> Result<ArrayRef> {
     }
     let mut hide = vec![false; column.len()];
     rows.iter().for_each(|&row| hide[row as usize] = true);
-    Ok(arrow_select::nullif::nullif(&column, &BooleanArray::from(hide))?)
+    Ok(arrow_select::nullif::nullif(
+        &column,
+        &BooleanArray::from(hide),
+    )?)
 }
 
 fn sources(keys: &[KeyPlan]) -> String {
-    keys.iter().map(|key| key.source.name.as_str()).collect::<Vec<_>>().join(", ")
+    keys.iter()
+        .map(|key| key.source.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn none(keys: &[KeyPlan]) -> Refusal {
-    Refusal::new(Reason::NoMatch, format!("no record has the key in: {}", sources(keys)))
+    Refusal::new(
+        Reason::NoMatch,
+        format!("no record has the key in: {}", sources(keys)),
+    )
 }
 
 fn several(keys: &[KeyPlan]) -> Refusal {
-    Refusal::new(Reason::MultiMatch, format!("several records have the key in: {}", sources(keys)))
+    Refusal::new(
+        Reason::MultiMatch,
+        format!("several records have the key in: {}", sources(keys)),
+    )
 }
 
 fn empty(keys: &[KeyPlan]) -> Refusal {
-    Refusal::new(Reason::EmptyKey, format!("the key needs a value in: {}", sources(keys)))
+    Refusal::new(
+        Reason::EmptyKey,
+        format!("the key needs a value in: {}", sources(keys)),
+    )
 }

@@ -93,15 +93,26 @@ impl FileSource {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.columns.is_empty() {
-            problems.push(Problem::new(format!("{path}.columns"), "name at least one column"));
+            problems.push(Problem::new(
+                format!("{path}.columns"),
+                "name at least one column",
+            ));
         }
         for (i, column) in self.columns.iter().enumerate() {
-            if self.columns[..i].iter().any(|other| other.name == column.name) {
-                let message = format!("the column `{}` is there twice; keep one of the two", column.name);
+            if self.columns[..i]
+                .iter()
+                .any(|other| other.name == column.name)
+            {
+                let message = format!(
+                    "the column `{}` is there twice; keep one of the two",
+                    column.name
+                );
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
         }
-        let Delimited { delimiter, quote, .. } = self.format;
+        let Delimited {
+            delimiter, quote, ..
+        } = self.format;
         for (field, character) in [("delimiter", delimiter), ("quote", quote)] {
             let line_break = matches!(character, '\n' | '\r' | '\0');
             if !character.is_ascii() || character.is_ascii_alphanumeric() || line_break {

@@ -57,7 +57,8 @@ impl JobSpec {
         let versioned: Versioned =
             serde_json::from_str(text).map_err(|error| wrong(String::new(), error.to_string()))?;
         if let Some(version) = versioned.version.filter(|version| *version != 1) {
-            let message = format!("version {version} is not known here; this release reads version 1");
+            let message =
+                format!("version {version} is not known here; this release reads version 1");
             return Err(wrong("version".into(), message));
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);

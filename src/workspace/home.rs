@@ -44,13 +44,25 @@ pub(super) enum Declared {
 
 impl Home {
     pub(super) fn new(outputs: Arc<dyn FileStore>) -> Self {
-        Home { objects: RwLock::default(), outputs, info: ConnectionInfo::new(NAME) }
+        Home {
+            objects: RwLock::default(),
+            outputs,
+            info: ConnectionInfo::new(NAME),
+        }
     }
 
     /// The same objects, to which others can be added.
     pub(super) fn fork(&self) -> Self {
-        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Home { objects: RwLock::new(objects), outputs: Arc::clone(&self.outputs), info: self.info.clone() }
+        let objects = self
+            .objects
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Home {
+            objects: RwLock::new(objects),
+            outputs: Arc::clone(&self.outputs),
+            info: self.info.clone(),
+        }
     }
 
     /// The table of an object; `None` if there is no such object or it is stored in a file.
@@ -65,29 +77,61 @@ impl Home {
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown object; errors of the outputs.
     pub async fn save(&self, context: &Context, name: &str) -> Result<()> {
         let object = self.find(name).ok_or_else(|| no_such_object(NAME, name))?;
-        let Some(table) = object.table else { return Ok(()) };
-        write_delimited(context, &*self.outputs, &format!("{name}.csv"), table.schema(), table.scan()?).await
+        let Some(table) = object.table else {
+            return Ok(());
+        };
+        write_delimited(
+            context,
+            &*self.outputs,
+            &format!("{name}.csv"),
+            table.schema(),
+            table.scan()?,
+        )
+        .await
     }
 
     fn find(&self, name: &str) -> Option<Object> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.objects
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     pub(super) fn declare(&self, spec: &ObjectSpec) -> Result<Declared> {
         if let Some(known) = self.find(&spec.name) {
             // What an object had before its first run is no part of what it is.
-            let alike = ObjectSpec { preload: None, ..known.spec } == ObjectSpec { preload: None, ..spec.clone() };
-            let message = format!("the workspace has an object `{}` that is declared otherwise", spec.name);
+            let alike = ObjectSpec {
+                preload: None,
+                ..known.spec
+            } == ObjectSpec {
+                preload: None,
+                ..spec.clone()
+            };
+            let message = format!(
+                "the workspace has an object `{}` that is declared otherwise",
+                spec.name
+            );
             return if alike {
                 Ok(Declared::Known)
             } else {
-                Err(Error::invalid("the object is there already", vec![Problem::new("", message)]))
+                Err(Error::invalid(
+                    "the object is there already",
+                    vec![Problem::new("", message)],
+                ))
             };
         }
         // A file's name is made of the object's.
-        if spec.name.is_empty() || spec.name.contains(['/', '\\', '\0']) || spec.name.starts_with('.') {
-            let message = "an object's name is not empty, does not begin with `.` and holds no slash";
-            return Err(Error::invalid("the object has no usable name", vec![Problem::new("name", message)]));
+        if spec.name.is_empty()
+            || spec.name.contains(['/', '\\', '\0'])
+            || spec.name.starts_with('.')
+        {
+            let message =
+                "an object's name is not empty, does not begin with `.` and holds no slash";
+            return Err(Error::invalid(
+                "the object has no usable name",
+                vec![Problem::new("name", message)],
+            ));
         }
         let table = match spec.store {
             Store::Table => Some(MemoryObject::new(spec)?),
@@ -95,7 +139,10 @@ impl Home {
             Store::File => {
                 let message = "an object that is stored in a file cannot tell records apart: identity `none`, \
                                nothing `unique`";
-                return Err(Error::invalid("the object cannot be stored so", vec![Problem::new("store", message)]));
+                return Err(Error::invalid(
+                    "the object cannot be stored so",
+                    vec![Problem::new("store", message)],
+                ));
             }
         };
         self.add(spec.clone(), table.clone());
@@ -108,7 +155,9 @@ impl Home {
     }
 
     fn table(&self, name: &str) -> Result<MemoryConnection> {
-        let table = self.object(name).ok_or_else(|| no_such_object(NAME, name))?;
+        let table = self
+            .object(name)
+            .ok_or_else(|| no_such_object(NAME, name))?;
         let connection = MemoryConnection::new(NAME);
         connection.add(table);
         Ok(connection)
@@ -135,14 +184,22 @@ impl Connection for Home {
     }
 
     async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
-        let Object { spec, table } = self.find(object).ok_or_else(|| no_such_object(NAME, object))?;
+        let Object { spec, table } = self
+            .find(object)
+            .ok_or_else(|| no_such_object(NAME, object))?;
         if table.is_some() {
             return self.table(object)?.destination(context, object).await;
         }
         let file = format!("{object}.csv");
         let schema = Schema::new(spec.fields);
         let outputs = Arc::clone(&self.outputs);
-        Ok(Arc::new(FileDestination::new(outputs, file, object, schema, Delimited::csv())))
+        Ok(Arc::new(FileDestination::new(
+            outputs,
+            file,
+            object,
+            schema,
+            Delimited::csv(),
+        )))
     }
 
     async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {

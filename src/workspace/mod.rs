@@ -59,7 +59,10 @@ impl Workspace {
     /// A workspace without objects that reads its files from `sources`; objects that are
     /// [stored in a file](Store::File) are written to `outputs`.
     pub fn new(sources: Arc<dyn FileStore>, outputs: Arc<dyn FileStore>) -> Self {
-        Workspace { sources, home: Arc::new(Home::new(outputs)) }
+        Workspace {
+            sources,
+            home: Arc::new(Home::new(outputs)),
+        }
     }
 
     /// The home objects.
@@ -86,8 +89,14 @@ impl Workspace {
         let mut new: Vec<(usize, &ObjectSpec, Option<MemoryObject>)> = Vec::new();
         for (i, object) in spec.objects.iter().enumerate() {
             let path = format!("objects[{i}]");
-            if spec.objects[..i].iter().any(|other| other.name == object.name) {
-                let message = format!("the object `{}` is there twice; keep one of the two", object.name);
+            if spec.objects[..i]
+                .iter()
+                .any(|other| other.name == object.name)
+            {
+                let message = format!(
+                    "the object `{}` is there twice; keep one of the two",
+                    object.name
+                );
                 problems.push(Problem::new(format!("{path}.name"), message));
                 continue;
             }
@@ -106,12 +115,17 @@ impl Workspace {
         let SourceSpec::File(source) = &spec.dataset.source;
         problems.extend(source.problems("dataset.source.file"));
         if !problems.is_empty() {
-            return Err(Error::invalid("the job cannot run as it is", problems).with("job", &spec.name));
+            return Err(
+                Error::invalid("the job cannot run as it is", problems).with("job", &spec.name)
+            );
         }
 
         let dataset: Arc<dyn Dataset> =
             Arc::new(DelimitedDataset::open(context, Arc::clone(&self.sources), source).await?);
-        let plan = self.sync_job(spec, &dataset, &Arc::new(draft)).plan(context).await;
+        let plan = self
+            .sync_job(spec, &dataset, &Arc::new(draft))
+            .plan(context)
+            .await;
         let mut problems = Vec::new();
         if let Err(error) = plan {
             if error.problems().is_empty() {
@@ -123,7 +137,9 @@ impl Workspace {
             problems.extend(preload::problems(object, &format!("objects[{i}].preload")));
         }
         if !problems.is_empty() {
-            return Err(Error::invalid("the job cannot run as it is", problems).with("job", &spec.name));
+            return Err(
+                Error::invalid("the job cannot run as it is", problems).with("job", &spec.name)
+            );
         }
         for (_, object, table) in &new {
             if let (Some(preload), Some(table)) = (&object.preload, table) {
@@ -152,7 +168,10 @@ impl Workspace {
 }
 
 fn wrong_version(path: &str, version: u32) -> Problem {
-    Problem::new(path, format!("version {version} is not known here; this release reads version 1"))
+    Problem::new(
+        path,
+        format!("version {version} is not known here; this release reads version 1"),
+    )
 }
 
 /// An error's findings, placed under a path.

@@ -16,12 +16,23 @@ use crate::{Error, ErrorKind, Result};
 
 /// What is wrong with an object's preload, as far as can be seen without its file.
 pub(super) fn problems(object: &ObjectSpec, path: &str) -> Vec<Problem> {
-    let Some(preload) = &object.preload else { return Vec::new() };
+    let Some(preload) = &object.preload else {
+        return Vec::new();
+    };
     let mut problems = preload.file.problems(&format!("{path}.file"));
     let columns = Schema::new(preload.file.columns.clone());
-    if let Err(found) = compile(preload, &object.name, &columns, &Schema::new(object.fields.clone())) {
+    if let Err(found) = compile(
+        preload,
+        &object.name,
+        &columns,
+        &Schema::new(object.fields.clone()),
+    ) {
         // The mapping's fields have positions; here they have names.
-        problems.extend(found.into_iter().map(|problem| Problem::new(format!("{path}.fields"), problem.message)));
+        problems.extend(
+            found
+                .into_iter()
+                .map(|problem| Problem::new(format!("{path}.fields"), problem.message)),
+        );
     }
     problems
 }
@@ -32,7 +43,11 @@ fn compile(
     columns: &Schema,
     target: &Schema,
 ) -> Result<MappingPlan, Vec<Problem>> {
-    let fields = preload.fields.iter().map(|(field, column)| FieldMapping::direct(field, column)).collect();
+    let fields = preload
+        .fields
+        .iter()
+        .map(|(field, column)| FieldMapping::direct(field, column))
+        .collect();
     let request = CompileRequest::new(columns, object, target, &Identity::None, &WriteMode::Insert);
     MappingPlan::compile(&MappingSpec::new(fields), &request, "")
 }
@@ -45,7 +60,9 @@ pub(super) async fn fill(
     table: &MemoryObject,
 ) -> Result<()> {
     let during = |error: Error| error.during("preload").with("object", table.name());
-    let dataset = DelimitedDataset::open(context, Arc::clone(files), &preload.file).await.map_err(during)?;
+    let dataset = DelimitedDataset::open(context, Arc::clone(files), &preload.file)
+        .await
+        .map_err(during)?;
     let plan = compile(preload, table.name(), dataset.schema(), table.schema())
         .map_err(|found| Error::invalid("the preload does not fit the object", found))?;
     let fields = preload.fields.values().cloned().collect();
@@ -63,7 +80,10 @@ pub(super) async fn fill(
 }
 
 fn bad_record(reject: &Reject) -> Error {
-    let message = format!("a record cannot be loaded: {}; mend the file", reject.refusal.message);
+    let message = format!(
+        "a record cannot be loaded: {}; mend the file",
+        reject.refusal.message
+    );
     let error = Error::new(ErrorKind::Malformed, message).with("record", &reject.position);
     match &reject.refusal.field {
         Some(field) => error.with("field", field),

@@ -26,18 +26,34 @@ fn job(policies: &str) -> String {
 const NULLS: &str = r#", "multi_match": "null""#;
 
 fn sync(policies: &str, old: &str, nodes: &str) -> Ran {
-    run(&job(policies), &[("old.csv", &format!("code,parent\n{old}")), ("nodes.csv", &format!("code,parent\n{nodes}"))])
+    run(
+        &job(policies),
+        &[
+            ("old.csv", &format!("code,parent\n{old}")),
+            ("nodes.csv", &format!("code,parent\n{nodes}")),
+        ],
+    )
 }
 
 fn table(ran: &Ran) -> Vec<String> {
-    let mut rows: Vec<String> = ran.object("node").lines().skip(1).map(str::to_owned).collect();
+    let mut rows: Vec<String> = ran
+        .object("node")
+        .lines()
+        .skip(1)
+        .map(str::to_owned)
+        .collect();
     rows.sort();
     rows
 }
 
 fn counts(ran: &Ran) -> (u64, u64, u64, u64) {
     let counts = &ran.report.destinations[0].lookups["parent_id"];
-    (counts.resolved, counts.unresolved, counts.ambiguous, counts.empty)
+    (
+        counts.resolved,
+        counts.unresolved,
+        counts.ambiguous,
+        counts.empty,
+    )
 }
 
 #[test]
@@ -69,9 +85,16 @@ fn an_update_with_a_dangling_parent_clears_the_old_one() {
 
 #[test]
 fn a_rejected_parent_takes_the_chain_below_with_it() {
-    let ran = sync(r#", "dangling": "reject""#, "", "c,b\nb,a\na,nowhere\nx,y\ny,\n");
+    let ran = sync(
+        r#", "dangling": "reject""#,
+        "",
+        "c,b\nb,a\na,nowhere\nx,y\ny,\n",
+    );
     assert_eq!(table(&ran), ["x,y", "y,"]);
-    assert_eq!(ran.reasons(), [(0, "no_match"), (1, "no_match"), (2, "no_match")]);
+    assert_eq!(
+        ran.reasons(),
+        [(0, "no_match"), (1, "no_match"), (2, "no_match")]
+    );
     assert_eq!(ran.report.destinations[0].pending, 0);
 }
 
@@ -102,57 +125,108 @@ fn cycles_by_policy() {
     assert_eq!(table(&ran), ["a,", "b,", "c,", "d,a", "e,"]);
 
     let ran = sync(r#", "multi_match": "null", "cycles": "reject""#, "", nodes);
-    assert_eq!(table(&ran), ["d,"], "a row below a cycle dangles, and that is null here");
-    assert_eq!(ran.reasons(), [(0, "cycle"), (1, "cycle"), (2, "cycle"), (4, "cycle")]);
+    assert_eq!(
+        table(&ran),
+        ["d,"],
+        "a row below a cycle dangles, and that is null here"
+    );
+    assert_eq!(
+        ran.reasons(),
+        [(0, "cycle"), (1, "cycle"), (2, "cycle"), (4, "cycle")]
+    );
 
     let ran = sync(r#", "dangling": "reject", "cycles": "reject""#, "", nodes);
     assert_eq!(table(&ran), Vec::<String>::new());
-    assert_eq!(ran.reasons(), [(0, "cycle"), (1, "cycle"), (2, "cycle"), (3, "no_match"), (4, "cycle")]);
-    assert_eq!(ran.report.outcome, syncline::job::Outcome::Failed, "every record was rejected");
+    assert_eq!(
+        ran.reasons(),
+        [
+            (0, "cycle"),
+            (1, "cycle"),
+            (2, "cycle"),
+            (3, "no_match"),
+            (4, "cycle")
+        ]
+    );
+    assert_eq!(
+        ran.report.outcome,
+        syncline::job::Outcome::Failed,
+        "every record was rejected"
+    );
 }
 
 #[test]
 fn a_cycle_may_close_through_a_record_that_the_run_does_not_touch() {
-    let ran = sync(r#", "multi_match": "null", "cycles": "reject""#, "a,b\nb,\n", "b,a\n");
+    let ran = sync(
+        r#", "multi_match": "null", "cycles": "reject""#,
+        "a,b\nb,\n",
+        "b,a\n",
+    );
     assert_eq!(table(&ran), ["a,b", "b,"]);
     assert_eq!(ran.reasons(), [(0, "cycle")]);
 
-    let ran = sync(r#", "multi_match": "null", "cycles": "null""#, "a,b\nb,\n", "b,a\n");
+    let ran = sync(
+        r#", "multi_match": "null", "cycles": "null""#,
+        "a,b\nb,\n",
+        "b,a\n",
+    );
     assert_eq!(table(&ran), ["a,b", "b,"]);
 }
 
 #[test]
 fn an_empty_key_by_policy() {
-    let ran = sync(r#", "multi_match": "null", "empty": "reject""#, "", "a,\nb,a\n");
+    let ran = sync(
+        r#", "multi_match": "null", "empty": "reject""#,
+        "",
+        "a,\nb,a\n",
+    );
     assert_eq!(ran.reasons(), [(0, "empty_key")]);
     assert_eq!(table(&ran), ["b,"]);
 
-    let ran = sync(r#", "empty": "no_match", "dangling": "reject""#, "", "a,\nb,a\n");
+    let ran = sync(
+        r#", "empty": "no_match", "dangling": "reject""#,
+        "",
+        "a,\nb,a\n",
+    );
     assert_eq!(ran.reasons(), [(0, "no_match"), (1, "no_match")]);
 
-    let ran = sync(r#", "multi_match": "null", "empty": "no_match""#, "", "a,\nb,a\n");
+    let ran = sync(
+        r#", "multi_match": "null", "empty": "no_match""#,
+        "",
+        "a,\nb,a\n",
+    );
     assert_eq!(counts(&ran), (1, 1, 0, 0));
 }
 
 #[test]
 fn a_long_dangling_chain_is_judged_at_once() {
-    let nodes: String = (0..20_000).rev().map(|i| format!("n{},n{i}\n", i + 1)).collect();
+    let nodes: String = (0..20_000)
+        .rev()
+        .map(|i| format!("n{},n{i}\n", i + 1))
+        .collect();
     let ran = sync(r#", "dangling": "reject""#, "", &nodes);
     assert_eq!(ran.report.destinations[0].rejected, 20_000);
 }
 
 /// Nodes of one key each, with parents among them, among the old ones, or nowhere.
 fn nodes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
-    proptest::collection::vec((0u8..24, proptest::option::of(0u8..30)), 0..24).prop_map(|mut rows| {
-        let mut seen = std::collections::HashSet::new();
-        rows.retain(|(code, _)| seen.insert(*code));
-        rows
-    })
+    proptest::collection::vec((0u8..24, proptest::option::of(0u8..30)), 0..24).prop_map(
+        |mut rows| {
+            let mut seen = std::collections::HashSet::new();
+            rows.retain(|(code, _)| seen.insert(*code));
+            rows
+        },
+    )
 }
 
 fn text(rows: &[(u8, Option<u8>)]) -> String {
-    let parent = |parent: &Option<u8>| parent.map(|parent| format!("n{parent}")).unwrap_or_default();
-    rows.iter().map(|(code, up)| format!("n{code},{}\n", parent(up))).collect()
+    let parent = |parent: &Option<u8>| {
+        parent
+            .map(|parent| format!("n{parent}"))
+            .unwrap_or_default()
+    };
+    rows.iter()
+        .map(|(code, up)| format!("n{code},{}\n", parent(up)))
+        .collect()
 }
 
 proptest! {
