@@ -10,6 +10,7 @@ use super::evaluate::wrong_layout;
 use super::side::{Side, Value, exact};
 use crate::Result;
 use crate::record::FieldType;
+use crate::record::convert::number::product;
 
 /// One of the three operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,16 +145,6 @@ fn rows<T: ArrowNativeType, R: ArrowPrimitiveType>(
         (Side::Constant(a), Side::Constant(b)) => vec![step(0, f(a, b))],
     };
     PrimitiveArray::new(values.into(), nulls)
-}
-
-/// Most numbers fit 64 bits, and the product of two such cannot overflow.
-#[inline]
-fn product(a: i128, b: i128) -> Option<i128> {
-    if i128::from(a as i64) == a && i128::from(b as i64) == b {
-        Some(a * b)
-    } else {
-        a.checked_mul(b)
-    }
 }
 
 /// `a * a_unit + b * b_unit`, also where only a step on the way does not fit 128 bits.

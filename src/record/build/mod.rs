@@ -5,6 +5,8 @@ mod serialize;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -41,8 +43,8 @@ use crate::Result;
 ///     Field::new("mrr", FieldType::Currency { precision: 12, scale: 2 }),
 /// ]);
 /// let mut accounts = RecordBuilder::new(&schema);
-/// accounts.push(&Account { name: "Initech", seats: Some(12), mrr: "99.50" })?;
-/// accounts.push(&serde_json::json!({ "name": "Hooli", "mrr": 120 }))?;
+/// accounts.push(&Account { name: "Initech", seats: Some(12), mrr: "99.50" }).unwrap();
+/// accounts.push(&serde_json::json!({ "name": "Hooli", "mrr": 120 })).unwrap();
 ///
 /// let refusal = accounts.push(&Account { name: "Acme", seats: None, mrr: "99.505" }).unwrap_err();
 /// assert_eq!(refusal.field.as_deref(), Some("mrr"));
@@ -50,7 +52,7 @@ use crate::Result;
 /// let batch = accounts.finish_batch("accounts", 0)?;
 /// assert_eq!(batch.len(), 2);
 /// assert_eq!(batch.origins.position(1).to_string(), "accounts#1");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), syncline::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct RecordBuilder {
@@ -122,7 +124,7 @@ impl RecordBuilder {
             .collect::<Result<Vec<ArrayRef>>>()?;
         let rows = std::mem::take(&mut self.rows);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let schema = self.schema.arrow().clone();
+        let schema = Arc::clone(self.schema.arrow());
         Ok(RecordBatch::try_new_with_options(
             schema, columns, &options,
         )?)

@@ -50,7 +50,7 @@
 
 mod kernel;
 mod matrix;
-pub(super) mod number;
+pub(crate) mod number;
 mod plan;
 #[cfg(test)]
 mod tests;

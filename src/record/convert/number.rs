@@ -27,7 +27,7 @@ impl Digits {
     #[inline]
     pub(in crate::record) fn of(self, value: i128, scale: u8, rounding: Rounding) -> Option<i128> {
         let value = if scale <= self.scale {
-            value.checked_mul(pow10(self.scale - scale))?
+            product(value, pow10(self.scale - scale))?
         } else {
             shorten(value, u32::from(scale - self.scale), rounding)?
         };
@@ -100,6 +100,16 @@ const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
+
+/// The product, if it fits. Most numbers fit 64 bits, and the product of two such cannot overflow.
+#[inline]
+pub(crate) fn product(a: i128, b: i128) -> Option<i128> {
+    if i128::from(a as i64) == a && i128::from(b as i64) == b {
+        Some(i128::from(a as i64) * i128::from(b as i64))
+    } else {
+        a.checked_mul(b)
+    }
+}
 
 #[inline]
 fn pow10(digits: u8) -> i128 {
