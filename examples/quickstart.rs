@@ -17,7 +17,7 @@ use syncline::job::{Job, Outcome, RunReport, RunRequest};
 use syncline::spec::JobSpec;
 use syncline::workspace::Workspace;
 
-const JOBS: [&str; 5] = ["airlines", "airports", "planes", "flights", "desks"];
+const JOBS: [&str; 5] = ["carriers", "airports", "planes", "flights", "desks"];
 
 /// Shows how far a run is.
 #[derive(Debug)]

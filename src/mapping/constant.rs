@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, StringViewArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 
-use crate::record::convert::Converter;
-use crate::record::{FieldType, parse};
+use crate::record::FieldType;
 use crate::spec::Literal;
 
 /// A value in a field's type, ready to be repeated.
@@ -15,26 +14,7 @@ pub(super) struct Constant(ArrayRef);
 impl Constant {
     /// Reads a literal as a value of the type; `Err` says what would be right.
     pub(super) fn new(literal: &Literal, field_type: &FieldType) -> Result<Self, String> {
-        let text = match literal {
-            Literal::Null => None,
-            Literal::Boolean(value) => Some(value.to_string()),
-            Literal::Number(value) => Some(value.to_string()),
-            Literal::Text(text) => Some(text.clone()),
-        };
-        let column: ArrayRef = Arc::new(StringViewArray::from(vec![text]));
-        let wrong = || {
-            format!(
-                "the constant is no value of type {field_type}: expected {}",
-                parse::expected(field_type)
-            )
-        };
-        let converted = Converter::new(&FieldType::Text, field_type, false)
-            .and_then(|converter| converter.convert(&column).map_err(|_| wrong()))?;
-        if converted.invalid.is_empty() {
-            Ok(Constant(converted.column))
-        } else {
-            Err(wrong())
-        }
+        crate::expr::constant(literal, field_type).map(Constant)
     }
 
     /// Whether it is null.

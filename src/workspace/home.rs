@@ -13,7 +13,7 @@ use crate::file::{FileDestination, write_delimited};
 use crate::host::{Context, FileStore};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::memory::{MemoryConnection, MemoryObject};
-use crate::record::Schema;
+use crate::record::{Field, Schema};
 use crate::spec::{Delimited, Identity, ObjectSpec, Store};
 use crate::{Error, Result};
 
@@ -32,6 +32,45 @@ struct Object {
     spec: ObjectSpec,
     /// `None` for an object that is stored in a file.
     table: Option<MemoryObject>,
+}
+
+impl Object {
+    /// What a declaration says of the object that is not so. It need not name all of its fields, and
+    /// which records an object began with is no part of what it is.
+    fn misfit(&self, declared: &ObjectSpec) -> Option<Problem> {
+        let known = &self.spec;
+        let otherwise = |path: &str, what: &str| {
+            let message = format!(
+                "the workspace has an object `{}` with another {what}",
+                known.name
+            );
+            Some(Problem::new(path, message))
+        };
+        if declared.identity != known.identity {
+            return otherwise("identity", "identity");
+        }
+        if declared.system_fields != known.system_fields {
+            return otherwise("system_fields", "set of system fields");
+        }
+        if declared.store != known.store {
+            return otherwise("store", "store");
+        }
+        if let Some(i) = declared
+            .unique
+            .iter()
+            .position(|set| !known.unique.contains(set))
+        {
+            return otherwise(&format!("unique[{i}]"), "idea of what is unique");
+        }
+        let alike = |field: &Field| {
+            known
+                .fields
+                .iter()
+                .any(|known| known.name == field.name && known.field_type == field.field_type)
+        };
+        let strange = declared.fields.iter().position(|field| !alike(field));
+        strange.and_then(|i| otherwise(&format!("fields[{i}]"), "field of this name, or none"))
+    }
 }
 
 /// What became of a declaration.
@@ -100,25 +139,9 @@ impl Home {
 
     pub(super) fn declare(&self, spec: &ObjectSpec) -> Result<Declared> {
         if let Some(known) = self.find(&spec.name) {
-            // What an object had before its first run is no part of what it is.
-            let alike = ObjectSpec {
-                preload: None,
-                ..known.spec
-            } == ObjectSpec {
-                preload: None,
-                ..spec.clone()
-            };
-            let message = format!(
-                "the workspace has an object `{}` that is declared otherwise",
-                spec.name
-            );
-            return if alike {
-                Ok(Declared::Known)
-            } else {
-                Err(Error::invalid(
-                    "the object is there already",
-                    vec![Problem::new("", message)],
-                ))
+            return match known.misfit(spec) {
+                None => Ok(Declared::Known),
+                Some(problem) => Err(Error::invalid("the object is there already", vec![problem])),
             };
         }
         // A file's name is made of the object's.

@@ -71,7 +71,8 @@ impl Workspace {
     }
 
     /// Makes a job from its spec. Objects that the workspace does not have yet are made, with their
-    /// preloaded records; one that it has must be declared alike and keeps its records.
+    /// preloaded records; of one that it has, a job may name just the fields that it needs, and the
+    /// object keeps its records.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake in the spec and its path; errors of
