@@ -30,7 +30,9 @@ MAY_USE = {
     # The engine knows contracts, not backends.
     "mapping": BELOW_BACKENDS,
     "prepare": BELOW_BACKENDS,
-    "job": BELOW_BACKENDS | {"memory", "file", "mapping", "prepare"},
+    "job": BELOW_BACKENDS | {"mapping", "prepare"},
+    # Puts jobs together from specs: the one place that knows engine and backends.
+    "workspace": BELOW_BACKENDS | {"memory", "file", "mapping", "prepare", "job"},
     # Guides: text only.
     "docs": set(),
 }

@@ -4,6 +4,8 @@
 //!
 //! Shows each job's plan, a progress bar, the report, and where the refused records are.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;

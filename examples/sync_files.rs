@@ -10,6 +10,8 @@
 //!
 //! Exit code: 0 success, 2 some records rejected, 1 failed, 64 bad usage or bad job.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -65,7 +65,8 @@ impl Preparation {
             match Formula::compile(&spec.value, &preparation.schema, &format!("{path}.value")) {
                 Ok(formula) => {
                     let field = Field::new(&spec.name, formula.field_type().clone());
-                    let fields = [preparation.schema.fields(), &[field.clone()]].concat();
+                    let fields =
+                        [preparation.schema.fields(), std::slice::from_ref(&field)].concat();
                     preparation.schema = Schema::new(fields);
                     preparation.formulas.push((field, formula));
                 }

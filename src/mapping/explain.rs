@@ -46,7 +46,11 @@ impl MappingPlan {
         let required = self.unmapped.iter().filter(|field| field.required);
         Explanation {
             object: self.object.clone(),
-            fields: self.fields.iter().map(explain).collect(),
+            fields: self
+                .fields
+                .iter()
+                .map(|field| explain(self, field))
+                .collect(),
             unmapped_required: required.map(|field| field.name.clone()).collect(),
             unmapped: self
                 .unmapped
@@ -57,7 +61,7 @@ impl MappingPlan {
     }
 }
 
-fn explain(plan: &FieldPlan) -> FieldExplanation {
+fn explain(mapping: &MappingPlan, plan: &FieldPlan) -> FieldExplanation {
     let mut policies = Vec::new();
     match plan.on {
         WriteOn::Insert => policies.push("written on insert only".to_owned()),
@@ -93,7 +97,15 @@ fn explain(plan: &FieldPlan) -> FieldExplanation {
             policies.push(format!("none: {}", word(&lookup.no_match)));
             policies.push(format!("several: {}", several(&lookup.multi_match)));
             policies.push(format!("empty key: {}", word(&lookup.empty)));
-            let source = format!("lookup {} where {}", lookup.fetch.name, pairs(&lookup.keys));
+            let object = mapping
+                .lookups
+                .get(lookup.index)
+                .map_or("", |request| &request.object);
+            let source = format!(
+                "lookup {object}.{} where {}",
+                lookup.fetch.name,
+                pairs(&lookup.keys)
+            );
             (source, Some(&lookup.convert))
         }
         Step::SelfLookup(lookup) => {
