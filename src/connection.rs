@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::dataset::Dataset;
 use crate::destination::Destination;
 use crate::host::Context;
-use crate::lookup::{Lookup, LookupRequest};
+use crate::lookup::{Lookup, LookupIndex, LookupRequest};
 use crate::record::Schema;
 use crate::{Error, ErrorKind, Result};
 
@@ -91,7 +91,11 @@ pub trait Connection: fmt::Debug + Send + Sync {
 
     /// Records of an object by their values. By default an index built from
     /// [`dataset`](Self::dataset), of at most [`DEFAULT_LOOKUP_BYTES`]: the object as it is now.
-    async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>>;
+    async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+        let dataset = self.dataset(context, &request.object).await?;
+        let index = LookupIndex::read(context, &*dataset, &request, DEFAULT_LOOKUP_BYTES).await?;
+        Ok(Arc::new(index))
+    }
 }
 
 /// The error for an object that a connection does not have.

@@ -437,7 +437,11 @@ pub trait Writer: fmt::Debug + Send {
     async fn abort(&mut self, context: &Context) -> Result<()>;
 
     /// A lookup over the object as this writer leaves it, its own rows included.
-    async fn lookup(&self, _context: &Context, _request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+    async fn lookup(
+        &mut self,
+        _context: &Context,
+        _request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
         Err(Error::new(
             ErrorKind::Unsupported,
             "this writer cannot look up its object",

@@ -13,6 +13,7 @@ mod rejects;
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
+pub(crate) use entropy::SplitMix;
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use executor::{Executor, Inline, ThreadPool, run_on};
 pub use file_name::check_file_name;

@@ -1,5 +1,8 @@
 //! The contract of a lookup, and the index that most lookups are.
 
+mod index;
+mod table;
+
 use std::fmt;
 
 use arrow_array::ArrayRef;
@@ -8,6 +11,10 @@ use async_trait::async_trait;
 use crate::Result;
 use crate::host::Context;
 use crate::record::Field;
+
+pub use index::{LookupIndex, LookupIndexBuilder};
+pub(crate) use index::{field_of, key_columns};
+pub(crate) use table::{Hit, KeyTable, MAX_ROWS, NO_ROW};
 
 /// Which records of an object to find, and what to fetch from them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,28 @@
-//! Backends in memory, for tests and for small data.
+//! Backends in memory, each with the whole contract: objects, datasets, rejects, a clock.
 
+mod apply;
+mod chunks;
+mod clock;
+mod connection;
+mod dataset;
+mod destination;
 mod files;
+mod ids;
+mod lookup;
+mod object;
+mod plan;
+mod rejects;
+mod store;
+mod table;
+mod texts;
+mod touched;
+mod writer;
 
+pub use crate::host::SeededEntropy;
+pub use clock::ManualClock;
+pub use connection::MemoryConnection;
+pub use dataset::MemoryDataset;
+pub use destination::MemoryDestination;
 pub use files::MemoryFiles;
+pub use object::MemoryObject;
+pub use rejects::MemoryRejects;

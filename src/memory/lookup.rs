@@ -1,0 +1,134 @@
+//! A lookup over an object in memory as it is at each moment.
+
+use async_trait::async_trait;
+
+use super::chunks::NO_VERSION;
+use super::object::MemoryObject;
+use super::table::{Index, Table};
+use crate::Result;
+use crate::host::Context;
+use crate::lookup::{
+    Hit, Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest, Match, NO_ROW, field_of,
+    key_columns,
+};
+use crate::record::Field;
+use crate::record::key::KeyColumns;
+
+/// Answers from the object's own index; each batch sees what was written before it.
+#[derive(Debug)]
+pub(super) struct LiveLookup {
+    object: MemoryObject,
+    info: LookupInfo,
+    index: usize,
+    /// For each field of the index, in its order, the column of the keys.
+    columns: Vec<usize>,
+    fetch: usize,
+    order_by: Option<usize>,
+}
+
+impl LiveLookup {
+    pub(super) fn new(object: MemoryObject, request: &LookupRequest) -> Result<Self> {
+        if request.keys.is_empty() {
+            return Err(object
+                .facts()
+                .invalid("a lookup has at least one key field"));
+        }
+        let schema = object.schema();
+        let field = |name: &String| field_of(schema, object.name(), name).cloned();
+        let keys: Vec<Field> = request.keys.iter().map(field).collect::<Result<_>>()?;
+        let fetch = field(&request.fetch)?;
+        let order_by = request.order_by.as_ref().map(field).transpose()?;
+        let position = |field: &Field| schema.index_of(&field.name).unwrap_or_default();
+        let positions: Vec<usize> = keys.iter().map(position).collect();
+
+        let mut state = object.write();
+        let index = state.table.index(&positions);
+        let Index { fields, table } = &state.table.indexes[index];
+        if fields.len() != positions.len() {
+            return Err(object
+                .facts()
+                .invalid("a lookup has the same key field twice"));
+        }
+        let column = |field: &usize| {
+            positions
+                .iter()
+                .position(|p| p == field)
+                .unwrap_or_default()
+        };
+        let columns = fields.iter().map(column).collect();
+        let info = LookupInfo::new(keys, fetch.clone()).in_memory(table.memory_bytes());
+        let (fetch, order_by) = (position(&fetch), order_by.as_ref().map(position));
+        drop(state);
+        Ok(LiveLookup {
+            info,
+            index,
+            columns,
+            fetch,
+            order_by,
+            object,
+        })
+    }
+
+    fn find(&self, keys: &LookupKeys) -> Result<LookupMatches> {
+        let keys = key_columns(&self.info, keys)?;
+        let ordered = self
+            .columns
+            .iter()
+            .map(|&column| keys.columns()[column].clone());
+        let keys = KeyColumns::of(ordered.collect())?;
+        let state = self.object.read();
+        let table = &state.table;
+        let index = &table.indexes[self.index];
+        let mut hashes = Vec::new();
+        keys.hash(index.table.seed(), &mut hashes);
+
+        let mut found = Vec::with_capacity(hashes.len());
+        let mut versions = Vec::with_capacity(hashes.len());
+        index.table.find_each(
+            &hashes,
+            |i| keys.is_null_any(i),
+            |i, slot| {
+                let (columns, row) = table.chunks.keys(table.slots[slot as usize]);
+                let mut parts = index.fields.iter().zip(keys.columns());
+                parts.all(|(&field, key)| key.equal(i, &columns[field], row))
+            },
+            |i, hit| {
+                found.push(if keys.is_null_any(i) {
+                    Match::Empty
+                } else {
+                    hit.found()
+                });
+                versions.push(match self.first(table, hit) {
+                    NO_ROW => NO_VERSION,
+                    slot => table.slots[slot as usize],
+                });
+            },
+        );
+        let values = table.chunks.gather(self.fetch, &versions)?;
+        Ok(LookupMatches::new(found, values))
+    }
+
+    /// The slot that comes first.
+    fn first(&self, table: &Table, hit: Hit<'_>) -> u32 {
+        let (Hit::Many(slots), Some(field)) = (hit, self.order_by) else {
+            return hit.first();
+        };
+        let least = slots.iter().copied().min_by(|&a, &b| {
+            // Of equal ones `min_by` takes the first.
+            let [(a, i), (b, j)] = [a, b].map(|slot| table.chunks.keys(table.slots[slot as usize]));
+            a[field].compare(i, &b[field], j)
+        });
+        least.unwrap_or(NO_ROW)
+    }
+}
+
+#[async_trait]
+impl Lookup for LiveLookup {
+    fn info(&self) -> &LookupInfo {
+        &self.info
+    }
+
+    async fn resolve(&self, _: &Context, keys: LookupKeys) -> Result<LookupMatches> {
+        self.find(&keys)
+    }
+}

@@ -1,0 +1,87 @@
+//! Rejects kept in memory.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::Result;
+use crate::host::{RejectLedger, RejectSegment};
+use crate::record::Reject;
+
+/// A [`RejectLedger`] that keeps everything and shows it.
+///
+/// ```
+/// use syncline::host::{RejectLedger, RejectSegment};
+/// use syncline::memory::MemoryRejects;
+///
+/// let ledger = MemoryRejects::new();
+/// futures::executor::block_on(async {
+///     ledger.append(RejectSegment::new(None, ["a".to_owned()], Vec::new())).await?;
+///     ledger.seal().await
+/// })?;
+/// assert!(ledger.sealed() && ledger.all().is_empty());
+/// # Ok::<(), syncline::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryRejects(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    segments: Vec<RejectSegment>,
+    sealed: bool,
+}
+
+impl MemoryRejects {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was appended, in order.
+    pub fn segments(&self) -> Vec<RejectSegment> {
+        self.kept().segments.clone()
+    }
+
+    /// The rejects of one destination, or with `None` those that no destination saw, in the order appended.
+    pub fn rejects(&self, destination: Option<&str>) -> Vec<Reject> {
+        let kept = self.kept();
+        let segments = kept.segments.iter();
+        segments
+            .filter(|segment| segment.destination.as_deref() == destination)
+            .flat_map(|segment| segment.rejects.iter().cloned())
+            .collect()
+    }
+
+    /// All rejects, in the order appended.
+    pub fn all(&self) -> Vec<Reject> {
+        let kept = self.kept();
+        let segments = kept.segments.iter();
+        segments
+            .flat_map(|segment| segment.rejects.iter().cloned())
+            .collect()
+    }
+
+    /// Whether nothing was appended since the ledger was last sealed.
+    pub fn sealed(&self) -> bool {
+        self.kept().sealed
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl RejectLedger for MemoryRejects {
+    async fn append(&self, segment: RejectSegment) -> Result<()> {
+        let mut kept = self.kept();
+        kept.segments.push(segment);
+        kept.sealed = false;
+        Ok(())
+    }
+
+    async fn seal(&self) -> Result<()> {
+        self.kept().sealed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The values of a batch's versions, column by column.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_null_array};
+use arrow_select::nullif::nullif;
+
+use super::chunks::{NO_VERSION, typed};
+use super::ids::Ids;
+use super::plan::{Plan, Source};
+use super::table::{Table, insert};
+use crate::Result;
+use crate::lookup::NO_ROW;
+use crate::spec::WriteOn;
+
+/// A batch whose rows have their slots and wait for their values.
+pub(super) struct Batch<'a> {
+    pub(super) plan: &'a Plan,
+    /// The version that row 0 makes.
+    pub(super) base: u32,
+    /// For each row the version that its record had before this batch, or the version that made it.
+    pub(super) origins: Vec<u32>,
+    /// For each row the slot that it wrote, or [`NO_ROW`].
+    pub(super) slot_of: Vec<u32>,
+}
+
+impl Batch<'_> {
+    /// Appends the versions to the table and answers with their columns, one for each field; in rows that
+    /// wrote nothing they hold anything.
+    pub(super) fn store(
+        self,
+        table: &mut Table,
+        given: &[ArrayRef],
+        ids: &mut Ids,
+    ) -> Result<Vec<ArrayRef>> {
+        let columns = self.columns(table, given, ids)?;
+        let last = |row: usize, slots: &[u32]| {
+            let slot = self.slot_of[row];
+            slot != NO_ROW && slots[slot as usize] == self.base + row as u32
+        };
+        let live = (0..self.slot_of.len()).filter(|&row| last(row, &table.slots));
+        let live: Vec<u32> = live.map(|row| row as u32).collect();
+        self.unindex(table, &live);
+
+        let mut stored = columns.clone();
+        let mut rows = live.clone();
+        if live.len() * 2 < self.slot_of.len() {
+            // Mostly refused or replaced at once: only the others are worth keeping.
+            let indices = UInt32Array::from(live.clone());
+            stored = arrow_select::take::take_arrays(&stored, &indices, None)?;
+            for (row, &was) in (0u32..).zip(&live) {
+                table.slots[self.slot_of[was as usize] as usize] = self.base + row;
+            }
+            rows = (0..live.len() as u32).collect();
+        }
+        table.texts.keep(&mut stored);
+        let keys = typed(&stored)?;
+        table.chunks.append(stored, keys)?;
+        self.index(table, &live, &rows);
+        Ok(columns)
+    }
+
+    /// The columns of the rows' versions.
+    fn columns(&self, table: &Table, given: &[ArrayRef], ids: &mut Ids) -> Result<Vec<ArrayRef>> {
+        let (rows, base) = (self.slot_of.len(), self.base);
+        let made =
+            |row: usize| self.origins[row] == base + row as u32 && self.slot_of[row] != NO_ROW;
+        let only_new = (0..rows).all(|row| self.slot_of[row] == NO_ROW || made(row));
+        // Where a row was refused, any value will do.
+        let kept = |column: usize, given: Option<&ArrayRef>| match given {
+            Some(given) if only_new => Ok(Arc::clone(given)),
+            None if only_new => Ok(new_null_array(
+                table.chunks.schema().field(column).data_type(),
+                rows,
+            )),
+            _ => {
+                let origins: Vec<u32> = (self.origins.iter().zip(&self.slot_of))
+                    .map(|(&origin, &slot)| if slot == NO_ROW { NO_VERSION } else { origin })
+                    .collect();
+                table.chunks.gather_with(column, &origins, base, given)
+            }
+        };
+        let sources = self.plan.sources.iter().enumerate();
+        sources
+            .map(|(field, source)| match *source {
+                Source::Given {
+                    column,
+                    on: WriteOn::Always,
+                } => Ok(Arc::clone(&given[column])),
+                Source::Given {
+                    column,
+                    on: WriteOn::Update,
+                } => {
+                    let new: BooleanArray = (0..rows).map(|row| Some(made(row))).collect();
+                    Ok(nullif(&given[column], &new)?)
+                }
+                Source::Given { column, .. } => kept(field, Some(&given[column])),
+                Source::Kept => kept(field, None),
+                Source::Generated | Source::Matched { .. } => {
+                    let mut new = StringViewBuilder::with_capacity(rows);
+                    for row in 0..rows {
+                        match made(row) {
+                            true => new.append_option(std::str::from_utf8(&ids.next()).ok()),
+                            false => new.append_null(),
+                        }
+                    }
+                    kept(field, Some(&(Arc::new(new.finish()) as ArrayRef)))
+                }
+            })
+            .collect()
+    }
+
+    /// Whether an index has to be brought up to date with the versions of these rows: all of those that the
+    /// plan does not use, and of the others those over a generated id that did not exist until now.
+    fn lags(&self, number: usize, fields: &[usize], row: u32) -> bool {
+        let made = self.origins[row as usize] >= self.base;
+        match self.plan.uses(number) {
+            true => made && fields.iter().any(|&field| self.makes_ids(field)),
+            false => made || !self.plan.is_steady(fields),
+        }
+    }
+
+    fn makes_ids(&self, field: usize) -> bool {
+        matches!(
+            self.plan.sources[field],
+            Source::Generated | Source::Matched { .. }
+        )
+    }
+
+    /// Takes the records that these rows changed out of the indexes that lag. All must be out before the first
+    /// goes in again: an index compares by the present versions of the slots in it.
+    fn unindex(&self, table: &mut Table, live: &[u32]) {
+        for (number, index) in table.indexes.iter_mut().enumerate() {
+            for &row in live {
+                let old = self.origins[row as usize];
+                if old >= self.base || !self.lags(number, &index.fields, row) {
+                    continue;
+                }
+                let (columns, at) = table.chunks.keys(old);
+                if let Some(hash) = index.hash(columns, at) {
+                    index.table.remove(hash, self.slot_of[row as usize]);
+                }
+            }
+        }
+    }
+
+    /// Puts the records that these rows wrote into the indexes that lag; `stored` are the rows as appended.
+    fn index(&self, table: &mut Table, live: &[u32], stored: &[u32]) {
+        for (number, index) in table.indexes.iter_mut().enumerate() {
+            for (&row, &at) in live.iter().zip(stored) {
+                if self.lags(number, &index.fields, row) {
+                    let slot = self.slot_of[row as usize];
+                    insert(index, slot, self.base + at, &table.chunks, &table.slots);
+                }
+            }
+        }
+    }
+}
