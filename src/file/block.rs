@@ -1,5 +1,6 @@
 //! A block of a file with its index: what decode reads, and what late rejects show.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,14 +25,20 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// The cells of a column, of these good records.
+    #[inline(always)]
+    pub(super) fn column(&self, rows: Range<usize>, column: usize) -> impl Iterator<Item = Cell> {
+        let bytes = self.bytes.as_slice();
+        let dialect = &self.file.dialect;
+        let fields = self.index.fields(rows, column);
+        fields
+            .map(move |(start, end)| dialect.cell(bytes.get(start..end).unwrap_or_default(), start))
+    }
+
     /// A cell of the `row`-th good record.
-    #[inline]
     pub(super) fn cell(&self, row: usize, column: usize) -> Cell {
-        let Some((start, end)) = self.index.field(row, column) else {
-            return Cell::Null;
-        };
-        let bytes = self.bytes.get(start..end).unwrap_or_default();
-        self.file.dialect.cell(bytes, start)
+        let cell = self.column(row..row + 1, column).next();
+        cell.unwrap_or(Cell::Null)
     }
 
     /// The reject of the `row`-th good record.

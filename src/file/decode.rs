@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBufferBuilder, NullBufferBuilder, StringViewBuilder};
+use arrow_array::builder::{BooleanBufferBuilder, StringViewBuilder};
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float64Type, Int64Type,
     TimestampMicrosecondType,
@@ -11,6 +11,7 @@ use arrow_array::types::{
 use arrow_array::{
     ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringViewArray,
 };
+use arrow_buffer::NullBuffer;
 use arrow_schema::SchemaRef;
 
 use super::block::Block;
@@ -172,61 +173,73 @@ impl Stretch<'_> {
         })
     }
 
+    #[inline(always)]
     fn cells(&self, column: usize) -> impl Iterator<Item = (usize, Cell)> {
-        let block = self.block;
-        (0..).zip(self.rows.clone().map(move |row| block.cell(row, column)))
+        (0..).zip(self.block.column(self.rows.clone(), column))
     }
 
     /// Gives each cell of a column to `take`, with its row in the stretch; `None` is null.
-    #[inline]
+    #[inline(always)]
     fn each(&self, column: usize, mut take: impl FnMut(usize, Option<&[u8]>)) {
         let mut undoubled = Vec::new();
         let bytes = self.block.bytes.as_slice();
-        for (row, cell) in self.cells(column) {
-            match cell {
-                Cell::Null => take(row, None),
-                Cell::Plain(range) => take(row, Some(bytes.get(range).unwrap_or_default())),
-                Cell::Doubled(range) => {
-                    undoubled.clear();
-                    let cell = bytes.get(range).unwrap_or_default();
-                    self.block.file.dialect.undouble(cell, &mut undoubled);
-                    take(row, Some(&undoubled));
+        self.cells(column).for_each(|(row, cell)| match cell {
+            Cell::Null => take(row, None),
+            Cell::Plain(range) => take(row, Some(bytes.get(range).unwrap_or_default())),
+            Cell::Doubled(range) => {
+                undoubled.clear();
+                let cell = bytes.get(range).unwrap_or_default();
+                self.block.file.dialect.undouble(cell, &mut undoubled);
+                take(row, Some(&undoubled));
+            }
+        });
+    }
+
+    /// The values of a column, each by `parse`, and which are null.
+    #[inline(always)]
+    fn values<V: Copy + Default>(
+        &self,
+        column: usize,
+        mut bad: impl FnMut(usize),
+        parse: impl Fn(&[u8]) -> Option<V>,
+    ) -> (Vec<V>, Option<NullBuffer>) {
+        let mut values = Vec::with_capacity(self.rows.len());
+        let mut nulls = Vec::new();
+        self.each(column, |row, cell| {
+            let value = cell.and_then(&parse);
+            if value.is_none() {
+                nulls.push(row);
+                if cell.is_some() {
+                    bad(row);
                 }
             }
-        }
+            values.push(value.unwrap_or_default());
+        });
+        // Most columns have no nulls, and then there is no buffer either.
+        let nulls = (!nulls.is_empty()).then(|| {
+            let mut valid = BooleanBufferBuilder::new(values.len());
+            valid.append_n(values.len(), true);
+            for row in nulls {
+                valid.set_bit(row, false);
+            }
+            NullBuffer::new(valid.finish())
+        });
+        (values, nulls)
     }
 
     fn numbers<T: ArrowPrimitiveType>(
         &self,
         column: usize,
-        mut bad: impl FnMut(usize),
+        bad: impl FnMut(usize),
         parse: impl Fn(&[u8]) -> Option<T::Native>,
     ) -> PrimitiveArray<T> {
-        let mut values = Vec::with_capacity(self.rows.len());
-        let mut nulls = NullBufferBuilder::new(self.rows.len());
-        self.each(column, |row, cell| {
-            let value = cell.and_then(&parse);
-            if cell.is_some() && value.is_none() {
-                bad(row);
-            }
-            nulls.append(value.is_some());
-            values.push(value.unwrap_or_default());
-        });
-        PrimitiveArray::new(values.into(), nulls.finish())
+        let (values, nulls) = self.values(column, bad, parse);
+        PrimitiveArray::new(values.into(), nulls)
     }
 
-    fn booleans(&self, column: usize, mut bad: impl FnMut(usize)) -> BooleanArray {
-        let mut values = BooleanBufferBuilder::new(self.rows.len());
-        let mut nulls = NullBufferBuilder::new(self.rows.len());
-        self.each(column, |row, cell| {
-            let value = cell.and_then(parse::boolean);
-            if cell.is_some() && value.is_none() {
-                bad(row);
-            }
-            nulls.append(value.is_some());
-            values.append(value.unwrap_or_default());
-        });
-        BooleanArray::new(values.finish(), nulls.finish())
+    fn booleans(&self, column: usize, bad: impl FnMut(usize)) -> BooleanArray {
+        let (values, nulls) = self.values(column, bad, parse::boolean);
+        BooleanArray::new(values.into(), nulls)
     }
 
     /// Text is copied, so that a batch that is kept does not keep its block.
@@ -239,12 +252,9 @@ impl Stretch<'_> {
         let mut builder = StringViewBuilder::with_capacity(self.rows.len())
             .with_fixed_block_size(self.text_bytes(column));
         let mut undoubled = Vec::new();
-        for (row, cell) in self.cells(column) {
+        self.cells(column).for_each(|(row, cell)| {
             let text = match cell {
-                Cell::Null => {
-                    builder.append_null();
-                    continue;
-                }
+                Cell::Null => return builder.append_null(),
                 Cell::Plain(range) => match self.text {
                     Some(text) => text.get(range),
                     None => self.utf8(range),
@@ -263,7 +273,7 @@ impl Stretch<'_> {
                     builder.append_null();
                 }
             }
-        }
+        });
         builder.finish()
     }
 
@@ -273,11 +283,8 @@ impl Stretch<'_> {
 
     /// Room for the column's text that does not fit its view, so that it has one buffer.
     fn text_bytes(&self, column: usize) -> u32 {
-        let lengths = self
-            .rows
-            .clone()
-            .filter_map(|row| self.block.index.field(row, column))
-            .map(|(start, end)| end - start);
+        let fields = self.block.index.fields(self.rows.clone(), column);
+        let lengths = fields.map(|(start, end)| end - start);
         let total: usize = lengths.filter(|&length| length > 12).sum();
         u32::try_from(total).unwrap_or(u32::MAX).max(1)
     }

@@ -1,5 +1,7 @@
 //! What a scan finds: where records and fields are, without a copy of them.
 
+use std::ops::Range;
+
 /// A place between two bytes of a file, in front of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -110,15 +112,30 @@ impl Index {
             .plus(record.start as usize, record.line, record.number)
     }
 
-    /// Offsets of a field of the `row`-th good record: its first byte, and the byte behind its last.
-    #[inline]
+    /// For each of these good records, the offsets of a field: its first byte, and the byte behind its last.
+    #[inline(always)]
+    pub(crate) fn fields(
+        &self,
+        rows: Range<usize>,
+        column: usize,
+    ) -> impl Iterator<Item = (usize, usize)> {
+        let ends = rows.start * self.columns..rows.end * self.columns;
+        let ends = self.ends.get(ends).unwrap_or_default();
+        let records = self.records.get(rows).unwrap_or_default();
+        let each = ends.chunks_exact(self.columns.max(1)).zip(records);
+        each.map(move |(ends, record)| {
+            let end = |column: usize| ends.get(column).map_or(0, |&end| end as usize);
+            let start = match column.checked_sub(1) {
+                Some(before) => end(before) + 1,
+                None => record.start as usize,
+            };
+            (start, end(column))
+        })
+    }
+
+    /// The same for one record; `None` if there is no such field.
     pub(crate) fn field(&self, row: usize, column: usize) -> Option<(usize, usize)> {
-        let at = row * self.columns + column;
-        let end = *self.ends.get(at)? as usize;
-        let start = match column {
-            0 => self.records.get(row)?.start as usize,
-            _ => *self.ends.get(at - 1)? as usize + 1,
-        };
-        Some((start, end))
+        let found = self.fields(row..row + 1, column).next();
+        found.filter(|_| column < self.columns)
     }
 }
