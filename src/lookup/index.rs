@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// A [`Lookup`] that holds the keys and the fetched values of an object in memory.
 ///
-/// Keys and values stay in Arrow arrays; a hash table of row numbers finds them, at 10 to 21 bytes for
+/// Keys and values stay in Arrow arrays; a hash table of row numbers finds them, at 10 bytes for
 /// each distinct key. Fetched texts are views into the index's own buffers, so fetching copies none.
 ///
 /// ```
@@ -97,6 +97,7 @@ impl LookupIndex {
         self.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
+            |row| self.keys.touch(row as usize),
             |i, row| keys.equal(i, &self.keys, row as usize),
             |i, hit| {
                 found.push(if keys.is_null_any(i) {
@@ -185,7 +186,7 @@ pub struct LookupIndexBuilder {
 }
 
 impl LookupIndexBuilder {
-    /// An index over an object of this schema that holds at most `budget_bytes`, 21 bytes a row for the
+    /// An index over an object of this schema that holds at most `budget_bytes`, 16 bytes a row for the
     /// hash table included. While it is built, the largest of its columns is held twice.
     ///
     /// # Errors
@@ -237,7 +238,7 @@ impl LookupIndexBuilder {
             chunks.push(column);
         }
         self.rows += records.num_rows();
-        if self.rows >= MAX_ROWS || self.bytes + self.rows as u64 * 21 > self.budget_bytes {
+        if self.rows >= MAX_ROWS || self.bytes + self.rows as u64 * 16 > self.budget_bytes {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
                 "the object of the lookup does not fit its memory; give the lookup a larger budget, \
@@ -283,9 +284,6 @@ impl LookupIndexBuilder {
         keys.hash(table.seed(), &mut hashes);
         table.reserve(rows);
         for (row, &hash) in hashes.iter().enumerate() {
-            if row % 64 == 0 {
-                table.warm(&hashes[row..hashes.len().min(row + 64)]);
-            }
             if !keys.is_null_any(row) {
                 table.insert(hash, row as u32, |other| {
                     keys.equal(row, &keys, other as usize)

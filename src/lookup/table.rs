@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
-
 use super::Match;
 
-/// Rows by key: eight bytes and a control byte for each distinct key, whatever the key is.
+/// Rows by key: ten to fifteen bytes for each distinct key, whatever the key is.
 ///
-/// An entry is 32 bits of the key's hash and a row number; the caller compares the keys themselves
-/// where they are stored. The place in the table follows from those 32 bits alone, so growing looks at
-/// no key. A key of several rows has its rows in a set beside the table. Nothing that can be asked
-/// depends on the seed, so the table draws one of its own: keys that collide cannot be prepared.
+/// An entry is 32 bits of the key's hash, its *tag*, and a row number; the caller compares the keys
+/// themselves where they are stored. Entries stand in the order of their tags, as near to their places as
+/// those before them allow (linear probing), so a search mostly stays within a cache line, and growing is one
+/// pass from front to back that looks at no key. A key of several rows has its rows in a set beside the
+/// table. Nothing that can be asked depends on the seed, so each table draws its own: keys that collide
+/// cannot be prepared.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyTable {
-    entries: HashTable<Entry>,
+    entries: Vec<Entry>,
+    used: usize,
     groups: Vec<BTreeSet<u32>>,
     unused_groups: Vec<u32>,
     seed: u64,
@@ -24,9 +25,14 @@ pub(crate) struct KeyTable {
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     tag: u32,
-    /// A row, or with [`GROUP`] the number of a group.
+    /// A row, or with [`GROUP`] the number of a group, or [`NO_ROW`] for no entry.
     row: u32,
 }
+
+const NO_ENTRY: Entry = Entry {
+    tag: 0,
+    row: NO_ROW,
+};
 
 const GROUP: u32 = 1 << 31;
 
@@ -71,16 +77,16 @@ fn tag(hash: u64) -> u32 {
     (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
-/// The table takes the place from the low bits and a filter from the high ones: both follow from the tag.
-#[inline]
-fn place(tag: u32) -> u64 {
-    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// Entries for so many keys: four fifths are in use at most.
+fn room(keys: usize) -> usize {
+    keys + keys / 4 + 8
 }
 
 impl KeyTable {
     pub(crate) fn new() -> Self {
         KeyTable {
-            entries: HashTable::new(),
+            entries: Vec::new(),
+            used: 0,
             groups: Vec::new(),
             unused_groups: Vec::new(),
             seed: RandomState::new().hash_one(0u8),
@@ -94,19 +100,21 @@ impl KeyTable {
 
     /// Makes room for this many more keys.
     pub(crate) fn reserve(&mut self, keys: usize) {
-        self.entries.reserve(keys, |entry| place(entry.tag));
+        if room(self.used + keys) > self.entries.len() {
+            self.resize(room(self.used + keys));
+        }
     }
 
-    /// Gives back room that will not be needed.
+    /// Gives back room that is not needed now.
     pub(crate) fn shrink(&mut self) {
-        self.entries.shrink_to_fit(|entry| place(entry.tag));
+        self.resize(room(self.used));
     }
 
     /// Bytes that the table holds.
     pub(crate) fn memory_bytes(&self) -> u64 {
         // A set of few rows is one node of eleven row numbers; in larger ones nodes are at least half full.
         let sets: usize = self.groups.iter().map(|rows| 96 + rows.len() * 8).sum();
-        (self.entries.allocation_size() + sets + self.unused_groups.capacity() * 4) as u64
+        (self.entries.capacity() * size_of::<Entry>() + sets) as u64
     }
 
     /// The rows of every key that has several.
@@ -114,6 +122,60 @@ impl KeyTable {
         self.groups.iter().filter(|rows| !rows.is_empty())
     }
 
+    fn resize(&mut self, room: usize) {
+        let old = std::mem::replace(&mut self.entries, vec![NO_ENTRY; room]);
+        for entry in old {
+            if entry.row != NO_ROW {
+                self.put(entry);
+            }
+        }
+    }
+
+    /// Where an entry should stand. There is at least one.
+    #[inline]
+    fn place(&self, tag: u32) -> usize {
+        ((u64::from(tag) * self.entries.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 == self.entries.len() {
+            0
+        } else {
+            at + 1
+        }
+    }
+
+    /// Puts an entry into the first empty place behind its own; there is one.
+    #[inline]
+    fn put(&mut self, entry: Entry) {
+        let mut at = self.place(entry.tag);
+        while self.entries[at].row != NO_ROW {
+            at = self.behind(at);
+        }
+        self.entries[at] = entry;
+    }
+
+    /// The place of the entry with this tag of which `wanted` is true.
+    #[inline]
+    fn search(&self, tag: u32, mut wanted: impl FnMut(&Entry) -> bool) -> Option<usize> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mut at = self.place(tag);
+        loop {
+            let entry = &self.entries[at];
+            if entry.row == NO_ROW {
+                return None;
+            }
+            if entry.tag == tag && wanted(entry) {
+                return Some(at);
+            }
+            at = self.behind(at);
+        }
+    }
+
+    #[inline]
     fn hit(&self, entry: &Entry) -> Hit<'_> {
         match entry.row & GROUP {
             0 => Hit::One(entry.row),
@@ -124,130 +186,119 @@ impl KeyTable {
     /// The rows of the key of which `same` is true; `same` is asked about one row of a key only.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Hit<'_> {
-        let tag = tag(hash);
-        let entry = self.entries.find(place(tag), |entry| {
-            entry.tag == tag && same(self.hit(entry).first())
-        });
-        entry.map_or(Hit::None, |entry| self.hit(entry))
+        let found = self.search(tag(hash), |entry| same(self.hit(entry).first()));
+        found.map_or(Hit::None, |at| self.hit(&self.entries[at]))
+    }
+
+    /// A row whose key has this hash, or [`NO_ROW`]: most likely the row that [`find`](Self::find) would
+    /// find. Asking for many keys in a row brings their entries into the cache all at the same time.
+    #[inline]
+    pub(crate) fn likely(&self, hash: u64) -> u32 {
+        let found = self.search(tag(hash), |_| true);
+        found.map_or(NO_ROW, |at| self.hit(&self.entries[at]).first())
     }
 
     /// Finds many keys: `same(i, row)` says whether key `i` is that of `row`, and `found` is told of
-    /// each key in order. Keys for which `skip` is true are told as [`Hit::None`] unsought.
+    /// each key in order. Keys for which `skip` is true are told as [`Hit::None`] unsought. `touch` reads
+    /// something of the key of a row that will be compared soon.
     pub(crate) fn find_each(
         &self,
         hashes: &[u64],
         skip: impl Fn(usize) -> bool,
+        touch: impl Fn(u32) -> u8,
         same: impl Fn(usize, u32) -> bool,
         mut found: impl FnMut(usize, Hit<'_>),
     ) {
-        let mut candidates = [None::<&Entry>; STRIP];
+        let mut rows = [NO_ROW; STRIP];
         for (strip, hashes) in hashes.chunks(STRIP).enumerate() {
-            for (candidate, &hash) in candidates.iter_mut().zip(hashes) {
-                let tag = tag(hash);
-                *candidate = self.entries.find(place(tag), |entry| entry.tag == tag);
+            for (row, &hash) in rows.iter_mut().zip(hashes) {
+                *row = self.likely(hash);
             }
-            for (i, (candidate, &hash)) in candidates.iter().zip(hashes).enumerate() {
+            let rows = rows.iter().filter(|&&row| row != NO_ROW);
+            std::hint::black_box(rows.fold(0, |any, &row| any ^ touch(row)));
+            for (i, &hash) in hashes.iter().enumerate() {
                 let i = strip * STRIP + i;
-                let hit = match candidate {
-                    Some(entry) if !skip(i) => match self.hit(entry) {
-                        hit if same(i, hit.first()) => hit,
-                        _ => self.find(hash, |row| same(i, row)),
-                    },
-                    _ => Hit::None,
+                let hit = if skip(i) {
+                    Hit::None
+                } else {
+                    self.find(hash, |row| same(i, row))
                 };
                 found(i, hit);
             }
         }
     }
 
-    /// Brings the places of a few keys into the cache, all at the same time.
-    #[inline]
-    pub(crate) fn warm(&self, hashes: &[u64]) {
-        let mut any = 0;
-        for &hash in hashes {
-            let tag = tag(hash);
-            let entry = self.entries.find(place(tag), |entry| entry.tag == tag);
-            any ^= entry.map_or(0, |entry| entry.row);
-        }
-        std::hint::black_box(any);
-    }
-
     /// Adds a row whose key no row has.
     #[inline]
     pub(crate) fn insert_new(&mut self, hash: u64, row: u32) {
-        let tag = tag(hash);
-        self.entries
-            .insert_unique(place(tag), Entry { tag, row }, |entry| place(entry.tag));
+        if room(self.used + 1) > self.entries.len() {
+            self.resize(room(self.used + self.used / 2 + 8));
+        }
+        self.used += 1;
+        self.put(Entry {
+            tag: tag(hash),
+            row,
+        });
     }
 
     /// Adds a row that is not there; `same` as in [`find`](Self::find).
     pub(crate) fn insert(&mut self, hash: u64, row: u32, mut same: impl FnMut(u32) -> bool) {
-        let tag = tag(hash);
-        let KeyTable {
-            entries,
-            groups,
-            unused_groups,
-            ..
-        } = self;
-        let first = |entry: &Entry| match entry.row & GROUP {
-            0 => entry.row,
-            _ => (groups[(entry.row ^ GROUP) as usize].first().copied()).unwrap_or(NO_ROW),
+        let found = self.search(tag(hash), |entry| same(self.hit(entry).first()));
+        let Some(entry) = found.map(|at| &mut self.entries[at]) else {
+            return self.insert_new(hash, row);
         };
-        let found = entries.find_mut(place(tag), |entry| entry.tag == tag && same(first(entry)));
-        match found {
-            None => self.insert_new(hash, row),
-            Some(entry) if entry.row & GROUP != 0 => {
-                groups[(entry.row ^ GROUP) as usize].insert(row);
-            }
-            Some(entry) => {
-                let rows = BTreeSet::from([entry.row, row]);
-                let group = match unused_groups.pop() {
-                    Some(group) => {
-                        groups[group as usize] = rows;
-                        group
-                    }
-                    None => {
-                        groups.push(rows);
-                        groups.len() as u32 - 1
-                    }
-                };
-                entry.row = group | GROUP;
-            }
+        if entry.row & GROUP != 0 {
+            self.groups[(entry.row ^ GROUP) as usize].insert(row);
+            return;
+        }
+        let rows = BTreeSet::from([entry.row, row]);
+        let group = self.unused_groups.pop().unwrap_or(self.groups.len() as u32);
+        entry.row = group | GROUP;
+        match self.groups.get_mut(group as usize) {
+            Some(unused) => *unused = rows,
+            None => self.groups.push(rows),
         }
     }
 
     /// Removes a row of this hash, if it is there.
     pub(crate) fn remove(&mut self, hash: u64, row: u32) {
-        let tag = tag(hash);
-        let KeyTable {
-            entries,
-            groups,
-            unused_groups,
-            ..
-        } = self;
-        let holds = |entry: &Entry| {
-            entry.tag == tag
-                && match entry.row & GROUP {
-                    0 => entry.row == row,
-                    _ => groups[(entry.row ^ GROUP) as usize].contains(&row),
-                }
+        let holds = |entry: &Entry| match self.hit(entry) {
+            Hit::Many(rows) => rows.contains(&row),
+            hit => hit.first() == row,
         };
-        let Ok(mut found) = entries.find_entry(place(tag), holds) else {
+        let Some(at) = self.search(tag(hash), holds) else {
             return;
         };
-        let entry = found.get_mut();
+        let entry = &mut self.entries[at];
         if entry.row & GROUP == 0 {
-            found.remove();
-            return;
+            self.used -= 1;
+            return self.close_gap(at);
         }
         let group = entry.row ^ GROUP;
-        let rows = &mut groups[group as usize];
+        let rows = &mut self.groups[group as usize];
         rows.remove(&row);
         if let (1, Some(&only)) = (rows.len(), rows.first()) {
             entry.row = only;
             rows.clear();
-            unused_groups.push(group);
+            self.unused_groups.push(group);
         }
+    }
+
+    /// Empties a place, and moves entries behind it nearer to their own places.
+    fn close_gap(&mut self, mut gap: usize) {
+        let len = self.entries.len();
+        let mut at = self.behind(gap);
+        while self.entries[at].row != NO_ROW {
+            // How far it stands behind its own place, and how far behind the gap.
+            let from_place = (at + len - self.place(self.entries[at].tag)) % len;
+            let from_gap = (at + len - gap) % len;
+            if from_place >= from_gap {
+                self.entries[gap] = self.entries[at];
+                gap = at;
+            }
+            at = self.behind(at);
+        }
+        self.entries[gap] = NO_ENTRY;
     }
 }
 
@@ -313,6 +364,7 @@ mod tests {
             table.find_each(
                 &all,
                 |i| i == 7,
+                |_| 0,
                 |i, row| keys[row as usize] == asked[i],
                 |i, hit| {
                     assert_eq!(i, told);
@@ -333,6 +385,8 @@ mod tests {
         for row in 0..100_000 {
             table.insert_new(u64::from(row).wrapping_mul(0x9e37_79b9_7f4a_7c15), row);
         }
-        assert!(table.memory_bytes() < 100_000 * 21);
+        assert!(table.memory_bytes() < 100_000 * 16);
+        table.shrink();
+        assert!(table.memory_bytes() < 100_000 * 10 + 100);
     }
 }

@@ -6,16 +6,17 @@
 
 use arrow_array::ArrayRef;
 
-use super::chunks::{Chunks, NO_VERSION, typed};
+use super::chunks::{NO_VERSION, typed};
 use super::ids::Ids;
 use super::plan::{Mode, Plan, Source};
 use super::store::Batch;
 use super::table::{Index, Table};
 use super::touched::Touched;
+use super::versions::Versions;
 use crate::Result;
 use crate::destination::RowOutcome;
 use crate::lookup::{Hit, NO_ROW};
-use crate::record::key::{KeyColumn, KeyColumns};
+use crate::record::key::KeyColumns;
 use crate::record::{Reason, Refusal};
 use crate::spec::{NoMatchOnUpdate, WriteOn};
 
@@ -64,6 +65,7 @@ pub(super) fn apply(
         plan,
         keys: Vec::new(),
         uses: Vec::new(),
+        lacking: [Vec::new(), Vec::new()],
         slot_of: vec![NO_ROW; rows],
     };
     pass.prepare()?;
@@ -76,30 +78,18 @@ pub(super) fn apply(
         if row % STRIP == 0 {
             pass.warm(row..rows.min(row + STRIP));
         }
-        let outcome = match pass.step(row, memory.touched.as_ref()) {
-            Ok(outcome) => outcome,
+        match pass.step(row, memory.touched.as_mut(), &sequence) {
+            Ok((outcome, earlier)) => {
+                applied.outcomes.push(outcome);
+                applied
+                    .replaced
+                    .extend(earlier.map(|earlier| (row as u32, earlier)));
+            }
             Err(refusal) => {
-                applied.refusals.push((row as u32, refusal));
                 applied.outcomes.push(RowOutcome::Rejected);
-                continue;
+                applied.refusals.push((row as u32, refusal));
             }
-        };
-        let slot = pass.slot_of[row];
-        let outcome = match &mut memory.touched {
-            Some(touched) if slot != NO_ROW => {
-                let earlier = touched.get(slot);
-                touched.set(slot, sequence(row));
-                match earlier {
-                    Some(earlier) => {
-                        applied.replaced.push((row as u32, earlier));
-                        RowOutcome::Replaced
-                    }
-                    None => outcome,
-                }
-            }
-            _ => outcome,
-        };
-        applied.outcomes.push(outcome);
+        }
     }
 
     let Pass {
@@ -116,90 +106,6 @@ pub(super) fn apply(
     applied.columns = batch.store(table, &given, &mut memory.ids)?;
     table.compact()?;
     Ok(applied)
-}
-
-/// Versions of before this batch and of this batch, value by value.
-struct Versions<'a> {
-    chunks: &'a Chunks,
-    sources: &'a [Source],
-    /// The columns given.
-    given: Vec<KeyColumn>,
-    /// The version that row 0 makes.
-    base: u32,
-    /// For each row the version that its record had before this batch, or the version that made it.
-    origins: Vec<u32>,
-}
-
-impl Versions<'_> {
-    /// Where a value stands; `None` if it is null. The id of a record that this batch makes counts as null:
-    /// no row can know it yet.
-    #[inline]
-    fn value(&self, version: u32, field: usize) -> Option<(&KeyColumn, usize)> {
-        let old = |version| {
-            let (columns, row) = self.chunks.keys(version);
-            (&columns[field], row)
-        };
-        let (column, row) = if version < self.base {
-            old(version)
-        } else {
-            let row = (version - self.base) as usize;
-            let origin = self.origins[row];
-            match self.sources[field] {
-                Source::Given {
-                    column,
-                    on: WriteOn::Always,
-                } => (&self.given[column], row),
-                Source::Given {
-                    on: WriteOn::Update,
-                    ..
-                } if origin == version => return None,
-                Source::Given {
-                    column,
-                    on: WriteOn::Update,
-                } => (&self.given[column], row),
-                _ if origin < self.base => old(origin),
-                Source::Given { column, .. } => {
-                    (&self.given[column], (origin - self.base) as usize)
-                }
-                _ => return None,
-            }
-        };
-        (!column.is_null(row)).then_some((column, row))
-    }
-
-    /// The hash of a version's key; `None` if a part is null.
-    fn hash(&self, index: &Index, version: u32) -> Option<u64> {
-        index
-            .fields
-            .iter()
-            .try_fold(index.table.seed(), |hash, &field| {
-                let (column, row) = self.value(version, field)?;
-                Some(column.hash_one(row, hash))
-            })
-    }
-
-    /// Whether two versions have the same key.
-    fn same(&self, fields: &[usize], a: u32, b: u32) -> bool {
-        fields.iter().all(
-            |&field| match (self.value(a, field), self.value(b, field)) {
-                (Some((x, i)), Some((y, j))) => x.equal(i, y, j),
-                (x, y) => x.is_none() && y.is_none(),
-            },
-        )
-    }
-
-    /// Whether a version has the key in `row` of `keys`, which has no null.
-    #[inline]
-    fn has(&self, fields: &[usize], keys: &KeyColumns, row: usize, version: u32) -> bool {
-        if version < self.base {
-            let (columns, at) = self.chunks.keys(version);
-            let mut parts = fields.iter().zip(keys.columns());
-            return parts.all(|(&field, key)| key.equal(row, &columns[field], at));
-        }
-        fields.iter().zip(keys.columns()).all(|(&field, key)| {
-            (self.value(version, field)).is_some_and(|(column, at)| key.equal(row, column, at))
-        })
-    }
 }
 
 /// The keys of all rows for one identifier.
@@ -244,6 +150,8 @@ struct Pass<'a> {
     keys: Vec<Keys>,
     /// The indexes that are kept right row by row.
     uses: Vec<Use>,
+    /// The required fields that a new record, or one that is changed, may lack, and the columns to look at.
+    lacking: [Vec<(usize, Option<usize>)>; 2],
     /// For each row the slot that it wrote.
     slot_of: Vec<u32>,
 }
@@ -284,22 +192,47 @@ impl Pass<'_> {
                 direct: self.plan.is_direct(&index.fields),
             })
             .collect();
+        self.lacking = [WriteOn::Insert, WriteOn::Update].map(|now| self.lacking(now));
         Ok(())
     }
 
+    fn lacking(&self, now: WriteOn) -> Vec<(usize, Option<usize>)> {
+        let column = |&field: &usize| match self.plan.sources[field] {
+            Source::Given { column, on } if on == WriteOn::Always || on == now => {
+                let some = self.versions.given[column].nulls().is_some();
+                some.then_some((field, Some(column)))
+            }
+            Source::Generated => None,
+            _ => (now == WriteOn::Insert).then_some((field, None)),
+        };
+        self.plan.required.iter().filter_map(column).collect()
+    }
+
+    /// Brings into the cache what the next rows will be compared with.
     fn warm(&self, rows: std::ops::Range<usize>) {
         for keys in &self.keys {
-            self.indexes[keys.index]
-                .table
-                .warm(&keys.hashes[rows.clone()]);
+            let Index { fields, table } = &self.indexes[keys.index];
+            let mut likely = [NO_ROW; STRIP];
+            for (slot, &hash) in likely.iter_mut().zip(&keys.hashes[rows.clone()]) {
+                *slot = table.likely(hash);
+            }
+            let slots = likely.iter().filter(|&&slot| slot != NO_ROW);
+            let touch =
+                |any, &slot: &u32| any ^ self.versions.touch(fields, self.slots[slot as usize]);
+            std::hint::black_box(slots.fold(0, touch));
         }
     }
 
     /// Writes a row, or refuses it and leaves everything as it was.
-    fn step(&mut self, row: usize, touched: Option<&Touched>) -> Result<RowOutcome, Refusal> {
+    fn step(
+        &mut self,
+        row: usize,
+        touched: Option<&mut Touched>,
+        sequence: impl Fn(usize) -> u64,
+    ) -> Result<(RowOutcome, Option<u64>), Refusal> {
         let new = self.versions.base + row as u32;
         match self.target(row)? {
-            Target::Nothing => Ok(RowOutcome::Skipped),
+            Target::Nothing => Ok((RowOutcome::Skipped, None)),
             Target::New => {
                 self.check_required(row, WriteOn::Insert)?;
                 self.versions.origins[row] = new;
@@ -308,11 +241,14 @@ impl Pass<'_> {
                 self.slots.push(new);
                 self.add_to_indexes(row, slot);
                 self.slot_of[row] = slot;
-                Ok(RowOutcome::Inserted)
+                if let Some(touched) = touched {
+                    touched.set(slot, sequence(row));
+                }
+                Ok((RowOutcome::Inserted, None))
             }
             Target::Known(slot, by) => {
-                let written = touched.is_some_and(|touched| touched.get(slot).is_some());
-                if self.plan.reject_duplicates && written {
+                let earlier = touched.as_ref().and_then(|touched| touched.get(slot));
+                if self.plan.reject_duplicates && earlier.is_some() {
                     let message = "an earlier record of the run has the same key";
                     return Err(Refusal::new(Reason::DuplicateKey, message));
                 }
@@ -327,7 +263,14 @@ impl Pass<'_> {
                 self.move_in_indexes(slot, old, new, by);
                 self.slots[slot as usize] = new;
                 self.slot_of[row] = slot;
-                Ok(RowOutcome::Updated)
+                if let Some(touched) = touched {
+                    touched.set(slot, sequence(row));
+                }
+                let outcome = match earlier {
+                    Some(_) => RowOutcome::Replaced,
+                    None => RowOutcome::Updated,
+                };
+                Ok((outcome, earlier))
             }
         }
     }
@@ -391,58 +334,53 @@ impl Pass<'_> {
     /// Refuses a row that would leave a required field null.
     #[inline]
     fn check_required(&self, row: usize, now: WriteOn) -> Result<(), Refusal> {
-        let missing = self
-            .plan
-            .required
-            .iter()
-            .find(|&&field| match self.plan.sources[field] {
-                Source::Given { column, on } if on == WriteOn::Always || on == now => {
-                    self.versions.given[column].is_null(row)
-                }
-                Source::Generated => false,
-                _ => now == WriteOn::Insert,
-            });
-        match missing {
-            None => Ok(()),
-            Some(&field) => {
+        let lacking = &self.lacking[usize::from(now == WriteOn::Update)];
+        let given = &self.versions.given;
+        for &(field, column) in lacking {
+            if column.is_none_or(|column| given[column].is_null(row)) {
                 let name = self.versions.chunks.schema().field(field).name();
                 let message = "a required field has no value";
-                Err(Refusal::new(Reason::MissingRequired, message).of(name))
+                return Err(Refusal::new(Reason::MissingRequired, message).of(name));
             }
         }
+        Ok(())
     }
 
     /// Refuses a version whose key another record has; `old` is the record's present version and the index
     /// that found it.
+    #[inline]
     fn check_unique(&self, new: u32, old: Option<(u32, usize)>) -> Result<(), Refusal> {
         for used in self.uses.iter().filter(|used| used.unique) {
-            let known = match old {
+            let free = match old {
                 Some((_, by)) => used.unmoved(by),
                 // Matching found no record under this key.
                 None => used.direct && used.keys.is_some(),
             };
-            if known {
-                continue;
-            }
-            let index = &self.indexes[used.number];
-            let versions = &self.versions;
-            if old.is_some_and(|(old, _)| versions.same(&index.fields, old, new)) {
-                continue;
-            }
-            let Some(hash) = versions.hash(index, new) else {
-                continue;
-            };
-            let same = |slot: u32| versions.same(&index.fields, self.slots[slot as usize], new);
-            if let Hit::One(_) | Hit::Many(_) = index.table.find(hash, same) {
+            if !free && self.is_taken(used, new, old.map(|old| old.0)) {
                 let message = "another record has the same value where values are unique";
                 let refusal = Refusal::new(Reason::NotUnique, message);
-                return Err(match index.fields.as_slice() {
-                    &[field] => refusal.of(versions.chunks.schema().field(field).name()),
+                return Err(match self.indexes[used.number].fields.as_slice() {
+                    &[field] => refusal.of(self.versions.chunks.schema().field(field).name()),
                     _ => refusal,
                 });
             }
         }
         Ok(())
+    }
+
+    /// Whether the key of version `new` belongs to another record than that of version `old`.
+    #[inline(never)]
+    fn is_taken(&self, used: &Use, new: u32, old: Option<u32>) -> bool {
+        let Index { fields, table } = &self.indexes[used.number];
+        let versions = &self.versions;
+        if old.is_some_and(|old| versions.same(fields, old, new)) {
+            return false;
+        }
+        let Some(hash) = versions.hash(&self.indexes[used.number], new) else {
+            return false;
+        };
+        let same = |slot: u32| versions.same(fields, self.slots[slot as usize], new);
+        !matches!(table.find(hash, same), Hit::None)
     }
 
     /// Adds a new record to the indexes that the plan uses.

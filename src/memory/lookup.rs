@@ -87,6 +87,7 @@ impl LiveLookup {
         index.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
+            |slot| table.touch(index, slot),
             |i, slot| {
                 let (columns, row) = table.chunks.keys(table.slots[slot as usize]);
                 let mut parts = index.fields.iter().zip(keys.columns());

@@ -16,6 +16,7 @@ mod store;
 mod table;
 mod texts;
 mod touched;
+mod versions;
 mod writer;
 
 pub use crate::host::SeededEntropy;

@@ -149,6 +149,23 @@ impl KeyColumn {
         }
     }
 
+    /// Reads something of a value, so that it is in the cache when it is compared soon after.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline]
+    pub fn touch(&self, row: usize) -> u8 {
+        match self {
+            KeyColumn::Text(array) => array.value(row).as_bytes().first().copied().unwrap_or(0),
+            KeyColumn::Integer(array) => array.value(row) as u8,
+            KeyColumn::Decimal(array) => array.value(row) as u8,
+            KeyColumn::Float(array) => number(array.value(row)) as u8,
+            KeyColumn::Boolean(array) => u8::from(array.value(row)),
+            KeyColumn::Date(array) => array.value(row) as u8,
+            KeyColumn::Micros(array) => array.value(row) as u8,
+        }
+    }
+
     /// The hash of a value behind the values whose hash is `hash`.
     ///
     /// # Panics
@@ -342,6 +359,17 @@ impl KeyColumns {
     #[inline]
     pub fn is_null_any(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// Reads something of every part of a key, as [`KeyColumn::touch`] does.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline]
+    pub fn touch(&self, row: usize) -> u8 {
+        self.columns
+            .iter()
+            .fold(0, |any, column| any ^ column.touch(row))
     }
 
     /// Whether two keys without nulls are the same.
