@@ -127,7 +127,7 @@ def self_test():
         ("memory/mod.rs", "use crate::mapping::Plan;", True),
         ("file/mod.rs", "use crate::memory::Table;", True),
         ("mapping/mod.rs", "use crate::job::SyncJob;", True),
-        ("job/mod.rs", "use crate::{file::X, mapping::Y, memory::Z};", False),
+        ("workspace/mod.rs", "use crate::{file::X, mapping::Y, memory::Z};", False),
         ("destination.rs", "use crate::dataset::Dataset;", True),
         ("connection.rs", "use crate::dataset::Dataset;", False),
         ("surprise.rs", "", True),
