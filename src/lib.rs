@@ -1,19 +1,44 @@
-//! syncline.
+//! Data-sync jobs as a library: read a dataset, map its fields onto objects, write them, account for
+//! every record.
+//!
+//! Three doors:
+//!
+//! - **Embedders** describe jobs as data ([`spec::JobSpec`]) and run them in a [`workspace::Workspace`], or put a
+//!   [`job::SyncJob`] together in code.
+//! - **Connector authors** implement [`dataset::Dataset`], [`destination::Destination`] or a whole
+//!   [`connection::Connection`].
+//! - **Test writers** use [`memory`]: objects, datasets, files, rejects and a clock that are plain values.
+//!
+//! The [architecture](docs::architecture) says how it hangs together, the [job spec](docs::job_spec) what a job can
+//! say.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod connection;
 pub mod dataset;
 pub mod destination;
 mod error;
+pub mod expr;
+pub mod file;
 pub mod host;
+pub mod job;
 pub mod lookup;
+pub mod mapping;
 pub mod memory;
 pub mod record;
 pub mod spec;
+pub mod workspace;
+
+pub use error::{Error, ErrorKind, Problem, Result, Retry};
 
 /// Guides.
 pub mod docs {
-    /// The job spec, field by field.
+    #[doc = include_str!("docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
 }
 
-pub use error::{Error, ErrorKind, Problem, Result, Retry};
+/// The README's code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

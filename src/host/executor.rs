@@ -25,10 +25,14 @@ pub trait Executor: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// [`Contract`](crate::ErrorKind::Contract) if the executor dropped the task or the task panicked.
-pub fn run_on<T: Send + 'static>(
+pub fn run_on<T, W>(
     executor: &dyn Executor,
-    work: impl Future<Output = T> + Send + 'static,
-) -> impl Future<Output = Result<T>> + Send {
+    work: W,
+) -> impl Future<Output = Result<T>> + Send + use<T, W>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
     let (send, receive) = oneshot::channel();
     executor.spawn(Box::pin(async move {
         // The receiver may be gone: its run was dropped.
@@ -51,7 +55,23 @@ impl Executor for Inline {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        futures::executor::block_on(task);
+        wait_for(task);
+    }
+}
+
+/// Polls a task to its end on this thread. (The `futures` executor refuses to run inside another of
+/// its own, which is just where an inline task runs.)
+fn wait_for(mut task: BoxFuture<'static, ()>) {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    while task.as_mut().poll(&mut context).is_pending() {
+        std::thread::park();
     }
 }
 
@@ -216,6 +236,12 @@ mod tests {
         let result = run_on(&pool, async move { receive.await.unwrap() });
         send.send(7).unwrap();
         assert_eq!(block_on(result).unwrap(), 7);
+    }
+
+    #[test]
+    fn inline_tasks_run_inside_a_running_executor() {
+        let nested = async { run_on(&Inline, async { 3 }).await };
+        assert_eq!(block_on(nested).unwrap(), 3);
     }
 
     #[test]

@@ -186,13 +186,6 @@ impl Chunks {
                 .collect(),
         )
     }
-
-    /// Bytes of all arrays; buffers that several arrays share count for each.
-    #[cfg(test)]
-    pub(super) fn array_bytes(&self) -> usize {
-        let columns = self.chunks.iter().flat_map(|chunk| &chunk.columns);
-        columns.map(|column| column.get_array_memory_size()).sum()
-    }
 }
 
 /// The columns, each cast to its type.

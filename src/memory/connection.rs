@@ -17,7 +17,7 @@ use crate::host::Context;
 use crate::lookup::{Lookup, LookupRequest};
 use crate::spec::ObjectSpec;
 
-/// Objects in memory, by name.
+/// Objects in memory, by name: a handle, cheap to clone.
 ///
 /// A dataset is the object as it was when it was asked for; a lookup answers from the object as it is at
 /// each moment.
@@ -32,10 +32,10 @@ use crate::spec::ObjectSpec;
 /// assert!(home.object("account").is_some_and(|object| object.is_empty()));
 /// # Ok::<(), syncline::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryConnection {
     info: ConnectionInfo,
-    objects: Mutex<BTreeMap<String, MemoryObject>>,
+    objects: Arc<Mutex<BTreeMap<String, MemoryObject>>>,
 }
 
 impl MemoryConnection {
@@ -43,7 +43,7 @@ impl MemoryConnection {
     pub fn new(name: impl Into<String>) -> Self {
         MemoryConnection {
             info: ConnectionInfo::new(name),
-            objects: Mutex::default(),
+            objects: Arc::default(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::record::Reject;
 ///
 /// let ledger = MemoryRejects::new();
 /// futures::executor::block_on(async {
-///     ledger.append(RejectSegment::new(None, ["a".to_owned()], Vec::new())).await?;
+///     ledger.append(RejectSegment::new(None, ["a".to_owned()].into(), Vec::new())).await?;
 ///     ledger.seal().await
 /// })?;
 /// assert!(ledger.sealed() && ledger.all().is_empty());

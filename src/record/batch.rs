@@ -100,11 +100,22 @@ impl Batch {
         if keep.true_count() == self.len() {
             return Ok(self);
         }
-        let rows: Vec<u32> = (0..keep.len())
-            .filter(|&i| keep.is_valid(i) && keep.value(i))
-            .map(|i| i as u32)
+        let rows: Vec<u32> = (0u32..)
+            .zip(keep.iter())
+            .filter(|(_, keep)| *keep == Some(true))
+            .map(|(i, _)| i)
             .collect();
-        self.take(&rows)
+        let origins = self.origins.take(&rows);
+        let ops = self
+            .ops
+            .map(|ops| rows.iter().map(|&row| ops[row as usize]).collect());
+        let records = arrow_select::filter::filter_record_batch(&self.records, keep)?;
+        Ok(Batch {
+            records,
+            ops,
+            origins,
+            ..self
+        })
     }
 
     /// The chosen rows in that order; rejects and cursor stay.
@@ -131,5 +142,3 @@ impl Batch {
         })
     }
 }
-
-use arrow_array::Array as _;

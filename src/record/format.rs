@@ -109,7 +109,7 @@ pub fn integer(value: i64, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
-    digits(u128::from(value.unsigned_abs()), 1, out);
+    out.extend_from_slice(Digits::of(value.unsigned_abs().into(), 1).as_slice());
 }
 
 /// Appends a decimal that counts units of its last digit.
@@ -117,10 +117,14 @@ pub fn decimal(value: i128, scale: u8, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
-    digits(value.unsigned_abs(), usize::from(scale) + 1, out);
+    let scale = usize::from(scale);
+    let digits = Digits::of(value.unsigned_abs(), scale + 1);
+    let digits = digits.as_slice();
+    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
+    out.extend_from_slice(whole);
     if scale > 0 {
-        let point = out.len() - usize::from(scale);
-        out.insert(point, b'.');
+        out.push(b'.');
+        out.extend_from_slice(fraction);
     }
 }
 
@@ -136,83 +140,168 @@ pub fn float(value: f64, out: &mut Vec<u8>) {
     };
 }
 
-/// Appends a day, given as days since 1970-01-01. Years of more than four digits have a sign.
+/// Appends a day, given as days since 1970-01-01. Years of more than four digits, and such before the
+/// year 0, have a sign; no text that is read has them.
 pub fn date(days: i32, out: &mut Vec<u8>) {
-    let (year, month, day) = civil_from_days(i64::from(days));
-    match year {
-        0..=9999 => digits(year.unsigned_abs().into(), 4, out),
-        _ => {
-            out.push(if year < 0 { b'-' } else { b'+' });
-            digits(year.unsigned_abs().into(), 4, out);
-        }
+    let (year, month, day) = civil_from_days(days);
+    let ([m1, m2], [d1, d2]) = (two(month), two(day));
+    if let Ok(year @ 0..=9999) = u32::try_from(year) {
+        let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
+        out.extend_from_slice(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);
+    } else {
+        out.push(if year < 0 { b'-' } else { b'+' });
+        out.extend_from_slice(Digits::of(year.unsigned_abs().into(), 4).as_slice());
+        out.extend_from_slice(&[b'-', m1, m2, b'-', d1, d2]);
     }
-    out.extend_from_slice(&[b'-', tens(month), ones(month), b'-', tens(day), ones(day)]);
 }
 
 /// Appends a wall-clock time, given as microseconds since 1970-01-01T00:00:00.
 pub fn local_datetime(micros: i64, out: &mut Vec<u8>) {
-    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    const DAY: i64 = 86_400_000_000;
     // Microseconds in 64 bits reach some 292,000 years: days fit 32 bits.
-    date(seconds.div_euclid(86_400) as i32, out);
-    let clock = seconds.rem_euclid(86_400);
-    let (h, m, s) = (clock / 3600, clock / 60 % 60, clock % 60);
-    out.extend_from_slice(&[
-        b'T',
-        tens(h),
-        ones(h),
-        b':',
-        tens(m),
-        ones(m),
-        b':',
-        tens(s),
-        ones(s),
-    ]);
+    date(micros.div_euclid(DAY) as i32, out);
+    let micros = micros.rem_euclid(DAY);
+    let (clock, fraction) = ((micros / 1_000_000) as u32, (micros % 1_000_000) as u32);
+    let ([h1, h2], [m1, m2]) = (two(clock / 3600), two(clock / 60 % 60));
+    let [s1, s2] = two(clock % 60);
+    out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
     if fraction > 0 {
         out.push(b'.');
-        digits(fraction.unsigned_abs().into(), 6, out);
+        for pair in [fraction / 10_000, fraction / 100 % 100, fraction % 100] {
+            out.extend_from_slice(&two(pair));
+        }
     }
 }
 
-/// Appends a number with at least `least` digits.
-fn digits(mut value: u128, least: usize, out: &mut Vec<u8>) {
-    let mut buffer = [b'0'; 40];
-    let mut at = buffer.len();
-    while value > u128::from(u64::MAX) {
-        at -= 1;
-        buffer[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
-    let mut value = value as u64;
-    while value > 0 {
-        at -= 1;
-        buffer[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
-    out.extend_from_slice(&buffer[at.min(buffer.len() - least.min(buffer.len()))..]);
+/// The decimal digits of a number, at the end of a buffer.
+struct Digits {
+    buffer: [u8; 40],
+    start: usize,
 }
 
-fn tens(value: i64) -> u8 {
-    b'0' + (value / 10 % 10) as u8
+impl Digits {
+    /// At least `least` digits of `value`, with zeros in front.
+    #[inline]
+    fn of(value: u128, least: usize) -> Self {
+        let mut digits = Digits {
+            buffer: [b'0'; 40],
+            start: 40,
+        };
+        let mut rest = value;
+        // Division by ten is cheap in 64 bits only; most numbers are there at once.
+        while rest > u128::from(u64::MAX) {
+            digits.push((rest % 10) as u8);
+            rest /= 10;
+        }
+        let mut rest = rest as u64;
+        while rest > 0 {
+            digits.push((rest % 10) as u8);
+            rest /= 10;
+        }
+        digits.start = digits.start.min(40usize.saturating_sub(least));
+        digits
+    }
+
+    /// Puts a digit in front. Numbers of 128 bits have at most 39.
+    #[inline]
+    fn push(&mut self, digit: u8) {
+        if let Some(start) = self.start.checked_sub(1) {
+            self.start = start;
+            self.buffer[start % 40] = b'0' + digit;
+        }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
 }
 
-fn ones(value: i64) -> u8 {
-    b'0' + (value % 10) as u8
+/// A number below 100 in two digits.
+#[inline]
+fn two(value: u32) -> [u8; 2] {
+    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }
 
 /// Year, month and day of a day of the proleptic Gregorian calendar; the inverse of what `parse` does.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
+#[inline]
+fn civil_from_days(days: i32) -> (i64, u32, u32) {
+    let days = i64::from(days) + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
+    let (month, carry) = match shifted_month {
+        0..10 => (shifted_month + 3, 0),
+        _ => (shifted_month - 9, 1),
     };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    (i64::from(year_of_era) + era * 400 + carry, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut text = Vec::new();
+        write(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_value_has_one_text() {
+        for (value, scale, expected) in [
+            (0, 0, "0"),
+            (0, 2, "0.00"),
+            (-5, 2, "-0.05"),
+            (1250, 2, "12.50"),
+            (-1250, 0, "-1250"),
+            (i128::MAX, 38, "1.70141183460469231731687303715884105727"),
+        ] {
+            assert_eq!(text(|out| decimal(value, scale, out)), expected);
+        }
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (12.5, "12.5"),
+            (1e15, "1000000000000000"),
+            (1e16, "1e16"),
+            (0.00001, "0.00001"),
+            (-1.5e-7, "-1.5e-7"),
+        ] {
+            assert_eq!(text(|out| float(value, out)), expected);
+        }
+        assert_eq!(text(|out| integer(i64::MIN, out)), "-9223372036854775808");
+        for (days, expected) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (-719_528, "0000-01-01"),
+            (-719_529, "-0001-12-31"),
+            (2_932_897, "+10000-01-01"),
+        ] {
+            assert_eq!(text(|out| date(days, out)), expected);
+        }
+        assert_eq!(
+            text(|out| local_datetime(-1, out)),
+            "1969-12-31T23:59:59.999999"
+        );
+        assert_eq!(
+            text(|out| local_datetime(60_000_050, out)),
+            "1970-01-01T00:01:00.000050"
+        );
+    }
+
+    #[test]
+    fn null_has_no_text_and_other_layouts_neither() {
+        let column = Int64Array::from(vec![Some(7), None]);
+        let mut out = Vec::new();
+        assert!(value(&column, 0, &mut out) && !value(&column, 1, &mut out));
+        assert_eq!(out, b"7");
+        assert!(ColumnText::new(&arrow_array::Int32Array::from(vec![1])).is_none());
+    }
 }

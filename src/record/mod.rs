@@ -1,6 +1,8 @@
 //! Records: semantic field types over Arrow, batches, where rows came from, conversions, rejects.
 
 mod batch;
+mod build;
+pub mod convert;
 mod field_type;
 pub mod format;
 pub mod key;
@@ -10,6 +12,7 @@ mod reject;
 mod schema;
 
 pub use batch::{Batch, Cursor, RowOp};
+pub use build::RecordBuilder;
 pub use field_type::FieldType;
 pub use origin::{Origins, Position, RawRecord, RowsAsRead, SourceRecords};
 pub use reject::{Reason, Refusal, Reject};

@@ -137,13 +137,14 @@ pub fn date(text: &[u8]) -> Option<i32> {
 
 /// `2025-01-31T12:34:56+01:00`, `2025-01-31 11:34:56.25Z`: microseconds since 1970-01-01 in UTC.
 ///
-/// The offset must be there; without one the text names no instant.
+/// The offset must be there; without one the text names no instant. In UTC the year is 1 to 9999, as
+/// in every other date here, so that each instant has a text that reads back.
 pub fn datetime(text: &[u8]) -> Option<i64> {
     let (local, rest) = local_prefix(text)?;
     let offset_minutes = match *rest {
         [b'Z' | b'z'] => 0,
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] | [sign @ (b'+' | b'-'), h1, h2, m1, m2] => {
-            let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+            let (hours, minutes) = (i64::from(two(h1, h2)?), i64::from(two(m1, m2)?));
             // The widest offset that was ever in use is under 16 hours.
             if hours > 15 || minutes > 59 {
                 return None;
@@ -153,8 +154,16 @@ pub fn datetime(text: &[u8]) -> Option<i64> {
         }
         _ => return None,
     };
-    Some(local - offset_minutes * 60_000_000)
+    let instant = local - offset_minutes * 60_000_000;
+    (FIRST_MICROS..=LAST_MICROS)
+        .contains(&instant)
+        .then_some(instant)
 }
+
+/// 0001-01-01T00:00:00
+const FIRST_MICROS: i64 = -62_135_596_800_000_000;
+/// 9999-12-31T23:59:59.999999
+const LAST_MICROS: i64 = 253_402_300_799_999_999;
 
 /// `2025-01-31T12:34:56`, without an offset: microseconds since 1970-01-01T00:00:00 of the same wall clock.
 pub fn local_datetime(text: &[u8]) -> Option<i64> {
@@ -165,6 +174,7 @@ pub fn local_datetime(text: &[u8]) -> Option<i64> {
 }
 
 /// Day, `T` or a blank, time of day and fraction; what stands behind them.
+#[inline]
 fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
     let (head, mut rest) = text.split_at_checked(19)?;
     let head: &[u8; 19] = head.try_into().ok()?;
@@ -181,24 +191,25 @@ fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
     }
     let mut micros = 0;
     if let [b'.', fraction @ ..] = rest {
-        let length = fraction
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        if length == 0 {
-            return None;
-        }
-        let (digits, behind) = fraction.split_at(length);
-        micros = i64::try_from(decimal_fraction(digits)?).ok()?;
-        rest = behind;
+        (micros, rest) = fraction_micros(fraction)?;
     }
-    let seconds = i64::from(days(day)?) * 86_400 + hours * 3600 + minutes * 60 + seconds;
+    let clock = i64::from(hours * 3600 + minutes * 60 + seconds);
+    let seconds = i64::from(days(day)?) * 86_400 + clock;
     Some((seconds * 1_000_000 + micros, rest))
 }
 
-/// Digits behind a point as millionths; `None` if that would lose a digit.
-fn decimal_fraction(digits: &[u8]) -> Option<i128> {
-    long_decimal(&[b".", digits].concat(), 6)
+/// The digits behind a point as millionths, and what stands behind them; `None` if that would lose a digit.
+fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(length);
+    let (kept, lost) = digits.split_at(length.min(6));
+    if digits.is_empty() || lost.iter().any(|&digit| digit != b'0') {
+        return None;
+    }
+    let value = kept
+        .iter()
+        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some((value * 10i64.pow(6 - kept.len() as u32), rest))
 }
 
 fn sign(text: &[u8]) -> (bool, &[u8]) {
@@ -210,9 +221,9 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 }
 
 #[inline]
-fn two(tens: u8, ones: u8) -> Option<i64> {
+fn two(tens: u8, ones: u8) -> Option<u32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then(|| i64::from(tens) * 10 + i64::from(ones))
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
 #[inline]
@@ -228,10 +239,11 @@ fn days(text: &[u8; 10]) -> Option<i32> {
     if year == 0 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
     }
-    Some(days_from_civil(year, month, day) as i32)
+    Some(days_from_civil(year, month, day))
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+#[inline]
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -240,14 +252,17 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 of a day of the proleptic Gregorian calendar: years that begin in March
-/// put the leap day last, so the months before it have fixed lengths.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+/// Days since 1970-01-01 of a day of the proleptic Gregorian calendar, of the years 1 to 9999: years that
+/// begin in March put the leap day last, so the months before it have fixed lengths.
+#[inline]
+fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
+    let (year, month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month - 3),
+    };
+    let before_year = year * 365 + year / 4 - year / 100 + year / 400;
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    (before_year + day_of_year) as i32 - 719_468
 }
 
 /// Whether a text is a value of a textual type.
@@ -316,3 +331,6 @@ pub fn expected(field_type: &FieldType) -> &'static str {
         FieldType::Id => "an id of 36 characters out of 0-9 and A-Z",
     }
 }
+
+#[cfg(test)]
+mod tests;

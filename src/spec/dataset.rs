@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Expr;
+use crate::error::Problem;
 use crate::record::Field;
 
 /// A dataset: a source, formula fields, and a filter over both.
@@ -86,6 +87,44 @@ impl FileSource {
             format: Delimited::default(),
             columns,
         }
+    }
+
+    /// What is wrong with it, as far as can be seen without the file. `path` is its place in a spec.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.columns.is_empty() {
+            problems.push(Problem::new(
+                format!("{path}.columns"),
+                "name at least one column",
+            ));
+        }
+        for (i, column) in self.columns.iter().enumerate() {
+            if self.columns[..i]
+                .iter()
+                .any(|other| other.name == column.name)
+            {
+                let message = format!(
+                    "the column `{}` is there twice; keep one of the two",
+                    column.name
+                );
+                problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
+            }
+        }
+        let Delimited {
+            delimiter, quote, ..
+        } = self.format;
+        for (field, character) in [("delimiter", delimiter), ("quote", quote)] {
+            let line_break = matches!(character, '\n' | '\r' | '\0');
+            if !character.is_ascii() || character.is_ascii_alphanumeric() || line_break {
+                let message = "one ASCII character that is no letter, digit or line break";
+                problems.push(Problem::new(format!("{path}.format.{field}"), message));
+            }
+        }
+        if delimiter == quote {
+            let message = "delimiter and quote are the same character; choose two";
+            problems.push(Problem::new(format!("{path}.format.quote"), message));
+        }
+        problems
     }
 }
 

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Problem;
+use crate::{Error, Result};
+
 use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, WriteMode};
 
 /// A whole data-sync job as data.
@@ -36,6 +39,34 @@ impl JobSpec {
             objects,
             destinations,
         }
+    }
+
+    /// Reads a job from JSON.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) with the path and the place in the text of what is wrong; a
+    /// form of a newer version is told apart from a wrong one.
+    pub fn from_json(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: Option<serde_json::Value>,
+        }
+        let wrong = |path: String, message: String| {
+            Error::invalid("this is no job", vec![Problem::new(path, message)])
+        };
+        let versioned: Versioned =
+            serde_json::from_str(text).map_err(|error| wrong(String::new(), error.to_string()))?;
+        if let Some(version) = versioned.version.filter(|version| *version != 1) {
+            let message =
+                format!("version {version} is not known here; this release reads version 1");
+            return Err(wrong("version".into(), message));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            wrong(path, error.into_inner().to_string())
+        })
     }
 }
 

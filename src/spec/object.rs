@@ -85,6 +85,16 @@ pub enum SystemFields {
     Standard,
 }
 
+impl SystemFields {
+    /// The names of the fields.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            SystemFields::None => &[],
+            SystemFields::Standard => &["created_at", "created_by", "modified_at", "modified_by"],
+        }
+    }
+}
+
 /// Where an object's records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use proptest::prelude::*;
-use syncline::connection::Connection;
+use syncline::connection::{Catalog, Connection, ConnectionInfo};
 use syncline::dataset::Dataset;
 use syncline::lookup::{Lookup, LookupIndex, LookupIndexBuilder, LookupKeys, LookupRequest, Match};
 use syncline::memory::{MemoryConnection, MemoryDataset, MemoryObject};
@@ -137,6 +137,54 @@ fn an_unknown_field_a_bad_record_and_a_tight_budget_are_told() {
     assert_eq!(error.kind(), ErrorKind::Malformed);
     let message = error.to_string();
     assert!(message.contains("thing#1") && message.contains("size") && !message.contains("secret"));
+}
+
+/// A connection that leaves its lookups to the default.
+#[derive(Debug)]
+struct Plain(MemoryConnection);
+
+#[async_trait::async_trait]
+impl Connection for Plain {
+    fn info(&self) -> &ConnectionInfo {
+        self.0.info()
+    }
+
+    async fn discover(&self, context: &Context) -> Result<Catalog> {
+        self.0.discover(context).await
+    }
+
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        self.0.dataset(context, object).await
+    }
+
+    async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        self.0.destination(context, object).await
+    }
+}
+
+#[test]
+fn a_connection_looks_up_by_reading_its_object_if_it_knows_no_better_way() {
+    let object = object(&rows!["a x 1", "b y 2"]);
+    let home = MemoryConnection::new("home");
+    home.add(object.clone());
+    let plain = Plain(home);
+    let request = |fetch: &str| LookupRequest::new("thing", vec!["code".into()], fetch);
+    let lookup = block_on(plain.lookup(&context(), request("name"))).unwrap();
+    object.insert(records(&NAMES, &rows!["c z 3"])).unwrap();
+    // The object as it was.
+    let keys = vec![text(&[Some("b"), Some("c")])];
+    let expected = [(Match::One, "y".to_owned()), (Match::None, "-".to_owned())];
+    assert_eq!(find(&*lookup, keys), expected);
+    let unknown = block_on(plain.lookup(&context(), request("colour"))).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    let elsewhere = LookupRequest::new("other", vec!["code".into()], "name");
+    let unknown = block_on(plain.lookup(&context(), elsewhere)).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+
+    let catalog = block_on(plain.discover(&context())).unwrap();
+    assert_eq!(catalog.object("thing").unwrap().schema, *object.schema());
+    assert!(block_on(plain.destination(&context(), "thing")).is_ok());
+    assert!(block_on(plain.dataset(&context(), "other")).is_err());
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! Runs any job spec over delimited files:
+//!
+//! ```text
+//! sync_files JOB.json --data DIR --out DIR [--threads N] [--report FILE] [--dry-run]
+//! ```
+//!
+//! Reads the job's files from `--data` and writes each destination object as `<object>.csv` (the
+//! whole object after the run), refused records as `rejects/<object>.csv`, those that no destination
+//! saw as `rejects/_source.csv`, and the report as JSON. A dry run writes nothing but the report.
+//!
+//! Exit code: 0 success, 2 some records rejected, 1 failed, 64 bad usage or bad job.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use syncline::file::{LocalFiles, RejectFiles};
+use syncline::host::{Context, Inline, RejectLedger, ThreadPool};
+use syncline::job::{Job, Outcome, RunReport, RunRequest};
+use syncline::memory::MemoryRejects;
+use syncline::spec::JobSpec;
+use syncline::workspace::Workspace;
+use syncline::{Error, ErrorKind, Result};
+
+const USAGE: &str =
+    "sync_files JOB.json --data DIR --out DIR [--threads N] [--report FILE] [--dry-run]";
+
+struct Arguments {
+    job: PathBuf,
+    data: PathBuf,
+    out: PathBuf,
+    threads: usize,
+    report: Option<PathBuf>,
+    dry_run: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = arguments().and_then(|arguments| futures::executor::block_on(run(&arguments)));
+    match outcome {
+        Ok(Outcome::Success) => ExitCode::SUCCESS,
+        Ok(Outcome::PartialSuccess) => ExitCode::from(2),
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(if error.kind() == ErrorKind::Invalid {
+                64
+            } else {
+                1
+            })
+        }
+    }
+}
+
+fn arguments() -> Result<Arguments> {
+    let usage = |what: String| Error::new(ErrorKind::Invalid, format!("{what}\nusage: {USAGE}"));
+    let (mut job, mut data, mut out, mut report) = (None, None, None, None);
+    let (mut threads, mut dry_run) = (1, false);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || {
+            words
+                .next()
+                .ok_or_else(|| usage(format!("{word} wants a value")))
+        };
+        match word.as_str() {
+            "--data" => data = Some(value()?.into()),
+            "--out" => out = Some(value()?.into()),
+            "--report" => report = Some(value()?.into()),
+            "--threads" => {
+                let count = value()?
+                    .parse()
+                    .ok()
+                    .filter(|count| (1..=256).contains(count));
+                threads =
+                    count.ok_or_else(|| usage("--threads wants a number from 1 to 256".into()))?;
+            }
+            "--dry-run" => dry_run = true,
+            flag if flag.starts_with('-') => return Err(usage(format!("there is no {flag}"))),
+            file if job.is_none() => job = Some(file.into()),
+            _ => return Err(usage("one job at a time".into())),
+        }
+    }
+    let missing = |what: &str| usage(format!("{what} is missing"));
+    Ok(Arguments {
+        job: job.ok_or_else(|| missing("the job"))?,
+        data: data.ok_or_else(|| missing("--data"))?,
+        out: out.ok_or_else(|| missing("--out"))?,
+        threads,
+        report,
+        dry_run,
+    })
+}
+
+async fn run(arguments: &Arguments) -> Result<Outcome> {
+    let text = std::fs::read_to_string(&arguments.job).map_err(|error| {
+        Error::new(ErrorKind::Invalid, "the job cannot be read")
+            .with("file", arguments.job.display())
+            .because(error)
+    })?;
+    let spec =
+        JobSpec::from_json(&text).map_err(|error| error.with("file", arguments.job.display()))?;
+
+    let mut context = Context::new();
+    context = match arguments.threads {
+        1 => context.with_executor(Arc::new(Inline)),
+        threads => context.with_executor(Arc::new(ThreadPool::new(threads)?)),
+    };
+    let outputs = Arc::new(LocalFiles::new(&arguments.out));
+    let workspace = Workspace::new(Arc::new(LocalFiles::new(&arguments.data)), outputs.clone());
+    let job = workspace.job(&context, &spec).await?;
+
+    let rejects: Arc<dyn RejectLedger> = if arguments.dry_run {
+        Arc::new(MemoryRejects::new())
+    } else {
+        let files = RejectFiles::new(outputs.clone());
+        files.clear_stale().await?;
+        Arc::new(files)
+    };
+    let request = RunRequest::new(rejects).with_dry_run(arguments.dry_run);
+    let report = job.run(&context, request).await?;
+    if !arguments.dry_run && report.failure.is_none() {
+        for destination in &report.destinations {
+            workspace.home().save(&context, &destination.name).await?;
+        }
+    }
+    print!("{report}");
+    write_report(arguments, &report)?;
+    Ok(report.outcome)
+}
+
+fn write_report(arguments: &Arguments, report: &RunReport) -> Result<()> {
+    let Some(path) = &arguments.report else {
+        return Ok(());
+    };
+    let json = serde_json::to_string_pretty(report).map_err(std::io::Error::from)?;
+    std::fs::write(path, json + "\n")
+        .map_err(|error| Error::from(error).with("report", path.display()))
+}

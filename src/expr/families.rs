@@ -1,0 +1,136 @@
+//! Which types can stand side by side, and what arithmetic makes of them.
+
+use super::arithmetic::Operation;
+use super::compare::Comparison;
+use super::typing::Operand;
+use crate::record::FieldType;
+
+/// The most digits that an exact number has.
+const MAX_DIGITS: u8 = 38;
+
+/// Types whose values compare with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Exact,
+    Float,
+    Text,
+    Boolean,
+    Date,
+    DateTime,
+    LocalDateTime,
+    Json,
+}
+
+fn family(field_type: &FieldType) -> Family {
+    use FieldType::*;
+    match field_type {
+        Integer | Decimal { .. } | Currency { .. } | Percent { .. } => Family::Exact,
+        Float => Family::Float,
+        Text | Email | Url | Picklist(_) | MultiPicklist(_) | Lookup(_) | Id => Family::Text,
+        Boolean => Family::Boolean,
+        Date => Family::Date,
+        DateTime => Family::DateTime,
+        LocalDateTime => Family::LocalDateTime,
+        Json => Family::Json,
+    }
+}
+
+/// Why two values do not compare, and what to do instead.
+pub(super) fn comparable(
+    op: Comparison,
+    left: &FieldType,
+    right: &FieldType,
+) -> Result<(), String> {
+    use Family::*;
+    let not = |advice: &str| Err(format!("{left} does not compare with {right}: {advice}"));
+    match (family(left), family(right)) {
+        (Json, _) | (_, Json) => not("equal documents can have different texts"),
+        (Boolean, Boolean) if op.orders() => not("true and false have no order; use `eq` or `ne`"),
+        (Text, Text) => match (left, right) {
+            (FieldType::Lookup(a), FieldType::Lookup(b)) if a != b => {
+                not("they are identities of different objects")
+            }
+            _ => Ok(()),
+        },
+        (a, b) if a == b => Ok(()),
+        (DateTime, LocalDateTime) | (LocalDateTime, DateTime) => {
+            not("one is an instant, the other a wall clock of no stated zone")
+        }
+        (Date, DateTime) | (DateTime, Date) => {
+            not("take the `utc_day` of the datetime, or a datetime as the constant")
+        }
+        (Float, Exact) | (Exact, Float) => not(MIXED),
+        _ => not("they are of different families; give both the same type in the dataset"),
+    }
+}
+
+const MIXED: &str = "a float is not exact and the other is; give both the same type in the dataset";
+
+/// The type of a sum, a difference or a product, or why there is none.
+pub(super) fn arithmetic_type(
+    op: Operation,
+    left: &Operand,
+    right: &Operand,
+) -> Result<FieldType, String> {
+    let (a, b) = (&left.field_type, &right.field_type);
+    match (family(a), family(b)) {
+        (Family::Exact, Family::Exact) => {}
+        (Family::Float, Family::Float) => return Ok(FieldType::Float),
+        (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => {
+            return Err(format!("`{}` of {a} and {b}: {MIXED}", op.name()));
+        }
+        _ => {
+            return Err(format!(
+                "`{}` wants two numbers and has {a} and {b}",
+                op.name()
+            ));
+        }
+    }
+    if *a == FieldType::Integer && *b == FieldType::Integer {
+        return Ok(FieldType::Integer);
+    }
+    let ((p1, s1), (p2, s2)) = (digits(left), digits(right));
+    let (precision, scale) = match op {
+        Operation::Add | Operation::Subtract => {
+            let scale = s1.max(s2);
+            let whole = p1.saturating_sub(s1).max(p2.saturating_sub(s2));
+            (whole.saturating_add(scale).saturating_add(1), scale)
+        }
+        Operation::Multiply => (p1.saturating_add(p2), s1.saturating_add(s2)),
+    };
+    if scale > MAX_DIGITS {
+        return Err(format!(
+            "the product of {a} and {b} has {scale} digits behind the point and {MAX_DIGITS} is the most; \
+             give the fields fewer in the dataset"
+        ));
+    }
+    let precision = precision.min(MAX_DIGITS);
+    Ok(match kind(op, left, right) {
+        FieldType::Currency { .. } => FieldType::Currency { precision, scale },
+        FieldType::Percent { .. } => FieldType::Percent { precision, scale },
+        _ => FieldType::Decimal { precision, scale },
+    })
+}
+
+/// The operand that says whether the result is a currency, a percent or a plain decimal.
+fn kind(op: Operation, left: &Operand, right: &Operand) -> FieldType {
+    let (a, b) = (&left.field_type, &right.field_type);
+    let follows = |side: &Operand| side.literal.is_some() || side.field_type == FieldType::Integer;
+    let alike = std::mem::discriminant(a) == std::mem::discriminant(b);
+    if follows(right) || (alike && op != Operation::Multiply) {
+        a.clone()
+    } else if follows(left) {
+        b.clone()
+    } else {
+        // Whatever the digits: neither side decides.
+        FieldType::Integer
+    }
+}
+
+/// Precision and scale of an exact number; an integer field has up to 19 digits.
+fn digits(operand: &Operand) -> (u8, u8) {
+    operand
+        .literal
+        .or_else(|| operand.field_type.decimal())
+        .unwrap_or((19, 0))
+}

@@ -1,0 +1,201 @@
+//! Constants of a spec, read as the type that their place asks for.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringViewArray, new_null_array,
+};
+
+use crate::record::convert::Converter;
+use crate::record::{FieldType, parse};
+use crate::spec::Literal;
+
+/// A column of one row that holds `literal` as a value of `field_type`.
+///
+/// A text is read like one from a file, so every type can be written as text; a number is a value of
+/// the number types, true and false of boolean, and both are JSON documents.
+///
+/// # Errors
+/// What the place wants, as a sentence for a [`Problem`](crate::Problem).
+///
+/// ```
+/// use syncline::{expr, record::FieldType, spec::Literal};
+///
+/// let amount = FieldType::Decimal { precision: 6, scale: 2 };
+/// let (text, number): (Literal, Literal) = ("12.50".into(), serde_json::from_str("12.5").unwrap());
+/// assert_eq!(&expr::constant(&text, &amount)?, &expr::constant(&number, &amount)?);
+/// assert!(expr::constant(&Literal::from("12.505"), &amount).is_err());
+/// # Ok::<(), String>(())
+/// ```
+pub fn constant(literal: &Literal, field_type: &FieldType) -> Result<ArrayRef, String> {
+    let wrong = || {
+        let expected = parse::expected(field_type);
+        format!("the constant must be {expected}, as the type is {field_type}")
+    };
+    let (column, from): (ArrayRef, FieldType) = match literal {
+        Literal::Null => return Ok(new_null_array(&field_type.data_type(), 1)),
+        Literal::Text(text) => (
+            Arc::new(StringViewArray::from(vec![text.as_str()])),
+            FieldType::Text,
+        ),
+        Literal::Boolean(value) => match field_type {
+            FieldType::Boolean | FieldType::Json => (
+                Arc::new(BooleanArray::from(vec![*value])),
+                FieldType::Boolean,
+            ),
+            _ => return Err(wrong()),
+        },
+        Literal::Number(number) => {
+            let text = number.to_string();
+            match (field_type, Exact::read(&text)) {
+                // Also where the digits are too many, or the exponent too large, for a decimal.
+                (FieldType::Float | FieldType::Json, None) => (
+                    Arc::new(StringViewArray::from(vec![text.as_str()])),
+                    FieldType::Text,
+                ),
+                (
+                    FieldType::Integer
+                    | FieldType::Float
+                    | FieldType::Decimal { .. }
+                    | FieldType::Currency { .. }
+                    | FieldType::Percent { .. }
+                    | FieldType::Json,
+                    Some(exact),
+                ) => (exact.column()?, exact.field_type()),
+                _ => return Err(wrong()),
+            }
+        }
+    };
+    let converted = Converter::new(&from, field_type, false).and_then(|converter| {
+        converter
+            .convert(&column)
+            .map_err(|error| error.to_string())
+    })?;
+    if converted.invalid.is_empty() {
+        Ok(converted.column)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// A typed literal.
+#[derive(Debug)]
+pub(super) struct Typed {
+    /// One row.
+    pub(super) column: ArrayRef,
+    pub(super) field_type: FieldType,
+    /// The digits that an exact number has.
+    pub(super) digits: Option<(u8, u8)>,
+}
+
+impl Typed {
+    fn new(column: ArrayRef, field_type: FieldType) -> Self {
+        Typed {
+            column,
+            field_type,
+            digits: None,
+        }
+    }
+
+    fn number(text: &str) -> Result<Self, String> {
+        let exact = Exact::read(text)
+            .ok_or("the constant must be a number of at most 38 digits, like 12 or \"12.50\"")?;
+        let digits = Some((exact.precision, exact.scale));
+        let plain = !text.contains(['.', 'e', 'E']);
+        Ok(match i64::try_from(exact.units) {
+            Ok(value) if plain => Typed {
+                column: Arc::new(Int64Array::from(vec![value])),
+                field_type: FieldType::Integer,
+                digits,
+            },
+            _ => Typed {
+                column: exact.column()?,
+                field_type: exact.field_type(),
+                digits,
+            },
+        })
+    }
+}
+
+const NULL: &str =
+    "null is no constant of an expression: nothing is equal to it; ask with `is_null`";
+
+/// A literal with nothing beside it that could say its type.
+pub(super) fn alone(literal: &Literal) -> Result<Typed, String> {
+    match literal {
+        Literal::Null => Err(NULL.into()),
+        Literal::Boolean(_) => {
+            constant(literal, &FieldType::Boolean).map(|c| Typed::new(c, FieldType::Boolean))
+        }
+        Literal::Number(number) => Typed::number(&number.to_string()),
+        Literal::Text(_) => {
+            constant(literal, &FieldType::Text).map(|c| Typed::new(c, FieldType::Text))
+        }
+    }
+}
+
+/// A literal beside a value of `other`. An exact number keeps its own digits: it is compared and
+/// computed with exactly.
+pub(super) fn beside(literal: &Literal, other: &FieldType) -> Result<Typed, String> {
+    let exact = *other == FieldType::Integer || other.decimal().is_some();
+    match literal {
+        Literal::Null => Err(NULL.into()),
+        Literal::Number(number) if exact => Typed::number(&number.to_string()),
+        Literal::Text(text) if exact => Typed::number(text),
+        _ => constant(literal, other).map(|column| Typed::new(column, other.clone())),
+    }
+}
+
+/// An exact number and the digits that it is written with.
+#[derive(Debug, Clone, Copy)]
+struct Exact {
+    units: i128,
+    precision: u8,
+    scale: u8,
+}
+
+impl Exact {
+    /// Reads `-12.50` or `1.5e-7`; `None` if it is no number or has more than 38 digits.
+    fn read(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let units: i128 = format!("{whole}{fraction}").parse().ok()?;
+        let exponent: i32 = exponent.parse().ok()?;
+        let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+        let (units, scale) = match u8::try_from(scale) {
+            Ok(scale) => (units, scale),
+            Err(_) if scale < 0 => {
+                let unit = 10i128.checked_pow(scale.unsigned_abs())?;
+                (units.checked_mul(unit)?, 0)
+            }
+            Err(_) => return None,
+        };
+        let digits = units
+            .unsigned_abs()
+            .checked_ilog10()
+            .map_or(1, |log| log + 1);
+        let precision = u8::try_from(digits).ok()?.max(scale);
+        (precision <= 38).then_some(Exact {
+            units,
+            precision,
+            scale,
+        })
+    }
+
+    fn field_type(self) -> FieldType {
+        FieldType::Decimal {
+            precision: self.precision,
+            scale: self.scale,
+        }
+    }
+
+    fn column(self) -> Result<ArrayRef, String> {
+        Decimal128Array::from(vec![self.units])
+            .with_precision_and_scale(self.precision, self.scale as i8)
+            .map(|column| Arc::new(column) as ArrayRef)
+            .map_err(|_| "the constant has too many digits".into())
+    }
+}

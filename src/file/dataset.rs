@@ -1,0 +1,354 @@
+//! A delimited file as a dataset.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+
+use super::block::{Block, FileFacts};
+use super::blocks::{BLOCK_BYTES, Blocks};
+use super::decode::{Plan, Wanted, decode};
+use super::dialect::Dialect;
+use super::header::Header;
+use super::scan::Place;
+use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
+use crate::host::{Context, Executor, FileStore, run_on};
+use crate::record::{Batch, Schema};
+use crate::spec::FileSource;
+use crate::{Error, ErrorKind, Result};
+
+/// A delimited file with a header, read in blocks.
+///
+/// A read splits the file into records on the thread that polls it, and parses blocks of records on the
+/// [`Executor`] of its context; batches come in file order. In memory are about
+/// [`parallelism`](Executor::parallelism)` + 2` blocks of half a MiB, or more where a record is longer,
+/// up to the limit.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures::{StreamExt, executor::block_on};
+/// use syncline::dataset::{Dataset, ReadRequest};
+/// use syncline::file::DelimitedDataset;
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryFiles;
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::FileSource;
+///
+/// let files = MemoryFiles::new();
+/// files.insert("seats.csv", "name,seats\nAda,3\nBob,many\n");
+/// let source = FileSource::new("seats.csv", vec![Field::new("seats", FieldType::Integer)]);
+///
+/// let context = Context::new();
+/// let batch = block_on(async {
+///     let dataset = DelimitedDataset::open(&context, Arc::new(files), &source).await?;
+///     dataset.read(&context, ReadRequest::new()).next().await.transpose()
+/// })?.unwrap();
+/// assert_eq!(batch.len(), 1);
+/// assert_eq!(batch.rejects[0].position.to_string(), "seats.csv:3 (byte 17)");
+/// # Ok::<(), syncline::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DelimitedDataset {
+    info: DatasetInfo,
+    schema: Schema,
+    files: Arc<dyn FileStore>,
+    facts: Arc<FileFacts>,
+    /// For each field of the schema, its column in the file.
+    columns: Vec<usize>,
+    /// Behind the header.
+    first: Place,
+    block_bytes: usize,
+}
+
+impl DelimitedDataset {
+    /// Reads the header of a file and finds the columns of `source` in it.
+    ///
+    /// # Errors
+    /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
+    ///   split, names a column twice, or lacks one.
+    /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
+    /// - [`Invalid`](ErrorKind::Invalid): the format's delimiter or quote cannot be one.
+    /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
+    pub async fn open(
+        _context: &Context,
+        files: Arc<dyn FileStore>,
+        source: &FileSource,
+    ) -> Result<Self> {
+        let named = |error: Error| {
+            error
+                .during("open a delimited file")
+                .with("file", &source.name)
+        };
+        let dialect = Dialect::new(&source.format).map_err(named)?;
+        let opened = files.open(&source.name, 0).await.map_err(named)?;
+        let header = Header::read(opened.bytes, &dialect).await.map_err(named)?;
+        let columns = find_columns(source, &header.columns).map_err(named)?;
+        let names: Arc<[String]> = header.columns.into();
+        Ok(DelimitedDataset {
+            info: DatasetInfo::new(&source.name, Arc::clone(&names))
+                .with_raw_text()
+                .with_size_bytes(opened.size),
+            schema: Schema::new(source.columns.clone()),
+            files,
+            facts: Arc::new(FileFacts {
+                name: source.name.as_str().into(),
+                columns: names,
+                dialect,
+            }),
+            columns,
+            first: header.behind,
+            block_bytes: BLOCK_BYTES,
+        })
+    }
+
+    /// Reads in blocks of about this size; for tests, since it shows nowhere.
+    #[cfg(test)]
+    pub(super) fn with_block_bytes(mut self, bytes: usize) -> Self {
+        self.block_bytes = bytes;
+        self
+    }
+
+    fn plan(&self, request: &ReadRequest) -> Result<Plan> {
+        let all = || self.schema.fields().iter().map(|field| field.name.clone());
+        let names = match &request.fields {
+            Some(names) => names.clone(),
+            None => all().collect(),
+        };
+        if let Some(stray) = request.raw.iter().find(|raw| !names.contains(raw)) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a column is wanted as raw text and not among the fields wanted; ask for it there too",
+            )
+            .with("column", format_args!("`{stray}`")));
+        }
+        let mut wanted = Vec::with_capacity(names.len());
+        let mut arrow = Vec::with_capacity(names.len());
+        for name in names {
+            let found = self.schema.index_of(&name);
+            let found =
+                found.and_then(|at| Some((self.schema.fields().get(at)?, *self.columns.get(at)?)));
+            let Some((field, column)) = found else {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "the dataset has no such column; declare it among the columns of the source",
+                )
+                .with("column", format_args!("`{name}`")));
+            };
+            let field_type = match request.raw.contains(&name) {
+                true => None,
+                false => Some(field.field_type.clone()),
+            };
+            let data_type = field_type
+                .as_ref()
+                .map_or(DataType::Utf8View, |field_type| field_type.data_type());
+            arrow.push(arrow_schema::Field::new(&name, data_type, true));
+            wanted.push(Wanted {
+                name,
+                column,
+                field_type,
+            });
+        }
+        Ok(Plan {
+            wanted,
+            schema: Arc::new(arrow_schema::Schema::new(arrow)),
+            batch_rows: request.batch_rows.max(1),
+        })
+    }
+}
+
+impl Dataset for DelimitedDataset {
+    fn info(&self) -> &DatasetInfo {
+        &self.info
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let name = Arc::clone(&self.facts.name);
+        let named = move |error: Error| error.during("read").with("file", &name);
+        let plan = match self.plan(&request) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => return stream::iter([Err(named(error))]).boxed(),
+        };
+        let (files, facts) = (Arc::clone(&self.files), Arc::clone(&self.facts));
+        let (first, block_bytes) = (self.first, self.block_bytes);
+        let executor = context.executor_handle();
+        let begin = async move {
+            let opened = files.open(&facts.name, first.byte).await?;
+            let form = facts.dialect.form(facts.columns.len());
+            Ok(Reading {
+                blocks: Some(Blocks::new(opened.bytes, form, first, block_bytes)),
+                facts,
+                plan,
+                executor,
+                decoding: VecDeque::new(),
+                failed: None,
+                // The header's bytes count as the first block's.
+                behind: 0,
+            })
+        };
+        stream::once(begin)
+            .flat_map(|reading| match reading {
+                Ok(reading) => stream::unfold(reading, Reading::next).boxed(),
+                Err(error) => stream::iter([vec![Err(error)]]).boxed(),
+            })
+            .flat_map(stream::iter)
+            .map(move |batch| batch.map_err(&named))
+            .boxed()
+    }
+}
+
+/// A read under way.
+struct Reading {
+    /// `None` when all are read.
+    blocks: Option<Blocks>,
+    facts: Arc<FileFacts>,
+    plan: Arc<Plan>,
+    executor: Arc<dyn Executor>,
+    /// Blocks on the executor, in file order.
+    decoding: VecDeque<BoxFuture<'static, Result<Result<Vec<Batch>>>>>,
+    /// What ended the blocks; told behind the batches in front of it.
+    failed: Option<Error>,
+    behind: u64,
+}
+
+impl Reading {
+    /// The batches of the next block, or the error that ends the read.
+    async fn next(mut self) -> Option<(Vec<Result<Batch>>, Self)> {
+        // One block more than can be worked on at the same time waits.
+        while self.decoding.len() <= self.executor.parallelism() {
+            let Some(blocks) = &mut self.blocks else {
+                break;
+            };
+            match blocks.next().await {
+                Ok(Some((bytes, index))) => {
+                    let begin = std::mem::replace(&mut self.behind, index.next.byte);
+                    let block = Arc::new(Block {
+                        file: Arc::clone(&self.facts),
+                        bytes,
+                        index,
+                    });
+                    let plan = Arc::clone(&self.plan);
+                    let work = run_on(&*self.executor, async move { decode(&block, &plan, begin) });
+                    self.decoding.push_back(Box::pin(work));
+                }
+                Ok(None) => self.blocks = None,
+                Err(error) => {
+                    self.blocks = None;
+                    self.failed = Some(error);
+                }
+            }
+        }
+        let batches = match self.decoding.pop_front() {
+            Some(work) => match work.await.and_then(|batches| batches) {
+                Ok(batches) => batches.into_iter().map(Ok).collect(),
+                Err(error) => {
+                    self.blocks = None;
+                    self.failed = None;
+                    self.decoding.clear();
+                    vec![Err(error)]
+                }
+            },
+            None => vec![Err(self.failed.take()?)],
+        };
+        Some((batches, self))
+    }
+}
+
+/// The number of each declared column in the header.
+fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
+    let mut found = Vec::with_capacity(source.columns.len());
+    let mut missing = Vec::new();
+    for field in &source.columns {
+        match header.iter().position(|name| *name == field.name) {
+            Some(column) => found.push(column),
+            None => missing.push(describe_missing(&field.name, header)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    Err(Error::new(
+        ErrorKind::Malformed,
+        "the header lacks columns that the source declares; correct the header, the source's columns, or the delimiter",
+    )
+    .with("missing", missing.join(", ")))
+}
+
+fn describe_missing(name: &str, header: &[String]) -> String {
+    let near = |other: &&String| other.trim().eq_ignore_ascii_case(name.trim());
+    match header.iter().find(near) {
+        Some(near) => format!("`{name}` (the header has `{near}`)"),
+        None => format!("`{name}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures::TryStreamExt as _;
+    use futures::executor::block_on;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::file::LocalFiles;
+    use crate::record::{Field, FieldType};
+
+    /// Rows as (position, cells), rejects as text.
+    type Read = (Vec<(String, String)>, Vec<String>);
+
+    fn read(block_bytes: usize, bytes: &[u8], source: &FileSource) -> Read {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(&source.name), bytes).unwrap();
+        let files = Arc::new(LocalFiles::new(folder.path()));
+        let context = Context::new();
+        let batches: Vec<Batch> = block_on(async {
+            let dataset = DelimitedDataset::open(&context, files, source)
+                .await
+                .unwrap();
+            let dataset = dataset.with_block_bytes(block_bytes);
+            dataset
+                .read(&context, ReadRequest::new())
+                .try_collect()
+                .await
+        })
+        .unwrap();
+        let rows = batches.iter().flat_map(|batch| {
+            (0..batch.len()).map(|row| {
+                let cells = format!("{:?}", batch.origins.raw(row));
+                (batch.origins.position(row).to_string(), cells)
+            })
+        });
+        let rejects = batches.iter().flat_map(|batch| &batch.rejects);
+        let read: u64 = batches.iter().map(|batch| batch.bytes_read).sum();
+        assert_eq!(read, bytes.len() as u64);
+        (
+            rows.collect(),
+            rejects.map(|reject| format!("{reject:?}")).collect(),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_read_is_the_same_for_any_block_size(
+            lines in prop::collection::vec("[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a", 0..60),
+            limit in prop_oneof![5..60u32, Just(8 << 20)],
+            block_bytes in 1..200usize,
+        ) {
+            let mut bytes = format!("n,t\n{}", lines.join("\n")).into_bytes();
+            bytes.extend_from_slice(b"\n1,\xFF");
+            let columns = vec![Field::new("n", FieldType::Integer), Field::new("t", FieldType::Text)];
+            let mut source = FileSource::new("t.csv", columns);
+            source.format.limits.record_bytes = limit;
+            let whole = read(BLOCK_BYTES, &bytes, &source);
+            prop_assert_eq!(read(block_bytes, &bytes, &source), whole);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! From a block of text to typed columns, one column after the other.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::builder::{BooleanBufferBuilder, StringViewBuilder};
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float64Type, Int64Type,
+    TimestampMicrosecondType,
+};
+use arrow_array::{
+    ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringViewArray,
+};
+use arrow_buffer::NullBuffer;
+use arrow_schema::SchemaRef;
+
+use super::block::Block;
+use super::dialect::Cell;
+use super::scan::Place;
+use crate::Result;
+use crate::record::{Batch, Cursor, FieldType, Origins, Reason, Refusal, Reject, parse};
+
+/// What a read wants of each block.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) wanted: Vec<Wanted>,
+    /// Of the batches.
+    pub(super) schema: SchemaRef,
+    pub(super) batch_rows: usize,
+}
+
+/// A column that is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) name: String,
+    /// Its number in the file.
+    pub(super) column: usize,
+    /// `None`: as text, unparsed.
+    pub(super) field_type: Option<FieldType>,
+}
+
+impl Wanted {
+    fn is_text(&self) -> bool {
+        self.field_type.as_ref().is_none_or(FieldType::is_textual)
+    }
+}
+
+/// The batches of a block. The bytes of the file from `begin` up to the block's end count as theirs.
+pub(super) fn decode(block: &Arc<Block>, plan: &Plan, begin: u64) -> Result<Vec<Batch>> {
+    let index = &block.index;
+    // Text is checked once for all cells. If some byte of the block is no UTF-8, each cell is.
+    let text = match plan.wanted.iter().any(Wanted::is_text) {
+        true => std::str::from_utf8(&block.bytes).ok(),
+        false => None,
+    };
+    let rows = index.records.len();
+    let mut batches = Vec::with_capacity(rows / plan.batch_rows + 1);
+    let mut refused = index.refused.as_slice();
+    let mut behind = begin;
+    let mut first = 0usize;
+    loop {
+        let last = rows.min(first.saturating_add(plan.batch_rows));
+        let end = match index.records.get(last) {
+            Some(&record) => index.place(record),
+            None => index.next,
+        };
+        let here =
+            refused.partition_point(|refused| index.place(refused.record).record < end.record);
+        let (scanned, rest) = refused.split_at(here);
+        refused = rest;
+        let rejects = scanned.iter().map(|r| block.reject_refused(r)).collect();
+        let stretch = Stretch {
+            block,
+            plan,
+            text,
+            rows: first..last,
+        };
+        let mut batch = stretch.decode(rejects)?.with_resume(cursor(end));
+        batch.bytes_read = end.byte - behind;
+        behind = end.byte;
+        batches.push(batch);
+        first = last;
+        if first == rows {
+            return Ok(batches);
+        }
+    }
+}
+
+fn cursor(place: Place) -> Cursor {
+    let Place { byte, line, record } = place;
+    Cursor::new(format!("byte {byte}, line {line}, record {record}"))
+}
+
+/// The records of one batch.
+struct Stretch<'a> {
+    block: &'a Arc<Block>,
+    plan: &'a Plan,
+    /// The block's bytes, if they are UTF-8 and any text is wanted.
+    text: Option<&'a str>,
+    rows: Range<usize>,
+}
+
+/// Cells that are no value of their type: row in the stretch, number in [`Plan::wanted`].
+type BadCells = Vec<(usize, usize)>;
+
+impl Stretch<'_> {
+    fn decode(&self, mut rejects: Vec<Reject>) -> Result<Batch> {
+        let mut bad = BadCells::new();
+        let columns = (0..)
+            .zip(&self.plan.wanted)
+            .map(|(number, wanted)| self.column(wanted, |row| bad.push((row, number))))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
+        let schema = Arc::clone(&self.plan.schema);
+        let mut records = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        let index = &self.block.index;
+        let taken = index.records.get(self.rows.clone()).unwrap_or_default();
+        let mut numbers: Vec<u32> = taken.iter().map(|record| record.number).collect();
+        if !bad.is_empty() {
+            bad.sort_unstable();
+            let mut good = vec![true; numbers.len()];
+            for cells in bad.chunk_by(|a, b| a.0 == b.0) {
+                let Some((row, _)) = cells.first() else {
+                    continue;
+                };
+                if let (Some(good), Some(&record)) = (good.get_mut(*row), taken.get(*row)) {
+                    *good = false;
+                    let refusal = self.refusal(cells);
+                    let row = self.rows.start + row;
+                    rejects.push(self.block.reject(row, record, refusal));
+                }
+            }
+            rejects.sort_by_key(|reject| reject.position.record);
+            let mut keep = good.iter();
+            numbers.retain(|_| keep.next().copied().unwrap_or(false));
+            records = arrow_select::filter::filter_record_batch(&records, &good.into())?;
+        }
+        let source = Arc::clone(self.block);
+        let origins = Origins::new(source, index.first.record, numbers);
+        Ok(Batch::new(records, origins).with_rejects(rejects))
+    }
+
+    /// A column of the stretch, null where `bad` is told of a cell.
+    fn column(&self, wanted: &Wanted, bad: impl FnMut(usize)) -> Result<ArrayRef> {
+        let column = wanted.column;
+        let Some(field_type) = &wanted.field_type else {
+            return Ok(Arc::new(self.text(column, bad, |_| true)));
+        };
+        Ok(match field_type {
+            FieldType::Integer => Arc::new(self.numbers::<Int64Type>(column, bad, parse::integer)),
+            FieldType::Decimal { precision, scale }
+            | FieldType::Currency { precision, scale }
+            | FieldType::Percent { precision, scale } => Arc::new(
+                self.numbers::<Decimal128Type>(column, bad, |cell| {
+                    parse::decimal(cell, *precision, *scale)
+                })
+                .with_precision_and_scale(*precision, *scale as i8)?,
+            ),
+            FieldType::Float => Arc::new(self.numbers::<Float64Type>(column, bad, parse::float)),
+            FieldType::Boolean => Arc::new(self.booleans(column, bad)),
+            FieldType::Date => Arc::new(self.numbers::<Date32Type>(column, bad, parse::date)),
+            FieldType::DateTime => Arc::new(
+                self.numbers::<TimestampMicrosecondType>(column, bad, parse::datetime)
+                    .with_timezone("UTC"),
+            ),
+            FieldType::LocalDateTime => Arc::new(self.numbers::<TimestampMicrosecondType>(
+                column,
+                bad,
+                parse::local_datetime,
+            )),
+            FieldType::Text => Arc::new(self.text(column, bad, |_| true)),
+            textual => Arc::new(self.text(column, bad, |text| parse::is_textual(textual, text))),
+        })
+    }
+
+    #[inline(always)]
+    fn cells(&self, column: usize) -> impl Iterator<Item = (usize, Cell)> {
+        (0..).zip(self.block.column(self.rows.clone(), column))
+    }
+
+    /// Gives each cell of a column to `take`, with its row in the stretch; `None` is null.
+    #[inline(always)]
+    fn each(&self, column: usize, mut take: impl FnMut(usize, Option<&[u8]>)) {
+        let mut undoubled = Vec::new();
+        let bytes = self.block.bytes.as_slice();
+        self.cells(column).for_each(|(row, cell)| match cell {
+            Cell::Null => take(row, None),
+            Cell::Plain(range) => take(row, Some(bytes.get(range).unwrap_or_default())),
+            Cell::Doubled(range) => {
+                undoubled.clear();
+                let cell = bytes.get(range).unwrap_or_default();
+                self.block.file.dialect.undouble(cell, &mut undoubled);
+                take(row, Some(&undoubled));
+            }
+        });
+    }
+
+    /// The values of a column, each by `parse`, and which are null.
+    #[inline(always)]
+    fn values<V: Copy + Default>(
+        &self,
+        column: usize,
+        mut bad: impl FnMut(usize),
+        parse: impl Fn(&[u8]) -> Option<V>,
+    ) -> (Vec<V>, Option<NullBuffer>) {
+        let mut values = Vec::with_capacity(self.rows.len());
+        let mut nulls = Vec::new();
+        self.each(column, |row, cell| {
+            let value = cell.and_then(&parse);
+            if value.is_none() {
+                nulls.push(row);
+                if cell.is_some() {
+                    bad(row);
+                }
+            }
+            values.push(value.unwrap_or_default());
+        });
+        // Most columns have no nulls, and then there is no buffer either.
+        let nulls = (!nulls.is_empty()).then(|| {
+            let mut valid = BooleanBufferBuilder::new(values.len());
+            valid.append_n(values.len(), true);
+            for row in nulls {
+                valid.set_bit(row, false);
+            }
+            NullBuffer::new(valid.finish())
+        });
+        (values, nulls)
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        column: usize,
+        bad: impl FnMut(usize),
+        parse: impl Fn(&[u8]) -> Option<T::Native>,
+    ) -> PrimitiveArray<T> {
+        let (values, nulls) = self.values(column, bad, parse);
+        PrimitiveArray::new(values.into(), nulls)
+    }
+
+    fn booleans(&self, column: usize, bad: impl FnMut(usize)) -> BooleanArray {
+        let (values, nulls) = self.values(column, bad, parse::boolean);
+        BooleanArray::new(values.into(), nulls)
+    }
+
+    /// Text is copied, so that a batch that is kept does not keep its block.
+    fn text(
+        &self,
+        column: usize,
+        mut bad: impl FnMut(usize),
+        is_good: impl Fn(&str) -> bool,
+    ) -> StringViewArray {
+        let mut builder = StringViewBuilder::with_capacity(self.rows.len())
+            .with_fixed_block_size(self.text_bytes(column));
+        let mut undoubled = Vec::new();
+        self.cells(column).for_each(|(row, cell)| {
+            let text = match cell {
+                Cell::Null => return builder.append_null(),
+                Cell::Plain(range) => match self.text {
+                    Some(text) => text.get(range),
+                    None => self.utf8(range),
+                },
+                Cell::Doubled(range) => {
+                    undoubled.clear();
+                    let cell = self.block.bytes.get(range).unwrap_or_default();
+                    self.block.file.dialect.undouble(cell, &mut undoubled);
+                    std::str::from_utf8(&undoubled).ok()
+                }
+            };
+            match text {
+                Some(text) if is_good(text) => builder.append_value(text),
+                _ => {
+                    bad(row);
+                    builder.append_null();
+                }
+            }
+        });
+        builder.finish()
+    }
+
+    fn utf8(&self, range: Range<usize>) -> Option<&str> {
+        std::str::from_utf8(self.block.bytes.get(range)?).ok()
+    }
+
+    /// Room for the column's text that does not fit its view, so that it has one buffer.
+    fn text_bytes(&self, column: usize) -> u32 {
+        let fields = self.block.index.fields(self.rows.clone(), column);
+        let lengths = fields.map(|(start, end)| end - start);
+        let total: usize = lengths.filter(|&length| length > 12).sum();
+        u32::try_from(total).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Why a record with these bad cells, in the order wanted, is refused.
+    fn refusal(&self, cells: &[(usize, usize)]) -> Refusal {
+        let mut wanted = cells
+            .iter()
+            .filter_map(|&(row, number)| Some((row, self.plan.wanted.get(number)?)));
+        let Some((row, first)) = wanted.next() else {
+            return Refusal::new(Reason::BadValue, "a value is bad");
+        };
+        let others: Vec<String> = wanted
+            .map(|(_, other)| format!("`{}`", other.name))
+            .collect();
+        let is_utf8 = match self.block.cell(self.rows.start + row, first.column) {
+            Cell::Null => true,
+            Cell::Plain(range) | Cell::Doubled(range) => self.utf8(range).is_some(),
+        };
+        let (reason, mut message) = match &first.field_type {
+            Some(field_type) if is_utf8 => (
+                Reason::BadValue,
+                format!("expected {}", parse::expected(field_type)),
+            ),
+            _ => (Reason::BadEncoding, "expected UTF-8".to_owned()),
+        };
+        if !others.is_empty() {
+            message = format!("{message}; also bad: {}", others.join(", "));
+        }
+        Refusal::new(reason, message).of(&first.name)
+    }
+}

@@ -1,0 +1,114 @@
+//! The first record of a file: the names of its columns.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::blocks::Filling;
+use super::dialect::{Cell, Dialect};
+use super::scan::{FirstRecord, Form, Place, first_record};
+use crate::host::ByteStream;
+use crate::{Error, ErrorKind, Result};
+
+/// The names of a file's columns, and where its records begin.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) columns: Vec<String>,
+    pub(super) behind: Place,
+}
+
+/// How much is read for a header at first; it doubles.
+const FIRST_READ: usize = 16 << 10;
+
+impl Header {
+    /// Reads the header of the file that `stream` begins.
+    pub(super) async fn read(stream: ByteStream, dialect: &Dialect) -> Result<Self> {
+        let mut form = dialect.form(0);
+        form.record_bytes = (dialect.limits.header_bytes as usize).clamp(1, Form::MOST_BYTES);
+        let mut filling = Filling::new(stream);
+        let mut target = FIRST_READ;
+        loop {
+            filling.fill(target).await?;
+            let start = behind_byte_order_mark(&filling.buffer)?;
+            match first_record(form, &filling.buffer, start, filling.eof) {
+                FirstRecord::Open => target *= 2,
+                FirstRecord::Found(fields, behind) => {
+                    let columns = names(dialect, &filling.buffer, &fields)?;
+                    return Ok(Header { columns, behind });
+                }
+                FirstRecord::None => {
+                    return Err(malformed(
+                        "the file is empty; its first record must name its columns",
+                    ));
+                }
+                FirstRecord::BadQuotes => {
+                    return Err(malformed(
+                        "the header has a quote that is not closed, or text behind a closing quote; \
+                         correct the header or the format's `quote`",
+                    ));
+                }
+                FirstRecord::Long => {
+                    return Err(Error::new(
+                        ErrorKind::LimitExceeded,
+                        "the header is too long; is this a delimited file with a header? If so, raise `header_bytes`",
+                    )
+                    .with("limit", dialect.limits.header_bytes));
+                }
+            }
+        }
+    }
+}
+
+fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Malformed, message)
+}
+
+/// The offset behind a UTF-8 byte order mark.
+fn behind_byte_order_mark(bytes: &[u8]) -> Result<usize> {
+    let other = match bytes {
+        [0xEF, 0xBB, 0xBF, ..] => return Ok(3),
+        [0xFF, 0xFE, 0, 0, ..] => "UTF-32 (little-endian)",
+        [0, 0, 0xFE, 0xFF, ..] => "UTF-32 (big-endian)",
+        [0xFF, 0xFE, ..] => "UTF-16 (little-endian)",
+        [0xFE, 0xFF, ..] => "UTF-16 (big-endian)",
+        _ => return Ok(0),
+    };
+    Err(malformed(format!(
+        "the file is encoded as {other}; save it as UTF-8"
+    )))
+}
+
+fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<Vec<String>> {
+    let most = dialect.limits.columns;
+    if fields.len() > most as usize {
+        return Err(Error::new(
+            ErrorKind::LimitExceeded,
+            "the header has too many columns; if the delimiter is right, raise `columns` of the limits",
+        )
+        .with("columns", fields.len())
+        .with("limit", most));
+    }
+    let mut columns = Vec::with_capacity(fields.len());
+    for (number, &(start, end)) in (1..).zip(fields) {
+        let mut name = Vec::new();
+        match dialect.cell(bytes.get(start..end).unwrap_or_default(), start) {
+            // A null token is a name like any other.
+            Cell::Null => name.extend_from_slice(bytes.get(start..end).unwrap_or_default()),
+            Cell::Plain(range) => name.extend_from_slice(bytes.get(range).unwrap_or_default()),
+            Cell::Doubled(range) => {
+                dialect.undouble(bytes.get(range).unwrap_or_default(), &mut name);
+            }
+        }
+        columns.push(String::from_utf8(name).map_err(|_| {
+            malformed("the name of a column is not UTF-8; save the file as UTF-8")
+                .with("column", format_args!("number {number}"))
+        })?);
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(malformed(
+            "the header names a column twice; give each column a name of its own",
+        )
+        .with("column", format_args!("`{twice}`")));
+    }
+    Ok(columns)
+}

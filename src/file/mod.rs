@@ -1,0 +1,28 @@
+//! Delimited files: a [`Dataset`](crate::dataset::Dataset) that reads them, an encoder and a
+//! [`Destination`](crate::destination::Destination) that write them, reject files, and a store in a directory.
+//!
+//! A record that cannot be read becomes a [`Reject`](crate::record::Reject) with its position and its
+//! bytes; only what makes the whole file unreadable (no header, a column missing, another encoding) is
+//! an [`Error`](crate::Error).
+
+mod block;
+mod blocks;
+mod dataset;
+mod decode;
+mod destination;
+mod dialect;
+mod encode;
+mod guard;
+mod header;
+mod local;
+mod rejects;
+mod scan;
+mod sink;
+
+pub use dataset::DelimitedDataset;
+pub use destination::FileDestination;
+pub use encode::DelimitedEncoder;
+pub use guard::{guard_cell, unguard_cell};
+pub use local::LocalFiles;
+pub use rejects::RejectFiles;
+pub use sink::write_delimited;

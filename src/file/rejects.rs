@@ -1,0 +1,184 @@
+//! Rejects as delimited files that people open and mend.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::lock::Mutex;
+
+use super::encode::DelimitedEncoder;
+use super::guard::guard_cell;
+use crate::host::{FileStore, FileWriter, RejectLedger, RejectSegment};
+use crate::record::{RawRecord, Reject};
+use crate::spec::Delimited;
+use crate::{Error, ErrorKind, Result};
+
+/// A [`RejectLedger`] of comma-separated files: `rejects/<destination>.csv`, and `rejects/_source.csv` for
+/// records that were refused before any destination saw them.
+///
+/// A file has all columns of the source, with the cells as they were read, and behind them `_reason`,
+/// `_field`, `_message`, `_position` and `_raw`. The last has the bytes of a record that could not be
+/// split, whose other cells are null. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
+/// [`unguard_cell`](super::unguard_cell) takes that back.
+///
+/// A file is begun at the first reject of its destination; all become visible when the ledger is
+/// sealed. A ledger is for one run: files of an earlier one stay until they are written again or
+/// [cleared](RejectFiles::clear_stale).
+#[derive(Debug)]
+pub struct RejectFiles {
+    files: Arc<dyn FileStore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By file name.
+    open: BTreeMap<String, Open>,
+    sealed: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    columns: Arc<[String]>,
+    writer: Box<dyn FileWriter>,
+}
+
+const FOLDER: &str = "rejects/";
+const ADDED: [&str; 5] = ["_reason", "_field", "_message", "_position", "_raw"];
+
+impl RejectFiles {
+    /// A ledger in the folder `rejects` of a store.
+    pub fn new(files: Arc<dyn FileStore>) -> Self {
+        RejectFiles {
+            files,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Removes the reject files of earlier runs, whether or not this run has any.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub async fn clear_stale(&self) -> Result<()> {
+        for name in self.files.list(FOLDER).await? {
+            let is_ours = |file: &str| file.ends_with(".csv") && !file.contains('/');
+            if name.strip_prefix(FOLDER).is_some_and(is_ours) {
+                self.files.remove(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, name: &str, columns: &Arc<[String]>) -> Result<Open> {
+        let mut writer = self.files.create(name).await?;
+        let mut header = Vec::new();
+        let names = columns.iter().map(String::as_str).chain(ADDED);
+        let guarded: Vec<_> = names.map(|name| guard_cell(name.as_bytes())).collect();
+        encoder()?.cells(guarded.iter().map(|name| Some(&**name)), &mut header)?;
+        writer.write(header.into()).await?;
+        Ok(Open {
+            columns: Arc::clone(columns),
+            writer,
+        })
+    }
+}
+
+fn encoder() -> Result<DelimitedEncoder> {
+    DelimitedEncoder::new(&Delimited::csv())
+}
+
+#[async_trait]
+impl RejectLedger for RejectFiles {
+    async fn append(&self, segment: RejectSegment) -> Result<()> {
+        let mut state = self.state.lock().await;
+        if state.sealed {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "the rejects were sealed; a run has a ledger of its own",
+            ));
+        }
+        if segment.rejects.is_empty() {
+            return Ok(());
+        }
+        let name = match &segment.destination {
+            Some(destination) => format!("{FOLDER}{}.csv", file_name_of(destination)),
+            None => format!("{FOLDER}_source.csv"),
+        };
+        if !state.open.contains_key(&name) {
+            let begun = self.begin(&name, &segment.columns).await?;
+            state.open.insert(name.clone(), begun);
+        }
+        let Some(open) = state.open.get_mut(&name) else {
+            return Err(Error::contract("a reject file was lost"));
+        };
+        if open.columns != segment.columns {
+            return Err(Error::contract(
+                "rejects of one destination come from sources with other columns",
+            )
+            .with("file", name));
+        }
+        let encoder = encoder()?;
+        let mut text = Vec::new();
+        for reject in &segment.rejects {
+            encode(&encoder, reject, segment.columns.len(), &mut text)?;
+        }
+        open.writer.write(text.into()).await
+    }
+
+    async fn seal(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        state.sealed = true;
+        // A file that fails stays, for another try.
+        while let Some(mut open) = state.open.first_entry() {
+            open.get_mut().writer.finish().await?;
+            open.remove();
+        }
+        Ok(())
+    }
+}
+
+fn encode(
+    encoder: &DelimitedEncoder,
+    reject: &Reject,
+    columns: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let (cells, raw) = match &reject.raw {
+        RawRecord::Cells(cells) => (cells.as_slice(), None),
+        RawRecord::Unsplit { bytes, .. } => ([].as_slice(), Some(&**bytes)),
+    };
+    let refusal = &reject.refusal;
+    let position = reject.position.to_string();
+    let added = [
+        Some(refusal.reason.code().as_bytes()),
+        refusal.field.as_deref().map(str::as_bytes),
+        Some(refusal.message.as_bytes()),
+        Some(position.as_bytes()),
+        raw,
+    ];
+    let cells = (0..columns).map(|column| cells.get(column)?.as_deref());
+    let guarded: Vec<_> = cells
+        .chain(added)
+        .map(|cell| cell.map(guard_cell))
+        .collect();
+    encoder.cells(guarded.iter().map(|cell| cell.as_deref()), out)
+}
+
+/// A name that is a file's own in every store: what could be a path, or our own file, is written as `%` and
+/// two hexadecimal digits for each byte.
+fn file_name_of(destination: &str) -> String {
+    let mut name = String::new();
+    for (at, character) in destination.char_indices() {
+        let is_plain = character.is_alphanumeric()
+            || matches!(character, ' ' | '-')
+            || (at > 0 && matches!(character, '_' | '.'));
+        if is_plain {
+            name.push(character);
+        } else {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                name.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    name
+}

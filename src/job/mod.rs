@@ -1,0 +1,135 @@
+//! Jobs: the run loop, reports that add up, and the job that syncs a dataset to destinations.
+
+mod apart;
+mod cycles;
+mod held;
+mod pending;
+mod plan;
+mod prepare;
+mod report;
+mod run;
+mod stage;
+mod sync;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::Result;
+use crate::host::{Context, RejectLedger};
+
+pub use plan::JobPlan;
+pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings};
+pub use sync::{Preview, SyncJob};
+
+/// Facts about a job.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// Its name.
+    pub name: String,
+}
+
+impl JobInfo {
+    /// A job of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        JobInfo { name: name.into() }
+    }
+}
+
+/// When a commit group is closed: at whichever bound is reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitPolicy {
+    /// Records read.
+    pub records: u64,
+    /// Source bytes read.
+    pub bytes: u64,
+    /// Time since the last commit.
+    pub interval: Duration,
+}
+
+impl Default for CommitPolicy {
+    /// A million records, 64 MiB, or 5 seconds.
+    fn default() -> Self {
+        CommitPolicy {
+            records: 1_000_000,
+            bytes: 64 << 20,
+            interval: Duration::from_secs(5),
+        }
+    }
+}
+
+impl CommitPolicy {
+    /// The same, with at most so many records in a group.
+    #[must_use]
+    pub fn with_records(mut self, records: u64) -> Self {
+        self.records = records.max(1);
+        self
+    }
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunRequest {
+    /// Where refused records go.
+    pub rejects: Arc<dyn RejectLedger>,
+    /// Do everything and keep nothing in the destinations. Rejects still go to `rejects`.
+    pub dry_run: bool,
+    /// The most rows in a batch. Data, counts and rejects are the same for any value.
+    pub batch_rows: usize,
+    /// When a commit group is closed.
+    pub commit: CommitPolicy,
+}
+
+impl RunRequest {
+    /// A run whose refused records go to this ledger.
+    pub fn new(rejects: Arc<dyn RejectLedger>) -> Self {
+        RunRequest {
+            rejects,
+            dry_run: false,
+            batch_rows: 8192,
+            commit: CommitPolicy::default(),
+        }
+    }
+
+    /// The same, keeping nothing in the destinations.
+    #[must_use]
+    pub fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// The same, with at most so many rows in a batch; 0 counts as 1.
+    #[must_use]
+    pub fn with_batch_rows(mut self, rows: usize) -> Self {
+        self.batch_rows = rows.max(1);
+        self
+    }
+
+    /// The same, closing commit groups so.
+    #[must_use]
+    pub fn with_commit(mut self, commit: CommitPolicy) -> Self {
+        self.commit = commit;
+        self
+    }
+}
+
+/// An activity that can be run again and again.
+///
+/// **Contract.** Effects happen only inside the future of `run`: dropping it is like a crash. A run
+/// that was asked to stop by its [cancel token](Context::cancel) answers with a report of what it did.
+#[async_trait]
+pub trait Job: fmt::Debug + Send + Sync {
+    /// Facts.
+    fn info(&self) -> &JobInfo;
+
+    /// Runs once.
+    ///
+    /// # Errors
+    /// Only if the run could not begin; what fails later is in the report.
+    async fn run(&self, context: &Context, request: RunRequest) -> Result<RunReport>;
+}

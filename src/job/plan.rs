@@ -1,0 +1,323 @@
+//! A job checked against everything it touches: what it will do, before it does it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::destination::{Destination, OpenRequest, WriteField};
+use crate::error::Problem;
+use crate::host::Context;
+use crate::lookup::LookupRequest;
+use crate::mapping::{CompileRequest, MappingPlan, SelfLookupPlan};
+use crate::record::Schema;
+use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, WriteMode};
+use crate::{Error, Result};
+
+use super::RunRequest;
+use super::prepare::Preparation;
+use super::sync::SyncJob;
+
+/// A job checked against its dataset and its destinations. `Display` shows every field's source,
+/// conversion and policies.
+#[derive(Debug)]
+pub struct JobPlan {
+    pub(super) job: String,
+    pub(super) preparation: Arc<Preparation>,
+    /// The dataset fields that are read, in the dataset's order.
+    pub(super) fields: Vec<String>,
+    /// Those of them that are read as unparsed text.
+    pub(super) raw: Vec<String>,
+    pub(super) targets: Vec<TargetPlan>,
+}
+
+/// One destination of the plan.
+#[derive(Debug)]
+pub(super) struct TargetPlan {
+    pub(super) spec: DestinationSpec,
+    pub(super) connection: Arc<dyn Connection>,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) mapping: Arc<MappingPlan>,
+    /// For each lookup of the mapping, the earlier destination whose object it sees, if one writes it.
+    pub(super) written_by: Vec<Option<usize>>,
+    /// Whether its rows are held back until the source has been read.
+    pub(super) holds: bool,
+}
+
+impl TargetPlan {
+    pub(super) fn open_request(&self, job: &str, request: &RunRequest) -> OpenRequest {
+        let fields = self
+            .mapping
+            .written()
+            .map(|(name, on)| WriteField::new(name).on(on))
+            .collect();
+        OpenRequest::new(job, fields, self.spec.mode.clone())
+            .with_policies(self.spec.no_match, self.spec.duplicates)
+            .with_dry_run(request.dry_run)
+            .with_ids(self.mapping.self_lookups().next().is_some())
+    }
+}
+
+impl JobPlan {
+    /// The mapping of each destination, in order.
+    pub fn mappings(&self) -> impl Iterator<Item = &MappingPlan> {
+        self.targets.iter().map(|target| &*target.mapping)
+    }
+
+    /// Whether a destination looks up what an earlier one writes. Then every row goes through all
+    /// destinations before the next one does, or what is found would depend on the batch size.
+    pub(super) fn row_by_row(&self) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.written_by.iter().any(Option::is_some))
+    }
+}
+
+impl SyncJob {
+    /// Checks the job against its dataset, its destinations and the objects that it looks up.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake and its path; errors of the connections.
+    pub async fn plan(&self, context: &Context) -> Result<JobPlan> {
+        let mut problems = Vec::new();
+        let source = self.dataset.schema();
+        let preparation =
+            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset")
+                .unwrap_or_else(|found| {
+                    problems.extend(found);
+                    // Only so that the mappings can be checked too: the problems keep the plan from being made.
+                    Preparation::of(source)
+                });
+        let broken_formulas = !problems.is_empty();
+        if self.targets.is_empty() {
+            problems.push(Problem::new(
+                "destinations",
+                "a job has at least one destination",
+            ));
+        }
+        let raw = self.raw_fields(&preparation);
+        let mut targets: Vec<TargetPlan> = Vec::new();
+        for (i, target) in self.targets.iter().enumerate() {
+            let path = format!("destinations[{i}]");
+            let (connection, spec) = (&target.connection, &target.spec);
+            let catalog = connection.discover(context).await?;
+            let destination = match connection.destination(context, &spec.object).await {
+                Ok(destination) => destination,
+                Err(error) => {
+                    problems.push(Problem::new(format!("{path}.object"), error.to_string()));
+                    continue;
+                }
+            };
+            let objects: Vec<(String, Schema)> = catalog
+                .objects
+                .into_iter()
+                .map(|object| (object.name, object.schema))
+                .collect();
+            let info = destination.info();
+            let compile = CompileRequest::new(
+                preparation.schema(),
+                &spec.object,
+                destination.schema(),
+                &info.identity,
+                &spec.mode,
+            )
+            .with_raw(&raw)
+            .with_system_fields(info.system_fields)
+            .with_objects(&objects);
+            match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
+                Ok(mapping) => {
+                    let holds = mapping.self_lookups().any(SelfLookupPlan::may_reject);
+                    let plan = TargetPlan {
+                        spec: spec.clone(),
+                        connection: Arc::clone(connection),
+                        written_by: Vec::new(),
+                        holds,
+                        mapping: Arc::new(mapping),
+                        destination,
+                    };
+                    problems.extend(capabilities(&plan, &path));
+                    targets.push(plan);
+                }
+                // A field that a broken formula would have made is missing: that is no second mistake.
+                Err(_) if broken_formulas => {}
+                Err(found) => problems.extend(found),
+            }
+        }
+        if targets.len() == self.targets.len() {
+            problems.extend(dependencies(&mut targets));
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid("the job cannot run as it is", problems)
+                .with("job", &self.info.name));
+        }
+        let used: BTreeSet<&str> = preparation
+            .fields()
+            .chain(self.mapped_fields().map(|(name, _)| name))
+            .collect();
+        let mut fields: Vec<String> = (source.fields().iter())
+            .filter(|field| used.contains(field.name.as_str()))
+            .map(|field| field.name.clone())
+            .collect();
+        if fields.is_empty() {
+            // A job of constants still wants a row for each record.
+            fields.extend(source.fields().first().map(|field| field.name.clone()));
+        }
+        let job = self.info.name.clone();
+        Ok(JobPlan {
+            job,
+            preparation: Arc::new(preparation),
+            fields,
+            raw,
+            targets,
+        })
+    }
+
+    /// Every use of a dataset field in a mapping, and whether a bad value there has a default.
+    fn mapped_fields(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.targets
+            .iter()
+            .flat_map(|target| uses(&target.spec.mapping))
+    }
+
+    /// The fields that are read as text: every use of them is a mapping with a default for bad values.
+    fn raw_fields(&self, preparation: &Preparation) -> Vec<String> {
+        if !self.dataset.info().raw_text {
+            return Vec::new();
+        }
+        let needs_value: BTreeSet<&str> = preparation
+            .fields()
+            .chain(
+                self.mapped_fields()
+                    .filter(|(_, has_default)| !has_default)
+                    .map(|(name, _)| name),
+            )
+            .collect();
+        let tolerant: BTreeSet<&str> = self.mapped_fields().map(|(name, _)| name).collect();
+        (self.dataset.schema().fields().iter())
+            .filter(|field| {
+                tolerant.contains(field.name.as_str()) && !needs_value.contains(field.name.as_str())
+            })
+            .map(|field| field.name.clone())
+            .collect()
+    }
+}
+
+fn uses(mapping: &MappingSpec) -> impl Iterator<Item = (&str, bool)> {
+    mapping
+        .fields
+        .iter()
+        .flat_map(|field| -> Vec<(&str, bool)> {
+            match &field.rule {
+                Rule::From(from) => {
+                    let has_default = field
+                        .default
+                        .as_ref()
+                        .is_some_and(|default| default.when_invalid);
+                    vec![(from, has_default)]
+                }
+                Rule::Constant(_) => Vec::new(),
+                Rule::Lookup(lookup) => lookup
+                    .keys
+                    .iter()
+                    .map(|pair| (pair.source.as_str(), false))
+                    .collect(),
+                Rule::SelfLookup(lookup) => lookup
+                    .keys
+                    .iter()
+                    .map(|pair| (pair.source.as_str(), false))
+                    .collect(),
+            }
+        })
+}
+
+/// What the job asks of a destination that cannot do it.
+fn capabilities(plan: &TargetPlan, path: &str) -> Vec<Problem> {
+    let can = plan.destination.info().capabilities;
+    let keyed = plan.spec.mode != WriteMode::Insert;
+    let mut problems = Vec::new();
+    let mut refuse =
+        |below: &str, message: &str| problems.push(Problem::new(format!("{path}{below}"), message));
+    if keyed && !can.keyed {
+        refuse(".mode", "this destination only inserts");
+    }
+    if keyed && plan.spec.duplicates == DuplicateKeys::Reject && !can.tells_same_run {
+        refuse(
+            ".duplicates",
+            "this destination does not tell rows of the same run apart; use `last_wins`",
+        );
+    }
+    if plan.mapping.self_lookups().next().is_some() && !can.self_lookup {
+        refuse(
+            ".mapping",
+            "this destination cannot look up its own records, so it takes no self lookup",
+        );
+    }
+    if plan.holds && !(can.dry_run && can.tells_same_run) {
+        let message = "a self lookup that may reject needs a destination with dry runs that tells rows of the same \
+                       run apart; use policies that write null";
+        refuse(".mapping", message);
+    }
+    problems
+}
+
+/// Finds which destination writes what another one looks up.
+fn dependencies(targets: &mut [TargetPlan]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for i in 0..targets.len() {
+        let writes = |j: usize, lookup: &LookupRequest| {
+            targets[j].spec.object == lookup.object
+                && targets[j].connection.info().name == targets[i].connection.info().name
+        };
+        let mut written_by = Vec::new();
+        for lookup in targets[i].mapping.lookups() {
+            let path = format!("destinations[{i}].mapping");
+            if (i + 1..targets.len()).any(|j| writes(j, lookup)) {
+                let message = format!(
+                    "looks up `{}`, which a later destination writes; put that one first",
+                    lookup.object
+                );
+                problems.push(Problem::new(&path, message));
+            }
+            let earlier = (0..i).rev().find(|&j| writes(j, lookup));
+            if earlier.is_some_and(|j| targets[j].holds) {
+                let message = format!(
+                    "looks up `{}`, whose rows are held back until the run's end; use a job of its own",
+                    lookup.object
+                );
+                problems.push(Problem::new(&path, message));
+            }
+            written_by.push(earlier);
+        }
+        targets[i].written_by = written_by;
+    }
+    problems
+}
+
+impl fmt::Display for JobPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: reads {}", self.job, self.fields.join(", "))?;
+        for target in &self.targets {
+            let identifiers: Vec<String> = target
+                .spec
+                .mode
+                .identifiers()
+                .iter()
+                .map(|fields| format!("({})", fields.join(", ")))
+                .collect();
+            let mode = match target.spec.mode {
+                WriteMode::Insert => "insert".to_owned(),
+                WriteMode::Update { .. } => format!("update by {}", identifiers.join(" or ")),
+                WriteMode::Upsert { .. } => format!("upsert by {}", identifiers.join(" or ")),
+            };
+            writeln!(f, "{}: {mode}", target.spec.object)?;
+            write!(f, "{}", target.mapping.explain())?;
+        }
+        if self.row_by_row() {
+            writeln!(
+                f,
+                "row by row: a destination looks up what an earlier one writes"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The dataset's own part of a run: filter and formulas over a batch.
+
+use std::sync::Arc;
+
+use arrow_array::{BooleanArray, RecordBatch};
+
+use crate::Result;
+use crate::error::Problem;
+use crate::expr::{Filter, Formula};
+use crate::record::{Batch, Field, Refusal, Reject, Schema};
+use crate::spec::{Expr, FormulaSpec};
+
+/// A compiled filter with compiled formulas.
+#[derive(Debug)]
+pub(super) struct Preparation {
+    filter: Option<Filter>,
+    formulas: Vec<(Field, Formula)>,
+    /// The dataset's fields with the formulas behind them.
+    schema: Schema,
+}
+
+/// A batch with its formulas, without what was filtered out or refused.
+pub(super) struct Prepared {
+    pub(super) batch: Batch,
+    pub(super) filtered: u64,
+}
+
+impl Preparation {
+    /// One that changes nothing.
+    pub(super) fn of(source: &Schema) -> Self {
+        Preparation {
+            filter: None,
+            formulas: Vec::new(),
+            schema: source.clone(),
+        }
+    }
+
+    pub(super) fn compile(
+        source: &Schema,
+        filter: Option<&Expr>,
+        formulas: &[FormulaSpec],
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let compiled =
+            filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter")));
+        let filter = compiled.transpose().unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
+        let mut preparation = Preparation {
+            filter,
+            ..Preparation::of(source)
+        };
+        for (i, spec) in formulas.iter().enumerate() {
+            let path = format!("{path}.formulas[{i}]");
+            if preparation.schema.field(&spec.name).is_some() {
+                let message = format!(
+                    "there is a field `{}` already; choose another name",
+                    spec.name
+                );
+                problems.push(Problem::new(format!("{path}.name"), message));
+                continue;
+            }
+            match Formula::compile(&spec.value, &preparation.schema, &format!("{path}.value")) {
+                Ok(formula) => {
+                    let field = Field::new(&spec.name, formula.field_type().clone());
+                    let fields =
+                        [preparation.schema.fields(), std::slice::from_ref(&field)].concat();
+                    preparation.schema = Schema::new(fields);
+                    preparation.formulas.push((field, formula));
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() {
+            Ok(preparation)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The dataset's fields with the formulas behind them.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The fields that filter and formulas read, formulas among them.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        let filter = self.filter.iter().flat_map(Filter::fields);
+        filter.chain(
+            self.formulas
+                .iter()
+                .flat_map(|(_, formula)| formula.fields()),
+        )
+    }
+
+    pub(super) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
+        let mut filtered = 0;
+        if let Some(filter) = &self.filter {
+            let (keep, refused) = filter.evaluate(&batch.records)?;
+            let left = batch.len() - refused.len();
+            batch = without(batch, keep, refused)?;
+            filtered = (left - batch.len()) as u64;
+        }
+        for (field, formula) in &self.formulas {
+            let value = formula.evaluate(&batch.records)?;
+            batch.records = with_column(&batch.records, field, value.column)?;
+            if !value.refused.is_empty() {
+                let keep = BooleanArray::from(vec![true; batch.len()]);
+                batch = without(batch, keep, value.refused)?;
+            }
+        }
+        Ok(Prepared { batch, filtered })
+    }
+}
+
+/// The rows to keep; refused rows go to the batch's rejects, in source order.
+fn without(mut batch: Batch, keep: BooleanArray, refused: Vec<(u32, Refusal)>) -> Result<Batch> {
+    if refused.is_empty() {
+        return batch.filter(&keep);
+    }
+    let mut kept: Vec<bool> = keep.iter().map(|keep| keep == Some(true)).collect();
+    for (row, refusal) in refused {
+        let row = row as usize;
+        kept[row] = false;
+        batch.rejects.push(Reject::new(
+            batch.origins.position(row),
+            refusal,
+            batch.origins.raw(row),
+        ));
+    }
+    batch.rejects.sort_by_key(|reject| reject.position.record);
+    batch.filter(&BooleanArray::from(kept))
+}
+
+fn with_column(
+    records: &RecordBatch,
+    field: &Field,
+    column: arrow_array::ArrayRef,
+) -> Result<RecordBatch> {
+    let mut fields = records.schema().fields().to_vec();
+    fields.push(Arc::new(arrow_schema::Field::new(
+        &field.name,
+        field.field_type.data_type(),
+        true,
+    )));
+    let mut columns = records.columns().to_vec();
+    columns.push(column);
+    Ok(RecordBatch::try_new(
+        Arc::new(arrow_schema::Schema::new(fields)),
+        columns,
+    )?)
+}

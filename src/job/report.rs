@@ -1,0 +1,261 @@
+//! What a run came to, in numbers that must add up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
+
+use crate::record::Reason;
+use crate::{Error, Result};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every record was written, filtered or superseded.
+    Success,
+    /// Some records were rejected, the rest is written.
+    PartialSuccess,
+    /// The run broke off, or every record was rejected.
+    Failed,
+    /// The cancel token was set.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::PartialSuccess => "partial_success",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What one run of a job did.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The job.
+    pub job: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether nothing was kept.
+    pub dry_run: bool,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// Records read from the source, rejected ones included.
+    pub records: u64,
+    /// Source bytes read; 0 if unknown.
+    pub bytes: u64,
+    /// Records read per second of the whole run.
+    pub records_per_second: u64,
+    /// Where the time went.
+    pub timings: Timings,
+    /// Each destination, in order.
+    pub destinations: Vec<DestinationReport>,
+    /// Why the run broke off.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Error>,
+}
+
+fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&error.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+/// Where a run's time went, in seconds of wall clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Timings {
+    /// Checking the job, opening destinations, building lookups.
+    pub open: f64,
+    /// Waiting for the next mapped batch: reading, decoding, mapping.
+    pub read: f64,
+    /// Writing batches and rejects.
+    pub write: f64,
+    /// Resolving self lookups and committing.
+    pub finish: f64,
+}
+
+/// What a run did to one destination.
+///
+/// The conservation law holds: `read = inserted + updated + unchanged + deleted + filtered +
+/// superseded + skipped + rejected + pending`, and `pending` is 0 at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DestinationReport {
+    /// The object.
+    pub name: String,
+    /// Records read from the source.
+    pub read: u64,
+    /// Records made.
+    pub inserted: u64,
+    /// Records changed.
+    pub updated: u64,
+    /// Records that had these values already.
+    pub unchanged: u64,
+    /// Records deleted.
+    pub deleted: u64,
+    /// Rows that the dataset's filter left out.
+    pub filtered: u64,
+    /// Rows whose place a later row of the same key took.
+    pub superseded: u64,
+    /// Rows left out by policy: updates of records that do not exist.
+    pub skipped: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Rows held back.
+    pub pending: u64,
+    /// The rejected rows by reason.
+    #[serde(serialize_with = "by_code")]
+    pub rejects: BTreeMap<Reason, u64>,
+    /// For each field with a lookup, over the rows that were written, in their final state.
+    pub lookups: IndexMap<String, LookupCounts>,
+    /// Commit groups closed.
+    pub groups: u64,
+    /// Whether everything that was written survives a crash.
+    pub durable: bool,
+}
+
+fn by_code<S: Serializer>(
+    rejects: &BTreeMap<Reason, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(rejects.iter().map(|(reason, count)| (reason.code(), count)))
+}
+
+/// What a lookup came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LookupCounts {
+    /// One record matched.
+    pub resolved: u64,
+    /// None did.
+    pub unresolved: u64,
+    /// Several did.
+    pub ambiguous: u64,
+    /// A part of the key is null.
+    pub empty: u64,
+}
+
+impl DestinationReport {
+    pub(super) fn new(
+        name: impl Into<String>,
+        lookup_fields: impl Iterator<Item = String>,
+    ) -> Self {
+        DestinationReport {
+            name: name.into(),
+            read: 0,
+            inserted: 0,
+            updated: 0,
+            unchanged: 0,
+            deleted: 0,
+            filtered: 0,
+            superseded: 0,
+            skipped: 0,
+            rejected: 0,
+            pending: 0,
+            rejects: BTreeMap::new(),
+            lookups: lookup_fields
+                .map(|field| (field, LookupCounts::default()))
+                .collect(),
+            groups: 0,
+            durable: false,
+        }
+    }
+
+    pub(super) fn reject(&mut self, reason: Reason, count: u64) {
+        self.rejected += count;
+        *self.rejects.entry(reason).or_default() += count;
+    }
+
+    /// Checks the conservation law.
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) with both sides of the equation.
+    pub fn check(&self) -> Result<()> {
+        let fates = self.inserted
+            + self.updated
+            + self.unchanged
+            + self.deleted
+            + self.filtered
+            + self.superseded
+            + self.skipped
+            + self.rejected
+            + self.pending;
+        if self.read == fates && self.rejected == self.rejects.values().sum::<u64>() {
+            return Ok(());
+        }
+        Err(Error::contract(
+            "the destination's answers do not account for every record that was read",
+        )
+        .with("destination", &self.name)
+        .with("read", self.read)
+        .with("accounted for", fates))
+    }
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dry = if self.dry_run { " (dry run)" } else { "" };
+        let seconds = (self.finished_at - self.started_at).as_seconds_f64();
+        writeln!(
+            f,
+            "{}{dry}: {}, {} records in {seconds:.2} s ({} per second)",
+            self.job,
+            self.outcome.word(),
+            self.records,
+            self.records_per_second
+        )?;
+        for destination in &self.destinations {
+            write!(f, "{destination}")?;
+        }
+        match &self.failure {
+            Some(failure) => writeln!(f, "  {failure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for DestinationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {}: read {}", self.name, self.read)?;
+        let fates = [
+            ("inserted", self.inserted),
+            ("updated", self.updated),
+            ("unchanged", self.unchanged),
+            ("deleted", self.deleted),
+            ("filtered", self.filtered),
+            ("superseded", self.superseded),
+            ("skipped", self.skipped),
+            ("rejected", self.rejected),
+            ("pending", self.pending),
+        ];
+        for (fate, count) in fates.into_iter().filter(|(_, count)| *count > 0) {
+            writeln!(f, "    {fate:<12} {count:>12}")?;
+        }
+        for (reason, count) in &self.rejects {
+            writeln!(f, "      {:<20} {count:>12}", reason.code())?;
+        }
+        for (field, counts) in &self.lookups {
+            let LookupCounts {
+                resolved,
+                unresolved,
+                ambiguous,
+                empty,
+            } = counts;
+            writeln!(
+                f,
+                "    lookup {field}: {resolved} resolved, {unresolved} unresolved, {ambiguous} ambiguous, {empty} empty"
+            )?;
+        }
+        Ok(())
+    }
+}

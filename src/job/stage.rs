@@ -1,0 +1,428 @@
+//! One destination within a run: its writer, its counts, what waits for the run's end.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, BooleanArray};
+
+use crate::destination::{CommitRequest, Durability, OpenRequest, RowOutcome, WriteReport, Writer};
+use crate::host::Context;
+use crate::lookup::{Lookup, LookupRequest};
+use crate::mapping::{LookupState, Mapped, MappingPlan};
+use crate::record::{Refusal, Reject};
+use crate::spec::WriteMode;
+use crate::{Error, Result};
+
+use super::held::Held;
+use super::pending::Pending;
+use super::plan::{JobPlan, TargetPlan};
+use super::report::{DestinationReport, LookupCounts};
+use super::{RunRequest, apart};
+
+/// One destination within a run.
+pub(super) struct Stage {
+    name: Arc<str>,
+    plan: Arc<MappingPlan>,
+    destination: Arc<dyn crate::destination::Destination>,
+    opened: OpenRequest,
+    writer: Box<dyn Writer>,
+    request: RunRequest,
+    columns: Arc<[String]>,
+    report: DestinationReport,
+    states: States,
+    /// Rows written with a self lookup to come.
+    pending: Pending,
+    /// Rows that are not written before all are known.
+    held: Option<Held>,
+    /// The identifiers by which rows of one key are kept out of one batch; empty if the writer copes.
+    apart: Vec<Vec<String>>,
+}
+
+impl Stage {
+    pub(super) async fn open(
+        context: &Context,
+        plan: &JobPlan,
+        target: &TargetPlan,
+        request: &RunRequest,
+        columns: Arc<[String]>,
+    ) -> Result<Self> {
+        let info = target.destination.info();
+        let opened = target.open_request(&plan.job, request);
+        let writer = target
+            .destination
+            .open(context, opened.clone())
+            .await?
+            .writer;
+        let lookup_fields = target.mapping.lookup_fields().map(str::to_owned);
+        let tells_same_run = info.capabilities.tells_same_run;
+        let keyed = target.spec.mode != WriteMode::Insert;
+        Ok(Stage {
+            name: info.name.as_str().into(),
+            report: DestinationReport::new(&info.name, lookup_fields),
+            states: States::new(
+                target.mapping.lookup_fields().count(),
+                keyed && tells_same_run,
+            ),
+            pending: Pending::new(&target.mapping),
+            held: target.holds.then(Held::default),
+            apart: if tells_same_run {
+                Vec::new()
+            } else {
+                target.spec.mode.identifiers().to_vec()
+            },
+            plan: Arc::clone(&target.mapping),
+            destination: Arc::clone(&target.destination),
+            opened,
+            writer,
+            request: request.clone(),
+            columns,
+        })
+    }
+
+    /// A lookup over the object as the writer leaves it.
+    pub(super) async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
+        self.writer.lookup(context, request).await
+    }
+
+    pub(super) fn report(&self) -> &DestinationReport {
+        &self.report
+    }
+
+    /// Counts what was read, and what met its fate before any destination.
+    pub(super) fn count(&mut self, records: u64, filtered: u64, rejects: &[Reject]) {
+        self.report.read += records;
+        self.report.filtered += filtered;
+        for reject in rejects {
+            self.report.reject(reject.refusal.reason, 1);
+        }
+    }
+
+    /// Takes a mapped batch: writes it, or holds it back.
+    pub(super) async fn accept(&mut self, context: &Context, mut mapped: Mapped) -> Result<()> {
+        let rejects = std::mem::take(&mut mapped.batch.rejects);
+        if let Some(held) = &mut self.held {
+            self.report.pending += mapped.batch.len() as u64;
+            held.push(mapped);
+            return self.refuse(context, rejects).await;
+        }
+        self.write(context, mapped, rejects).await
+    }
+
+    /// Writes a mapped batch, and sends its rejects and those of the writer on in source order.
+    async fn write(
+        &mut self,
+        context: &Context,
+        mapped: Mapped,
+        mut rejects: Vec<Reject>,
+    ) -> Result<()> {
+        let from_mapping = rejects.len();
+        let mut start = 0;
+        for end in apart::cuts(&mapped.batch, &self.apart)? {
+            let part = if start == 0 && end == mapped.batch.len() {
+                mapped.clone()
+            } else {
+                mapped.slice(start, end - start)
+            };
+            start = end;
+            if part.batch.is_empty() {
+                continue;
+            }
+            let report = self.writer.write(context, part.batch.clone()).await?;
+            self.account(&part, report, &mut rejects)?;
+        }
+        if from_mapping > 0 && rejects.len() > from_mapping {
+            rejects.sort_by_key(|reject| reject.position.record);
+        }
+        self.refuse(context, rejects).await
+    }
+
+    /// Books the answer of the writer, row by row.
+    fn account(
+        &mut self,
+        mapped: &Mapped,
+        report: WriteReport,
+        rejects: &mut Vec<Reject>,
+    ) -> Result<()> {
+        let broken = |what: &'static str| Error::contract(what).with("destination", &self.name);
+        let origins = &mapped.batch.origins;
+        let rows = mapped.batch.len();
+        if report.outcomes.len() != rows {
+            return Err(broken("a writer must answer for every row of a batch"));
+        }
+        let mut counts = Outcomes::default();
+        report
+            .outcomes
+            .iter()
+            .for_each(|outcome| counts.add(*outcome));
+        if report.refusals.len() as u64 != counts.rejected
+            || report.replaced.len() as u64 != counts.replaced
+        {
+            return Err(broken(
+                "a writer must explain every rejected and every replaced row",
+            ));
+        }
+        for (row, refusal) in report.refusals {
+            if report.outcomes.get(row as usize) != Some(&RowOutcome::Rejected) {
+                return Err(broken("a writer explained a row that it did not reject"));
+            }
+            let row = row as usize;
+            rejects.push(Reject::new(
+                origins.position(row),
+                refusal,
+                origins.raw(row),
+            ));
+        }
+        let totals = &mut self.report;
+        totals.inserted += counts.inserted;
+        totals.updated += counts.updated;
+        totals.unchanged += counts.unchanged;
+        totals.deleted += counts.deleted;
+        totals.skipped += counts.skipped;
+        totals.superseded += counts.replaced;
+
+        if !mapped.states.is_empty() {
+            let mut replaced = report.replaced.iter().peekable();
+            let written = |row: usize| {
+                !matches!(
+                    report.outcomes[row],
+                    RowOutcome::Rejected | RowOutcome::Skipped
+                )
+            };
+            for row in (0..rows).filter(|&row| written(row)) {
+                let earlier = replaced
+                    .next_if(|(replacing, _)| *replacing as usize == row)
+                    .map(|(_, earlier)| *earlier);
+                let states = mapped.states.iter().map(|states| states[row]);
+                self.states.write(
+                    &mut self.report.lookups,
+                    origins.sequence(row),
+                    earlier,
+                    states,
+                );
+            }
+            let keep: BooleanArray = (0..rows).map(|row| Some(written(row))).collect();
+            if !mapped.self_keys.is_empty() {
+                let ids = report.ids.filter(|ids| ids.len() == rows);
+                let ids = ids.ok_or_else(|| {
+                    Error::contract("a writer must answer with the identity of every row")
+                        .with("destination", &self.name)
+                })?;
+                self.pending.push(mapped, &ids, &keep)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything has been read: held rows are judged and written, self lookups resolved.
+    pub(super) async fn finish(&mut self, context: &Context) -> Result<()> {
+        if let Some(held) = self.held.take() {
+            let judged = held
+                .judge(context, &self.plan, &*self.destination, &self.opened)
+                .await?;
+            let rejects: Vec<Reject> = judged.rejects;
+            self.report.pending -= rejects.len() as u64;
+            self.refuse(context, rejects).await?;
+            for mapped in judged.accepted {
+                self.report.pending -= mapped.batch.len() as u64;
+                self.write(context, mapped, Vec::new()).await?;
+            }
+        }
+        let pending = std::mem::replace(&mut self.pending, Pending::new(&self.plan));
+        let (states, lookups) = (&mut self.states, &mut self.report.lookups);
+        pending
+            .resolve(context, &self.plan, &mut *self.writer, states, lookups)
+            .await
+    }
+
+    /// The conservation law; at the end nothing may be pending.
+    pub(super) fn check(&self, last: bool) -> Result<()> {
+        if last && self.report.pending > 0 {
+            return Err(
+                Error::contract("rows are still held back at the end of the run")
+                    .with("destination", &self.name),
+            );
+        }
+        self.report.check()
+    }
+
+    pub(super) async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<()> {
+        let group = request.group;
+        let answer = self.writer.commit(context, request).await?;
+        self.report.groups = group;
+        self.report.durable =
+            matches!(answer.durability, Durability::Durable { through } if through >= group);
+        Ok(())
+    }
+
+    pub(super) async fn abort(&mut self, context: &Context) -> Result<()> {
+        self.writer.abort(context).await
+    }
+
+    pub(super) fn into_report(self) -> DestinationReport {
+        self.report
+    }
+
+    async fn refuse(&mut self, context: &Context, rejects: Vec<Reject>) -> Result<()> {
+        for reject in &rejects {
+            self.report.reject(reject.refusal.reason, 1);
+        }
+        super::run::refuse(
+            context,
+            &self.request,
+            Some(&self.name),
+            &self.columns,
+            rejects,
+        )
+        .await
+    }
+}
+
+/// The outcomes of a batch, counted.
+#[derive(Default)]
+struct Outcomes {
+    inserted: u64,
+    updated: u64,
+    unchanged: u64,
+    deleted: u64,
+    replaced: u64,
+    skipped: u64,
+    rejected: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, outcome: RowOutcome) {
+        let count = match outcome {
+            RowOutcome::Inserted => &mut self.inserted,
+            RowOutcome::Updated => &mut self.updated,
+            RowOutcome::Unchanged => &mut self.unchanged,
+            RowOutcome::Deleted => &mut self.deleted,
+            RowOutcome::Replaced => &mut self.replaced,
+            RowOutcome::Skipped => &mut self.skipped,
+            RowOutcome::Rejected => &mut self.rejected,
+        };
+        *count += 1;
+    }
+}
+
+/// What each written row's lookups came to, so that a row whose place is taken can be counted out again.
+pub(super) struct States {
+    lookups: usize,
+    /// Whether rows can be replaced; if not, nothing needs to be remembered.
+    replaceable: bool,
+    /// By sequence, a byte for each lookup.
+    by_sequence: Vec<u8>,
+}
+
+/// No row of this sequence stands.
+const GONE: u8 = 0;
+
+fn code(state: LookupState) -> u8 {
+    match state {
+        LookupState::Resolved => 1,
+        LookupState::Unresolved => 2,
+        LookupState::Ambiguous => 3,
+        LookupState::Empty => 4,
+        LookupState::Pending => 5,
+    }
+}
+
+/// The count that a remembered state stands in.
+fn slot(counts: &mut LookupCounts, code: u8) -> Option<&mut u64> {
+    match code {
+        1 => Some(&mut counts.resolved),
+        2 => Some(&mut counts.unresolved),
+        3 => Some(&mut counts.ambiguous),
+        4 => Some(&mut counts.empty),
+        _ => None,
+    }
+}
+
+type Counts = indexmap::IndexMap<String, LookupCounts>;
+
+impl States {
+    fn new(lookups: usize, replaceable: bool) -> Self {
+        States {
+            lookups,
+            replaceable,
+            by_sequence: Vec::new(),
+        }
+    }
+
+    /// A row was written, in the place of an earlier one of this run or not.
+    fn write(
+        &mut self,
+        counts: &mut Counts,
+        sequence: u64,
+        earlier: Option<u64>,
+        states: impl Iterator<Item = LookupState>,
+    ) {
+        if let Some(earlier) = earlier {
+            self.forget(counts, earlier);
+        }
+        let place = self.place(sequence);
+        for (i, state) in states.enumerate() {
+            if let Some((_, counts)) = counts.get_index_mut(i) {
+                slot(counts, code(state))
+                    .into_iter()
+                    .for_each(|count| *count += 1);
+            }
+            if let Some(byte) = self.by_sequence.get_mut(place + i) {
+                *byte = code(state);
+            }
+        }
+    }
+
+    /// The row of this sequence no longer stands.
+    fn forget(&mut self, counts: &mut Counts, sequence: u64) {
+        let place = self.place(sequence);
+        for i in 0..self.lookups {
+            let Some(byte) = self.by_sequence.get_mut(place + i) else {
+                continue;
+            };
+            let old = std::mem::replace(byte, GONE);
+            if let Some((_, counts)) = counts.get_index_mut(i) {
+                slot(counts, old).into_iter().for_each(|count| *count -= 1);
+            }
+        }
+    }
+
+    /// Where the row's bytes are; past the end if nothing is remembered.
+    fn place(&mut self, sequence: u64) -> usize {
+        if !self.replaceable {
+            return usize::MAX - self.lookups;
+        }
+        let place = sequence as usize * self.lookups;
+        if self.by_sequence.len() < place + self.lookups {
+            self.by_sequence.resize(place + self.lookups, GONE);
+        }
+        place
+    }
+
+    /// Whether the row of this sequence still stands.
+    pub(super) fn stands(&self, sequence: u64) -> bool {
+        let place = sequence as usize * self.lookups;
+        !self.replaceable
+            || self
+                .by_sequence
+                .get(place)
+                .is_some_and(|&state| state != GONE)
+    }
+
+    /// A pending lookup came to its end.
+    pub(super) fn settle(&mut self, counts: &mut Counts, lookup: usize, state: LookupState) {
+        if let Some((_, counts)) = counts.get_index_mut(lookup) {
+            slot(counts, code(state))
+                .into_iter()
+                .for_each(|count| *count += 1);
+        }
+    }
+}
+
+/// A refusal of a row of a mapped batch as a reject.
+pub(super) fn reject(mapped: &Mapped, row: usize, refusal: Refusal) -> Reject {
+    let origins = &mapped.batch.origins;
+    Reject::new(origins.position(row), refusal, origins.raw(row))
+}

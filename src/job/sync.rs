@@ -1,0 +1,175 @@
+//! The job that syncs a dataset to destinations.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use async_trait::async_trait;
+use futures::StreamExt;
+
+use crate::Result;
+use crate::connection::Connection;
+use crate::dataset::{Dataset, ReadRequest};
+use crate::host::Context;
+use crate::record::Reject;
+use crate::spec::{DestinationSpec, Expr, FormulaSpec};
+
+use super::{Job, JobInfo, RunReport, RunRequest, run};
+
+/// Reads a dataset, prepares it, maps it, and writes it to one or more destinations.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::Arc;
+/// use syncline::host::Context;
+/// use syncline::job::{Job, Outcome, RunRequest, SyncJob};
+/// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects};
+/// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+/// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+///
+/// let schema = Schema::new(vec![Field::new("name", FieldType::Text)]);
+/// let mut rows = RecordBuilder::new(&schema);
+/// rows.push(&serde_json::json!({"name": "Blue Heron"})).unwrap();
+/// let dataset = MemoryDataset::new("names", schema, vec![rows.finish()?])?;
+///
+/// let company = ObjectSpec::new("company", Identity::Generated, vec![Field::new("name", FieldType::Text)]);
+/// let home = MemoryConnection::new("home").with_object(&company)?;
+/// let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+/// let job = SyncJob::new("companies", Arc::new(dataset))
+///     .to(Arc::new(home.clone()), DestinationSpec::new("company", WriteMode::upsert(["name"]), mapping));
+///
+/// let report = job.run(&Context::new(), RunRequest::new(Arc::new(MemoryRejects::new()))).await?;
+/// assert_eq!(report.outcome, Outcome::Success);
+/// assert_eq!(report.destinations[0].inserted, 1);
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct SyncJob {
+    pub(super) info: JobInfo,
+    pub(super) dataset: Arc<dyn Dataset>,
+    pub(super) filter: Option<Expr>,
+    pub(super) formulas: Vec<FormulaSpec>,
+    pub(super) targets: Vec<Target>,
+}
+
+/// A destination as the job was given it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) connection: Arc<dyn Connection>,
+    pub(super) spec: DestinationSpec,
+}
+
+impl SyncJob {
+    /// A job that reads this dataset and does not write it yet.
+    pub fn new(name: impl Into<String>, dataset: Arc<dyn Dataset>) -> Self {
+        SyncJob {
+            info: JobInfo::new(name),
+            dataset,
+            filter: None,
+            formulas: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Keeps only the rows for which this is true.
+    #[must_use]
+    pub fn filtered(mut self, filter: Expr) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Adds a computed field.
+    #[must_use]
+    pub fn with_formula(mut self, formula: FormulaSpec) -> Self {
+        self.formulas.push(formula);
+        self
+    }
+
+    /// Adds a destination, behind those that are there.
+    #[must_use]
+    pub fn to(mut self, connection: Arc<dyn Connection>, spec: DestinationSpec) -> Self {
+        self.targets.push(Target { connection, spec });
+        self
+    }
+
+    /// Maps the first `records` records and writes nothing. Fields with a self lookup stay null.
+    ///
+    /// # Errors
+    /// Those of [`plan`](Self::plan), of the dataset and of the lookups.
+    pub async fn preview(&self, context: &Context, records: usize) -> Result<Preview> {
+        let plan = self.plan(context).await?;
+        let mappers = run::bind(context, &plan, &mut []).await?;
+        let request = ReadRequest::new()
+            .with_fields(plan.fields.clone())
+            .with_raw(plan.raw.clone());
+        let mut batches = self.dataset.read(context, request.with_batch_rows(records));
+        let mut preview = Preview {
+            records: 0,
+            filtered: 0,
+            rejects: Vec::new(),
+            mapped: vec![Vec::new(); mappers.len()],
+        };
+        while preview.records < records as u64 {
+            let Some(batch) = batches.next().await else {
+                break;
+            };
+            let batch = first(batch?, records as u64 - preview.records)?;
+            preview.records += (batch.len() + batch.rejects.len()) as u64;
+            let mut prepared = plan.preparation.apply(batch)?;
+            preview.filtered += prepared.filtered;
+            preview.rejects.append(&mut prepared.batch.rejects);
+            for (mapper, mapped) in mappers.iter().zip(&mut preview.mapped) {
+                let mut rows = mapper.map(context, &prepared.batch).await?.batch;
+                preview.rejects.append(&mut rows.rejects);
+                mapped.push(rows.records);
+            }
+        }
+        Ok(preview)
+    }
+}
+
+/// The batch's first `most` records, rejected ones counted.
+fn first(mut batch: crate::record::Batch, most: u64) -> Result<crate::record::Batch> {
+    let mut numbers: Vec<u64> = (0..batch.len())
+        .map(|row| batch.origins.sequence(row))
+        .collect();
+    numbers.extend(batch.rejects.iter().map(|reject| reject.position.record));
+    numbers.sort_unstable();
+    let Some(&end) = usize::try_from(most)
+        .ok()
+        .and_then(|most| numbers.get(most))
+    else {
+        return Ok(batch);
+    };
+    batch.rejects.retain(|reject| reject.position.record < end);
+    let rows: Vec<u32> = (0..batch.len())
+        .filter(|&row| batch.origins.sequence(row) < end)
+        .map(|row| row as u32)
+        .collect();
+    batch.take(&rows)
+}
+
+/// What a job would write.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Preview {
+    /// Records read.
+    pub records: u64,
+    /// Records that the filter left out.
+    pub filtered: u64,
+    /// Records refused, by the dataset or by a mapping.
+    pub rejects: Vec<Reject>,
+    /// For each destination, the mapped rows.
+    pub mapped: Vec<Vec<RecordBatch>>,
+}
+
+#[async_trait]
+impl Job for SyncJob {
+    fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    async fn run(&self, context: &Context, request: RunRequest) -> Result<RunReport> {
+        run::run(self, context, request).await
+    }
+}

@@ -1,0 +1,276 @@
+//! Applying a plan to a batch, column by column.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
+
+use crate::host::Context;
+use crate::lookup::{Lookup, LookupKeys};
+use crate::record::{Batch, Reason, Refusal, Reject};
+use crate::{Error, Result};
+
+use super::plan::{DefaultPlan, DirectPlan, MappingPlan, Step};
+use super::resolve;
+
+/// What a lookup came to for a row, for the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LookupState {
+    /// One record matched.
+    Resolved,
+    /// None did.
+    Unresolved,
+    /// Several did, whatever the policy made of it.
+    Ambiguous,
+    /// A part of the key is null.
+    Empty,
+    /// A self lookup whose key is looked up at the end of the run.
+    Pending,
+}
+
+/// A mapped batch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Mapped {
+    /// The rows in the plan's schema; rows refused in mapping have gone to its rejects.
+    pub batch: Batch,
+    /// For each [field with a lookup](MappingPlan::lookup_fields), its state for each row of `batch`.
+    pub states: Vec<Vec<LookupState>>,
+    /// For each [self lookup](MappingPlan::self_lookups), its keys for each row of `batch`; the field itself is null.
+    pub self_keys: Vec<LookupKeys>,
+}
+
+/// A plan bound to its lookups.
+#[derive(Debug, Clone)]
+pub struct Mapper {
+    plan: Arc<MappingPlan>,
+    lookups: Vec<Arc<dyn Lookup>>,
+}
+
+impl MappingPlan {
+    /// Binds the plan to its lookups, in the order of [`lookups`](Self::lookups).
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) if there are more or fewer of them, or one has other keys.
+    pub fn bind(self: &Arc<Self>, lookups: Vec<Arc<dyn Lookup>>) -> Result<Mapper> {
+        let fits = lookups.len() == self.lookups.len()
+            && lookups.iter().zip(&self.lookups).all(|(lookup, request)| {
+                lookup
+                    .info()
+                    .keys
+                    .iter()
+                    .map(|field| &field.name)
+                    .eq(&request.keys)
+                    && lookup.info().fetch.name == request.fetch
+            });
+        if !fits {
+            return Err(Error::contract(
+                "a mapping is bound to just the lookups that it asks for, in order",
+            ));
+        }
+        Ok(Mapper {
+            plan: Arc::clone(self),
+            lookups,
+        })
+    }
+}
+
+/// The rows of a batch that are refused so far, each with its first reason.
+#[derive(Debug, Default)]
+pub(super) struct Refused(BTreeMap<u32, Refusal>);
+
+impl Refused {
+    /// Refuses a row, unless it is refused already.
+    pub(super) fn add(&mut self, row: u32, refusal: impl FnOnce() -> Refusal) {
+        self.0.entry(row).or_insert_with(refusal);
+    }
+}
+
+impl Mapper {
+    /// The plan.
+    pub fn plan(&self) -> &MappingPlan {
+        &self.plan
+    }
+
+    /// Whether mapping only computes, so that it may run on an executor's thread.
+    pub fn in_memory(&self) -> bool {
+        self.lookups.iter().all(|lookup| lookup.info().in_memory)
+    }
+
+    /// Maps a batch of the dataset. Rejects that the batch brings along are not passed on.
+    ///
+    /// # Errors
+    /// Those of the lookups; [`Contract`](crate::ErrorKind::Contract) if the batch lacks a field that the plan uses.
+    pub async fn map(&self, context: &Context, batch: &Batch) -> Result<Mapped> {
+        let records = &batch.records;
+        let mut refused = Refused::default();
+        let (mut columns, mut states, mut self_keys) = (Vec::new(), Vec::new(), Vec::new());
+        for field in &self.plan.fields {
+            let data_type = field.field.field_type.data_type();
+            columns.push(match &field.step {
+                Step::Direct(plan) => direct(plan, field.default.as_ref(), records, &mut refused)?,
+                Step::Constant(value) => value.repeat(batch.len())?,
+                Step::Lookup(plan) => {
+                    let lookup = &*self.lookups[plan.index];
+                    let resolved =
+                        resolve::lookup(context, plan, field, lookup, records, &mut refused)
+                            .await?;
+                    states.push(resolved.states);
+                    resolved.column
+                }
+                Step::SelfLookup(plan) => {
+                    let keyed = resolve::self_keys(plan, records, &mut refused)?;
+                    states.push(keyed.states);
+                    self_keys.push(keyed.keys);
+                    new_null_array(&data_type, batch.len())
+                }
+            });
+        }
+        let schema = Arc::clone(self.plan.schema().arrow());
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.len()));
+        let mapped = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        let mut out = Batch::new(mapped, batch.origins.clone());
+        out.ops = batch.ops.clone();
+        out.resume = batch.resume.clone();
+        let out = Mapped {
+            batch: out,
+            states,
+            self_keys,
+        };
+        out.without(refused)
+    }
+}
+
+impl Mapped {
+    /// Moves the refused rows to the rejects.
+    fn without(self, refused: Refused) -> Result<Self> {
+        if refused.0.is_empty() {
+            return Ok(self);
+        }
+        let origins = &self.batch.origins;
+        let reject = |(&row, refusal): (&u32, &Refusal)| {
+            let row = row as usize;
+            Reject::new(origins.position(row), refusal.clone(), origins.raw(row))
+        };
+        let rejects = refused.0.iter().map(reject).collect();
+        let keep: BooleanArray = (0..self.batch.len() as u32)
+            .map(|row| Some(!refused.0.contains_key(&row)))
+            .collect();
+        let mut kept = self.filter(&keep)?;
+        kept.batch.rejects = rejects;
+        Ok(kept)
+    }
+
+    /// Keeps the rows where `keep` is true.
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) if `keep` is not as long as the batch.
+    pub fn filter(self, keep: &BooleanArray) -> Result<Self> {
+        let kept = |states: Vec<LookupState>| -> Vec<LookupState> {
+            states
+                .into_iter()
+                .zip(keep.values())
+                .filter_map(|(state, keep)| keep.then_some(state))
+                .collect()
+        };
+        let keys = |keys: LookupKeys| -> Result<LookupKeys> {
+            let columns = keys
+                .columns
+                .iter()
+                .map(|column| arrow_select::filter::filter(column, keep));
+            Ok(LookupKeys::new(columns.collect::<Result<_, _>>()?))
+        };
+        Ok(Mapped {
+            batch: self.batch.filter(keep)?,
+            states: self.states.into_iter().map(kept).collect(),
+            self_keys: self
+                .self_keys
+                .into_iter()
+                .map(keys)
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// Part of the rows; it has no rejects.
+    pub fn slice(&self, offset: usize, length: usize) -> Self {
+        let rows: Vec<u32> = (offset as u32..(offset + length) as u32).collect();
+        let mut batch = Batch::new(
+            self.batch.records.slice(offset, length),
+            self.batch.origins.take(&rows),
+        );
+        batch.ops = self
+            .batch
+            .ops
+            .as_ref()
+            .map(|ops| ops[offset..offset + length].to_vec());
+        let slice = |keys: &LookupKeys| {
+            LookupKeys::new(
+                keys.columns
+                    .iter()
+                    .map(|c| c.slice(offset, length))
+                    .collect(),
+            )
+        };
+        Mapped {
+            batch,
+            states: self
+                .states
+                .iter()
+                .map(|states| states[offset..offset + length].to_vec())
+                .collect(),
+            self_keys: self.self_keys.iter().map(slice).collect(),
+        }
+    }
+}
+
+/// The named column of a batch.
+pub(super) fn column<'a>(records: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    let missing =
+        || Error::contract("a batch lacks a field that the plan uses").with("field", name);
+    records.column_by_name(name).ok_or_else(missing)
+}
+
+fn direct(
+    plan: &DirectPlan,
+    default: Option<&DefaultPlan>,
+    records: &RecordBatch,
+    refused: &mut Refused,
+) -> Result<ArrayRef> {
+    let source = column(records, &plan.source.name)?;
+    let mut invalid = Vec::new();
+    let parsed = match &plan.parse {
+        None => Arc::clone(source),
+        Some(parse) => {
+            let parsed = parse.convert(source)?;
+            invalid = parsed.invalid;
+            parsed.column
+        }
+    };
+    let converted = plan.convert.convert(&parsed)?;
+    let mut result = converted.column;
+    invalid.extend(converted.invalid);
+    if let Some(default) = default {
+        // Missing first: an invalid value is null in the converted column too, but not in the source.
+        if default.when_missing && source.null_count() > 0 {
+            let missing = (0..source.len())
+                .filter(|&row| source.is_null(row))
+                .map(|row| row as u32);
+            result = default.value.put(&result, missing)?;
+        }
+        if default.when_invalid {
+            return default.value.put(&result, invalid);
+        }
+    }
+    for row in invalid {
+        refused.add(row, || {
+            let to = plan.convert.to();
+            let message = format!(
+                "does not convert to {to}: expected {}",
+                crate::record::parse::expected(to)
+            );
+            Refusal::new(Reason::BadValue, message).of(&plan.source.name)
+        });
+    }
+    Ok(result)
+}

@@ -1,0 +1,623 @@
+//! From a spec to a plan: every mistake is found here, and all of them at once.
+
+use crate::error::Problem;
+use crate::lookup::LookupRequest;
+use crate::record::convert::Converter;
+use crate::record::{Field, FieldType, Schema};
+use crate::spec::{
+    FieldMapping, Identity, LookupSpec, MappingSpec, MatchPair, MultiMatch, NoMatch, Rule,
+    SelfLookupSpec, SystemFields, WriteMode, WriteOn,
+};
+
+use super::constant::Constant;
+use super::plan::{
+    DefaultPlan, DirectPlan, FieldPlan, KeyPlan, LookupPlan, MappingPlan, SelfLookupPlan, Step,
+};
+
+/// The most pairs that a lookup matches by (the original's bound).
+pub const MAX_MATCH_PAIRS: usize = 6;
+
+/// What a mapping is compiled against.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct CompileRequest<'a> {
+    /// The dataset's fields, formulas included.
+    pub source: &'a Schema,
+    /// Those of them that will be read as unparsed text.
+    pub raw: &'a [String],
+    /// The object's name.
+    pub object: &'a str,
+    /// The object's fields.
+    pub target: &'a Schema,
+    /// How its records are told apart.
+    pub identity: &'a Identity,
+    /// Which fields it keeps itself.
+    pub system_fields: SystemFields,
+    /// How it is written.
+    pub mode: &'a WriteMode,
+    /// The objects that lookups may name, with their fields.
+    pub objects: &'a [(String, Schema)],
+}
+
+impl<'a> CompileRequest<'a> {
+    /// A mapping from `source` to the fields `target` of `object`.
+    pub fn new(
+        source: &'a Schema,
+        object: &'a str,
+        target: &'a Schema,
+        identity: &'a Identity,
+        mode: &'a WriteMode,
+    ) -> Self {
+        CompileRequest {
+            source,
+            raw: &[],
+            object,
+            target,
+            identity,
+            system_fields: SystemFields::None,
+            mode,
+            objects: &[],
+        }
+    }
+
+    /// The same; these source fields are read as text.
+    #[must_use]
+    pub fn with_raw(mut self, raw: &'a [String]) -> Self {
+        self.raw = raw;
+        self
+    }
+
+    /// The same; the object keeps these fields itself.
+    #[must_use]
+    pub fn with_system_fields(mut self, system_fields: SystemFields) -> Self {
+        self.system_fields = system_fields;
+        self
+    }
+
+    /// The same; lookups may name these objects.
+    #[must_use]
+    pub fn with_objects(mut self, objects: &'a [(String, Schema)]) -> Self {
+        self.objects = objects;
+        self
+    }
+}
+
+impl MappingPlan {
+    /// Checks a mapping against both schemas. `path` is the mapping's place in its spec, e.g.
+    /// `destinations[0].mapping`.
+    ///
+    /// # Errors
+    /// Every mistake, each with its path.
+    pub fn compile(
+        spec: &MappingSpec,
+        request: &CompileRequest<'_>,
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut compiler = Compiler {
+            request,
+            problems: Vec::new(),
+            lookups: Vec::new(),
+            lookup_fields: 0,
+        };
+        let mut fields = Vec::new();
+        for (i, mapping) in spec.fields.iter().enumerate() {
+            let path = format!("{path}.fields[{i}]");
+            if spec.fields[..i]
+                .iter()
+                .any(|other| other.field == mapping.field)
+            {
+                compiler.problem(
+                    &path,
+                    ".field",
+                    format!("`{}` is mapped twice; keep one of the two", mapping.field),
+                );
+                continue;
+            }
+            fields.extend(compiler.field(mapping, &path));
+        }
+        compiler.identifiers(spec, path);
+        let Compiler {
+            mut problems,
+            lookups,
+            ..
+        } = compiler;
+        let unmapped: Vec<Field> = (request.target.fields().iter())
+            .filter(|field| {
+                spec.fields
+                    .iter()
+                    .all(|mapping| mapping.field != field.name)
+            })
+            .filter(|field| !is_kept_by_the_object(request, &field.name))
+            .cloned()
+            .collect();
+        if *request.mode == WriteMode::Insert {
+            for field in unmapped.iter().filter(|field| field.required) {
+                let message = format!(
+                    "the required field `{}` is not mapped; an insert must fill it",
+                    field.name
+                );
+                problems.push(Problem::new(format!("{path}.fields"), message));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let schema = Schema::new(
+            fields
+                .iter()
+                .map(|field: &FieldPlan| field.field.clone())
+                .collect::<Vec<_>>(),
+        );
+        Ok(MappingPlan {
+            object: request.object.to_owned(),
+            fields,
+            lookups,
+            unmapped,
+            schema,
+        })
+    }
+}
+
+fn is_kept_by_the_object(request: &CompileRequest<'_>, name: &str) -> bool {
+    let generated = *request.identity == Identity::Generated && name == Identity::GENERATED_FIELD;
+    generated || request.system_fields.names().contains(&name)
+}
+
+struct Compiler<'a> {
+    request: &'a CompileRequest<'a>,
+    problems: Vec<Problem>,
+    lookups: Vec<LookupRequest>,
+    /// How many fields with a lookup, direct or self, came before.
+    lookup_fields: usize,
+}
+
+impl Compiler<'_> {
+    fn problem(&mut self, path: &str, below: &str, message: impl Into<String>) {
+        self.problems
+            .push(Problem::new(format!("{path}{below}"), message));
+    }
+
+    fn field(&mut self, mapping: &FieldMapping, path: &str) -> Option<FieldPlan> {
+        let request = self.request;
+        let Some(field) = request.target.field(&mapping.field) else {
+            let message = format!(
+                "the object `{}` has no field `{}`; {}",
+                request.object,
+                mapping.field,
+                has(request.target)
+            );
+            self.problem(path, ".field", message);
+            return None;
+        };
+        if request.system_fields.names().contains(&field.name.as_str()) {
+            self.problem(
+                path,
+                ".field",
+                format!(
+                    "`{}` is a system field that the object fills itself",
+                    field.name
+                ),
+            );
+            return None;
+        }
+        let generated =
+            *request.identity == Identity::Generated && field.name == Identity::GENERATED_FIELD;
+        let identifies = request
+            .mode
+            .identifiers()
+            .iter()
+            .flatten()
+            .any(|name| *name == field.name);
+        if generated && !identifies {
+            let message = format!(
+                "`{}` is generated by the object; it can be an identifier, but not written",
+                field.name
+            );
+            self.problem(path, ".field", message);
+            return None;
+        }
+        if mapping.on != WriteOn::Always && *request.mode == WriteMode::Insert {
+            self.problem(path, ".on", "an insert only inserts; leave `on` out");
+        }
+        if mapping.on != WriteOn::Always && identifies {
+            self.problem(path, ".on", "an identifier is always used; leave `on` out");
+        }
+        let default = self.default(mapping, field, path);
+        let step = match &mapping.rule {
+            Rule::From(from) => self.direct(mapping, from, field, path).map(Step::Direct),
+            Rule::Constant(literal) => match Constant::new(literal, &field.field_type) {
+                Ok(value) => Some(Step::Constant(value)),
+                Err(message) => {
+                    self.problem(path, ".constant", message);
+                    None
+                }
+            },
+            Rule::Lookup(lookup) => self.lookup(mapping, lookup, field, path).map(Step::Lookup),
+            Rule::SelfLookup(lookup) => self.self_lookup(lookup, field, path).map(Step::SelfLookup),
+        };
+        self.lookup_fields += usize::from(matches!(
+            mapping.rule,
+            Rule::Lookup(_) | Rule::SelfLookup(_)
+        ));
+        Some(FieldPlan {
+            field: field.clone(),
+            on: mapping.on,
+            step: step?,
+            default: default?,
+        })
+    }
+
+    /// `None` if there was a problem with it.
+    fn default(
+        &mut self,
+        mapping: &FieldMapping,
+        field: &Field,
+        path: &str,
+    ) -> Option<Option<DefaultPlan>> {
+        let wanted = match &mapping.rule {
+            Rule::From(_) => true,
+            Rule::Constant(_) | Rule::SelfLookup(_) => false,
+            Rule::Lookup(lookup) => lookup.no_match == NoMatch::Default,
+        };
+        let Some(default) = &mapping.default else {
+            if wanted && matches!(mapping.rule, Rule::Lookup(_)) {
+                self.problem(
+                    path,
+                    ".lookup.no_match",
+                    "`default` needs the mapping to have a `default`",
+                );
+                return None;
+            }
+            return Some(None);
+        };
+        if !wanted {
+            let message = "a default goes with `from`, or with a lookup whose `no_match` is `default`; leave it out";
+            self.problem(path, ".default", message);
+            return None;
+        }
+        match Constant::new(&default.value, &field.field_type) {
+            Ok(value) => {
+                let &crate::spec::DefaultSpec {
+                    when_missing,
+                    when_invalid,
+                    ..
+                } = default;
+                Some(Some(DefaultPlan {
+                    value,
+                    when_missing,
+                    when_invalid,
+                }))
+            }
+            Err(message) => {
+                self.problem(path, ".default.value", message);
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, name: &str, path: &str) -> Option<Field> {
+        let found = self.request.source.field(name).cloned();
+        if found.is_none() {
+            let message = format!(
+                "the dataset has no field `{name}`; {}",
+                has(self.request.source)
+            );
+            self.problem(path, "", message);
+        }
+        found
+    }
+
+    fn direct(
+        &mut self,
+        mapping: &FieldMapping,
+        from: &str,
+        field: &Field,
+        path: &str,
+    ) -> Option<DirectPlan> {
+        let path = format!("{path}.from");
+        let source = self.source(from, &path)?;
+        let raw = self.request.raw.iter().any(|name| name == from);
+        let parse = match raw
+            .then(|| Converter::new(&FieldType::Text, &source.field_type, false))
+            .transpose()
+        {
+            Ok(parse) => parse,
+            Err(message) => {
+                self.problem(&path, "", message);
+                return None;
+            }
+        };
+        match Converter::new(&source.field_type, &field.field_type, mapping.lossy) {
+            Ok(convert) => Some(DirectPlan {
+                source,
+                parse,
+                convert,
+            }),
+            Err(message) => {
+                self.problem(&path, "", message);
+                None
+            }
+        }
+    }
+
+    fn lookup(
+        &mut self,
+        mapping: &FieldMapping,
+        spec: &LookupSpec,
+        field: &Field,
+        path: &str,
+    ) -> Option<LookupPlan> {
+        let path = format!("{path}.lookup");
+        if spec.object == self.request.object {
+            let message = format!(
+                "`{}` is the object that is written; use `self_lookup`",
+                spec.object
+            );
+            self.problem(&path, ".object", message);
+            return None;
+        }
+        let Some((_, schema)) = self
+            .request
+            .objects
+            .iter()
+            .find(|(name, _)| *name == spec.object)
+        else {
+            let names: Vec<&str> = self
+                .request
+                .objects
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let message = format!(
+                "there is no object `{}`; there are: {}",
+                spec.object,
+                names.join(", ")
+            );
+            self.problem(&path, ".object", message);
+            return None;
+        };
+        let keys = self.keys(&spec.keys, &spec.object, schema, &path);
+        let request = self.request_for(
+            &spec.object,
+            &spec.keys,
+            &spec.fetch,
+            &spec.multi_match,
+            schema,
+            &path,
+        );
+        let Some(fetch) = schema.field(&spec.fetch) else {
+            let message = format!(
+                "the object `{}` has no field `{}`; {}",
+                spec.object,
+                spec.fetch,
+                has(schema)
+            );
+            self.problem(&path, ".fetch", message);
+            return None;
+        };
+        // The identity of a record may always fill a lookup to its object.
+        let convert = match Converter::new(&fetch.field_type, &field.field_type, mapping.lossy) {
+            Ok(convert) => convert,
+            Err(message) => {
+                self.problem(&path, ".fetch", message);
+                return None;
+            }
+        };
+        let index = self.lookups.len();
+        self.lookups.push(request?);
+        Some(LookupPlan {
+            index,
+            keys: keys?,
+            fetch: fetch.clone(),
+            convert,
+            no_match: spec.no_match,
+            multi_match: spec.multi_match.clone(),
+            empty: spec.empty,
+        })
+    }
+
+    fn self_lookup(
+        &mut self,
+        spec: &SelfLookupSpec,
+        field: &Field,
+        path: &str,
+    ) -> Option<SelfLookupPlan> {
+        let path = format!("{path}.self_lookup");
+        let request = self.request;
+        let identity = request
+            .identity
+            .single_field()
+            .and_then(|name| request.target.field(name));
+        let Some(identity) = identity else {
+            let message = format!(
+                "a record of `{}` is not identified by one field, so none can refer to it",
+                request.object
+            );
+            self.problem(&path, "", message);
+            return None;
+        };
+        let keys = self.keys(&spec.keys, request.object, request.target, &path);
+        let lookup = self.request_for(
+            request.object,
+            &spec.keys,
+            &identity.name,
+            &spec.multi_match,
+            request.target,
+            &path,
+        );
+        let convert = match Converter::new(&identity.field_type, &field.field_type, false) {
+            Ok(convert) => convert,
+            Err(message) => {
+                self.problem(&path, "", message);
+                return None;
+            }
+        };
+        if field.required {
+            let message = format!(
+                "`{}` is required, and a self lookup fills it only at the end of a run",
+                field.name
+            );
+            self.problem(&path, "", message);
+        }
+        let names_itself = spec.keys.iter().any(|pair| pair.field == field.name);
+        let identifies = request
+            .mode
+            .identifiers()
+            .iter()
+            .flatten()
+            .any(|name| *name == field.name);
+        if names_itself || identifies {
+            let message = format!(
+                "`{}` is filled by this lookup, so nothing can be matched by it",
+                field.name
+            );
+            self.problem(&path, ".keys", message);
+        }
+        Some(SelfLookupPlan {
+            field: field.clone(),
+            place: self.lookup_fields,
+            request: lookup?,
+            identity: identity.field_type.clone(),
+            convert,
+            multi_match: spec.multi_match.clone(),
+            dangling: spec.dangling,
+            empty: spec.empty,
+            cycles: spec.cycles,
+            keys: keys?,
+        })
+    }
+
+    fn keys(
+        &mut self,
+        pairs: &[MatchPair],
+        object: &str,
+        schema: &Schema,
+        path: &str,
+    ) -> Option<Vec<KeyPlan>> {
+        let path = format!("{path}.keys");
+        if pairs.is_empty() || pairs.len() > MAX_MATCH_PAIRS {
+            let message = format!(
+                "a lookup matches by 1 to {MAX_MATCH_PAIRS} pairs; here are {}",
+                pairs.len()
+            );
+            self.problem(&path, "", message);
+            return None;
+        }
+        let mut keys = Vec::new();
+        for (i, pair) in pairs.iter().enumerate() {
+            if pairs[..i].contains(pair) {
+                self.problem(
+                    &path,
+                    &format!("[{i}]"),
+                    "this pair is there twice; keep one of the two",
+                );
+                continue;
+            }
+            let source = self.source(&pair.source, &format!("{path}[{i}].source"));
+            let Some(field) = schema.field(&pair.field) else {
+                let message = format!(
+                    "the object `{object}` has no field `{}`; {}",
+                    pair.field,
+                    has(schema)
+                );
+                self.problem(&path, &format!("[{i}].field"), message);
+                continue;
+            };
+            let Some(source) = source else { continue };
+            match Converter::new(&source.field_type, &field.field_type, false) {
+                Ok(convert) => keys.push(KeyPlan {
+                    source,
+                    field: field.clone(),
+                    convert,
+                }),
+                Err(message) => self.problem(&path, &format!("[{i}]"), message),
+            }
+        }
+        (keys.len() == pairs.len()).then_some(keys)
+    }
+
+    fn request_for(
+        &mut self,
+        object: &str,
+        pairs: &[MatchPair],
+        fetch: &str,
+        multi_match: &MultiMatch,
+        schema: &Schema,
+        path: &str,
+    ) -> Option<LookupRequest> {
+        let keys = pairs.iter().map(|pair| pair.field.clone()).collect();
+        let request = LookupRequest::new(object, keys, fetch);
+        let MultiMatch::First { by } = multi_match else {
+            return Some(request);
+        };
+        if schema.field(by).is_none() {
+            let message = format!("the object `{object}` has no field `{by}`; {}", has(schema));
+            self.problem(path, ".multi_match.first.by", message);
+            return None;
+        }
+        Some(request.with_order_by(by))
+    }
+
+    /// Every identifier must be mapped, or no row could be matched by it.
+    fn identifiers(&mut self, spec: &MappingSpec, path: &str) {
+        let request = self.request;
+        // The mapping stands beside the mode in its destination.
+        let destination = path.strip_suffix(".mapping").unwrap_or(path);
+        let mode = match request.mode {
+            WriteMode::Insert => return,
+            WriteMode::Update { .. } => "update",
+            WriteMode::Upsert { .. } => "upsert",
+        };
+        let path = format!("{destination}.mode.{mode}.identifiers");
+        let identifiers = request.mode.identifiers();
+        if identifiers.is_empty() {
+            self.problem(
+                &path,
+                "",
+                format!("an {mode} needs at least one identifier"),
+            );
+        }
+        for (i, fields) in identifiers.iter().enumerate() {
+            if fields.is_empty() {
+                self.problem(
+                    &path,
+                    &format!("[{i}]"),
+                    "an identifier has at least one field",
+                );
+            }
+            for (j, name) in fields.iter().enumerate() {
+                let below = format!("[{i}][{j}]");
+                if request.target.field(name).is_none() {
+                    let message = format!(
+                        "the object `{}` has no field `{name}`; {}",
+                        request.object,
+                        has(request.target)
+                    );
+                    self.problem(&path, &below, message);
+                } else if spec.fields.iter().all(|mapping| mapping.field != *name) {
+                    self.problem(
+                        &path,
+                        &below,
+                        format!("the identifier `{name}` is not mapped; map it"),
+                    );
+                } else if fields[..j].contains(name) {
+                    self.problem(
+                        &path,
+                        &below,
+                        format!("`{name}` is there twice; keep one of the two"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What there is, for the one who named something else.
+fn has(schema: &Schema) -> String {
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    format!("it has: {}", names.join(", "))
+}

@@ -1,0 +1,85 @@
+//! The examples run as a user runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The program of an example. `cargo test` builds the examples before it runs any test.
+fn example(name: &str) -> Command {
+    let test_program = std::env::current_exe().unwrap();
+    let profile = test_program.ancestors().nth(2).unwrap();
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let program = profile.join("examples").join(file);
+    assert!(
+        program.exists(),
+        "{} is missing: run `cargo test`, which builds examples, or `cargo build --examples` first",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// Runs `sync_files`; gives its exit code and the folder that it wrote.
+pub(crate) fn sync_files(job: &str, data: &Path, threads: u32) -> (i32, TempDir) {
+    let out = TempDir::new().unwrap();
+    let output = example("sync_files")
+        .arg(job)
+        .arg("--data")
+        .arg(data)
+        .arg("--out")
+        .arg(out.path())
+        .args(["--threads", &threads.to_string()])
+        .output()
+        .unwrap();
+    (exit_code(&output), out)
+}
+
+/// The exit code; what the program said is shown if the test fails.
+#[allow(clippy::print_stdout)]
+fn exit_code(output: &Output) -> i32 {
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    println!("{}", String::from_utf8_lossy(&output.stderr));
+    output.status.code().unwrap()
+}
+
+/// The records of a CSV file; the file may be missing.
+fn records(file: PathBuf) -> Vec<csv::StringRecord> {
+    if !file.exists() {
+        return Vec::new();
+    }
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    reader.records().map(Result::unwrap).collect()
+}
+
+#[test]
+fn quickstart_runs_and_succeeds() {
+    let output = example("quickstart").output().unwrap();
+    assert_eq!(exit_code(&output), 0);
+}
+
+#[test]
+fn each_job_of_nycflights_runs_by_itself() {
+    let data = Path::new("examples/data/nycflights");
+    // Job, object, records written, records rejected.
+    for (job, object, written, rejected) in [
+        ("carriers", "carrier", 16, 0),
+        ("airports", "airport", 1458, 0),
+        ("planes", "plane", 3322, 0),
+        // 78 of the flights that took off went to airports that are not in the list.
+        ("flights", "flight", 2599, 78),
+        ("desks", "desk", 22, 0),
+    ] {
+        let spec = data.join(format!("{job}.json"));
+        let (code, out) = sync_files(spec.to_str().unwrap(), data, 1);
+        assert_eq!(
+            code,
+            if rejected == 0 { 0 } else { 2 },
+            "exit code of {job}"
+        );
+        let file = |folder: &str| out.path().join(folder).join(format!("{object}.csv"));
+        assert_eq!(records(file("")).len(), written, "{job}");
+        assert_eq!(records(file("rejects")).len(), rejected, "{job}");
+    }
+}

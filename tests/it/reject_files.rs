@@ -1,0 +1,105 @@
+//! Rejects as files.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use syncline::ErrorKind;
+use syncline::file::RejectFiles;
+use syncline::host::{FileStore, RejectLedger, RejectSegment};
+use syncline::memory::MemoryFiles;
+use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+
+fn reject(cells: Vec<Option<Bytes>>) -> Reject {
+    let refusal = Refusal::new(Reason::BadValue, "expected a date").of("since");
+    let position = Position::new("in.csv", 3).with_byte_and_line(40, 5);
+    Reject::new(position, refusal, RawRecord::Cells(cells))
+}
+
+fn columns() -> Arc<[String]> {
+    ["name", "_raw"].map(String::from).into()
+}
+
+#[test]
+fn a_line_has_the_cells_as_read_and_why() {
+    let files = MemoryFiles::new();
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    let unsplit = Reject::new(
+        Position::new("in.csv", 4).with_byte_and_line(60, 6),
+        Refusal::new(Reason::BadQuotes, "a quote is never closed"),
+        RawRecord::Unsplit {
+            bytes: "\"=open,1".into(),
+            truncated: false,
+        },
+    );
+    let bad = reject(vec![Some(b"=\xFF".as_slice().into()), None]);
+    let empty = reject(vec![Some(Bytes::new()), Some("-1.5".into())]);
+    block_on(async {
+        let segment = RejectSegment::new(None, columns(), vec![bad]);
+        ledger.append(segment).await.unwrap();
+        let segment = RejectSegment::new(None, columns(), vec![empty, unsplit]);
+        ledger.append(segment).await.unwrap();
+        let empty = RejectSegment::new(Some("unused".into()), columns(), Vec::new());
+        ledger.append(empty).await.unwrap();
+        assert!(files.list("").await.unwrap().is_empty());
+        ledger.seal().await.unwrap();
+        ledger.seal().await.unwrap();
+        assert_eq!(files.list("").await.unwrap(), ["rejects/_source.csv"]);
+        let late = ledger
+            .append(RejectSegment::new(None, columns(), Vec::new()))
+            .await;
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+    });
+    let expected: &[u8] = b"name,_raw,_reason,_field,_message,_position,_raw\n\
+        '=\xFF,,bad_value,since,expected a date,in.csv:5 (byte 40),\n\
+        \"\",-1.5,bad_value,since,expected a date,in.csv:5 (byte 40),\n\
+        ,,bad_quotes,,a quote is never closed,in.csv:6 (byte 60),\"\"\"=open,1\"\n";
+    assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
+}
+
+#[test]
+fn each_destination_has_a_file_of_its_own() {
+    let files = MemoryFiles::new();
+    for name in [
+        "rejects/old.csv",
+        "rejects/notes.txt",
+        "rejects/deep/x.csv",
+        "old.csv",
+    ] {
+        files.insert(name, "");
+    }
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    block_on(async {
+        ledger.clear_stale().await.unwrap();
+        for destination in ["accounts", "_source", "../x", "顧客 1", ".tmp"] {
+            let rejects = vec![reject(vec![None, None])];
+            let segment = RejectSegment::new(Some(destination.into()), columns(), rejects);
+            ledger.append(segment).await.unwrap();
+        }
+        let others = RejectSegment::new(
+            Some("accounts".into()),
+            Arc::new([]),
+            vec![reject(Vec::new())],
+        );
+        assert_eq!(
+            ledger.append(others).await.unwrap_err().kind(),
+            ErrorKind::Contract
+        );
+        ledger.seal().await.unwrap();
+    });
+    let mut names = block_on(files.list("")).unwrap();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "old.csv",
+            "rejects/%2E.%2Fx.csv",
+            "rejects/%2Etmp.csv",
+            "rejects/%5Fsource.csv",
+            "rejects/accounts.csv",
+            "rejects/deep/x.csv",
+            "rejects/notes.txt",
+            "rejects/顧客 1.csv",
+        ]
+    );
+}

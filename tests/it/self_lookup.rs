@@ -1,0 +1,273 @@
+//! Self lookups: rows of the same run, any order, chains, cycles, dangling parents.
+
+use proptest::prelude::*;
+
+use super::support::{How, Ran, run, try_run};
+
+/// A job that upserts nodes by code and fills `parent_id`.
+fn job(policies: &str) -> String {
+    format!(
+        r#"{{
+  "version": 1, "name": "tree",
+  "dataset": {{"version": 1, "source": {{"file": {{"name": "nodes.csv", "columns": [
+    {{"name": "code", "type": "text"}}, {{"name": "parent", "type": "text"}}]}}}}}},
+  "objects": [{{"name": "node", "identity": {{"supplied": ["code"]}},
+    "fields": [{{"name": "code", "type": "text"}}, {{"name": "parent_id", "type": "lookup(node)"}}],
+    "preload": {{"file": {{"name": "old.csv", "columns": [
+      {{"name": "code", "type": "text"}}, {{"name": "parent", "type": "text"}}]}},
+      "fields": {{"code": "code", "parent_id": "parent"}}}}}}],
+  "destinations": [{{"object": "node", "mode": {{"upsert": {{"identifiers": [["code"]]}}}}, "mapping": {{"fields": [
+    {{"field": "code", "from": "code"}},
+    {{"field": "parent_id", "self_lookup": {{"keys": [{{"source": "parent", "field": "code"}}] {policies}}}}}]}}}}]
+}}"#
+    )
+}
+
+const NULLS: &str = r#", "multi_match": "null""#;
+
+fn sync(policies: &str, old: &str, nodes: &str) -> Ran {
+    run(
+        &job(policies),
+        &[
+            ("old.csv", &format!("code,parent\n{old}")),
+            ("nodes.csv", &format!("code,parent\n{nodes}")),
+        ],
+    )
+}
+
+fn table(ran: &Ran) -> Vec<String> {
+    let mut rows: Vec<String> = ran
+        .object("node")
+        .lines()
+        .skip(1)
+        .map(str::to_owned)
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn counts(ran: &Ran) -> (u64, u64, u64, u64) {
+    let counts = &ran.report.destinations[0].lookups["parent_id"];
+    (
+        counts.resolved,
+        counts.unresolved,
+        counts.ambiguous,
+        counts.empty,
+    )
+}
+
+#[test]
+fn a_child_may_come_before_its_parent() {
+    let ran = sync(NULLS, "", "leaf,branch\nbranch,root\nroot,\n");
+    assert_eq!(table(&ran), ["branch,root", "leaf,branch", "root,"]);
+    assert_eq!(counts(&ran), (2, 0, 0, 1));
+}
+
+#[test]
+fn a_parent_may_be_there_already() {
+    let ran = sync(NULLS, "root,\nother,root\n", "leaf,other\n");
+    assert_eq!(table(&ran), ["leaf,other", "other,root", "root,"]);
+}
+
+#[test]
+fn a_dangling_parent_is_null_by_default() {
+    let ran = sync(NULLS, "", "a,nowhere\nb,a\n");
+    assert_eq!(table(&ran), ["a,", "b,a"]);
+    assert_eq!(counts(&ran), (1, 1, 0, 0));
+    assert_eq!(ran.report.destinations[0].rejected, 0);
+}
+
+#[test]
+fn an_update_with_a_dangling_parent_clears_the_old_one() {
+    let ran = sync(NULLS, "root,\nleaf,root\n", "leaf,nowhere\n");
+    assert_eq!(table(&ran), ["leaf,", "root,"]);
+}
+
+#[test]
+fn a_rejected_parent_takes_the_chain_below_with_it() {
+    let ran = sync(
+        r#", "dangling": "reject""#,
+        "",
+        "c,b\nb,a\na,nowhere\nx,y\ny,\n",
+    );
+    assert_eq!(table(&ran), ["x,y", "y,"]);
+    assert_eq!(
+        ran.reasons(),
+        [(0, "no_match"), (1, "no_match"), (2, "no_match")]
+    );
+    assert_eq!(ran.report.destinations[0].pending, 0);
+}
+
+#[test]
+fn a_rejected_row_does_not_supersede() {
+    // The later row of `b` dangles, so the earlier one stands.
+    let ran = sync(r#", "dangling": "reject""#, "", "a,\nb,a\nb,nowhere\n");
+    assert_eq!(table(&ran), ["a,", "b,a"]);
+    assert_eq!(ran.reasons(), [(2, "no_match")]);
+    assert_eq!(ran.report.destinations[0].superseded, 0);
+}
+
+#[test]
+fn a_later_row_of_the_same_key_cancels_the_earlier_link() {
+    let ran = sync(NULLS, "", "a,\nb,a\nb,\n");
+    assert_eq!(table(&ran), ["a,", "b,"]);
+    assert_eq!(counts(&ran), (0, 0, 0, 2));
+    assert_eq!(ran.report.destinations[0].superseded, 1);
+}
+
+#[test]
+fn cycles_by_policy() {
+    let nodes = "a,b\nb,c\nc,a\nd,a\ne,e\n";
+    let ran = sync(NULLS, "", nodes);
+    assert_eq!(table(&ran), ["a,b", "b,c", "c,a", "d,a", "e,e"]);
+
+    let ran = sync(r#", "multi_match": "null", "cycles": "null""#, "", nodes);
+    assert_eq!(table(&ran), ["a,", "b,", "c,", "d,a", "e,"]);
+
+    let ran = sync(r#", "multi_match": "null", "cycles": "reject""#, "", nodes);
+    assert_eq!(
+        table(&ran),
+        ["d,"],
+        "a row below a cycle dangles, and that is null here"
+    );
+    assert_eq!(
+        ran.reasons(),
+        [(0, "cycle"), (1, "cycle"), (2, "cycle"), (4, "cycle")]
+    );
+
+    let ran = sync(r#", "dangling": "reject", "cycles": "reject""#, "", nodes);
+    assert_eq!(table(&ran), Vec::<String>::new());
+    assert_eq!(
+        ran.reasons(),
+        [
+            (0, "cycle"),
+            (1, "cycle"),
+            (2, "cycle"),
+            (3, "no_match"),
+            (4, "cycle")
+        ]
+    );
+    assert_eq!(
+        ran.report.outcome,
+        syncline::job::Outcome::Failed,
+        "every record was rejected"
+    );
+}
+
+#[test]
+fn a_cycle_may_close_through_a_record_that_the_run_does_not_touch() {
+    let ran = sync(
+        r#", "multi_match": "null", "cycles": "reject""#,
+        "a,b\nb,\n",
+        "b,a\n",
+    );
+    assert_eq!(table(&ran), ["a,b", "b,"]);
+    assert_eq!(ran.reasons(), [(0, "cycle")]);
+
+    let ran = sync(
+        r#", "multi_match": "null", "cycles": "null""#,
+        "a,b\nb,\n",
+        "b,a\n",
+    );
+    assert_eq!(table(&ran), ["a,b", "b,"]);
+}
+
+#[test]
+fn an_empty_key_by_policy() {
+    let ran = sync(
+        r#", "multi_match": "null", "empty": "reject""#,
+        "",
+        "a,\nb,a\n",
+    );
+    assert_eq!(ran.reasons(), [(0, "empty_key")]);
+    assert_eq!(table(&ran), ["b,"]);
+
+    let ran = sync(
+        r#", "empty": "no_match", "dangling": "reject""#,
+        "",
+        "a,\nb,a\n",
+    );
+    assert_eq!(ran.reasons(), [(0, "no_match"), (1, "no_match")]);
+
+    let ran = sync(
+        r#", "multi_match": "null", "empty": "no_match""#,
+        "",
+        "a,\nb,a\n",
+    );
+    assert_eq!(counts(&ran), (1, 1, 0, 0));
+}
+
+#[test]
+fn a_long_dangling_chain_is_judged_at_once() {
+    let nodes: String = (0..20_000)
+        .rev()
+        .map(|i| format!("n{},n{i}\n", i + 1))
+        .collect();
+    let ran = sync(r#", "dangling": "reject""#, "", &nodes);
+    assert_eq!(ran.report.destinations[0].rejected, 20_000);
+}
+
+/// Nodes of one key each, with parents among them, among the old ones, or nowhere.
+fn nodes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
+    proptest::collection::vec((0u8..24, proptest::option::of(0u8..30)), 0..24).prop_map(
+        |mut rows| {
+            let mut seen = std::collections::HashSet::new();
+            rows.retain(|(code, _)| seen.insert(*code));
+            rows
+        },
+    )
+}
+
+fn text(rows: &[(u8, Option<u8>)]) -> String {
+    let parent = |parent: &Option<u8>| {
+        parent
+            .map(|parent| format!("n{parent}"))
+            .unwrap_or_default()
+    };
+    rows.iter()
+        .map(|(code, up)| format!("n{code},{}\n", parent(up)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_rows_does_not_matter(
+        rows in nodes(),
+        old in nodes(),
+        policy in 0usize..6,
+        seed in any::<u64>(),
+        batch_rows in 1usize..9,
+    ) {
+        let policies = [
+            r#", "multi_match": "null""#,
+            r#", "multi_match": "null", "cycles": "null""#,
+            r#", "multi_match": "null", "cycles": "reject""#,
+            r#", "dangling": "reject""#,
+            r#", "dangling": "reject", "cycles": "null""#,
+            r#", "dangling": "reject", "cycles": "reject""#,
+        ][policy];
+        let mut shuffled = rows.clone();
+        let mut state = seed;
+        for i in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            shuffled.swap(i, (state >> 33) as usize % (i + 1));
+        }
+        let old = format!("code,parent\n{}", text(&old));
+        let how = How { batch_rows, ..How::default() };
+        let sync = |rows: &[(u8, Option<u8>)]| {
+            let nodes = format!("code,parent\n{}", text(rows));
+            try_run(&job(policies), &[("old.csv", &old), ("nodes.csv", &nodes)], how, false).unwrap()
+        };
+        let (one, other) = (sync(&rows), sync(&shuffled));
+        prop_assert_eq!(table(&one), table(&other));
+        prop_assert_eq!(counts(&one), counts(&other));
+        let reasons = |ran: &Ran, rows: &[(u8, Option<u8>)]| {
+            let mut named: Vec<_> = ran.reasons().iter().map(|(row, code)| (rows[*row as usize].0, *code)).collect();
+            named.sort_unstable();
+            named
+        };
+        prop_assert_eq!(reasons(&one, &rows), reasons(&other, &shuffled));
+    }
+}
