@@ -12,3 +12,4 @@ mod self_lookup;
 mod specs;
 mod support;
 mod sync;
+mod writers;

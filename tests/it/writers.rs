@@ -1,0 +1,211 @@
+//! What the run loop makes of writers that can less, or that lie.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::executor::block_on;
+use proptest::prelude::*;
+use syncline::connection::{Catalog, Connection, ConnectionInfo};
+use syncline::dataset::Dataset;
+use syncline::destination::{
+    CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, RowOutcome,
+    WriteReport, Writer,
+};
+use syncline::host::Context;
+use syncline::job::{Job, Outcome, RunReport, RunRequest, SyncJob};
+use syncline::memory::{
+    MemoryConnection, MemoryDataset, MemoryDestination, MemoryObject, MemoryRejects,
+};
+use syncline::record::{Batch, Field, FieldType, RecordBuilder, Schema};
+use syncline::spec::{
+    DestinationSpec, DuplicateKeys, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
+};
+use syncline::{ErrorKind, Result};
+
+/// A memory connection whose destination is changed by a function.
+#[derive(Debug)]
+struct Changed {
+    objects: MemoryConnection,
+    change: fn(MemoryObject) -> Arc<dyn Destination>,
+}
+
+#[async_trait]
+impl Connection for Changed {
+    fn info(&self) -> &ConnectionInfo {
+        self.objects.info()
+    }
+
+    async fn discover(&self, context: &Context) -> Result<Catalog> {
+        self.objects.discover(context).await
+    }
+
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        self.objects.dataset(context, object).await
+    }
+
+    async fn destination(&self, _: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        Ok((self.change)(self.objects.object(object).unwrap()))
+    }
+}
+
+fn plain(object: MemoryObject) -> Arc<dyn Destination> {
+    Arc::new(MemoryDestination::new(object))
+}
+
+fn without_same_run(object: MemoryObject) -> Arc<dyn Destination> {
+    Arc::new(MemoryDestination::new(object).without_same_run())
+}
+
+/// A destination whose writer answers wrongly.
+#[derive(Debug)]
+struct Lying(MemoryDestination, fn(&mut WriteReport));
+
+#[derive(Debug)]
+struct LyingWriter(Box<dyn Writer>, fn(&mut WriteReport));
+
+#[async_trait]
+impl Destination for Lying {
+    fn info(&self) -> &DestinationInfo {
+        self.0.info()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+        let opened = self.0.open(context, request).await?;
+        Ok(Opened::new(Box::new(LyingWriter(opened.writer, self.1))))
+    }
+}
+
+#[async_trait]
+impl Writer for LyingWriter {
+    async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
+        let mut report = self.0.write(context, batch).await?;
+        self.1(&mut report);
+        Ok(report)
+    }
+
+    async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        self.0.commit(context, request).await
+    }
+
+    async fn abort(&mut self, context: &Context) -> Result<()> {
+        self.0.abort(context).await
+    }
+}
+
+type Row = (String, Option<String>, i64);
+
+/// Upserts rows by code or, where that is null, by name.
+fn sync(
+    change: fn(MemoryObject) -> Arc<dyn Destination>,
+    rows: &[Row],
+    batch_rows: usize,
+    duplicates: DuplicateKeys,
+) -> (Result<RunReport>, Vec<String>) {
+    let fields = vec![
+        Field::new("name", FieldType::Text),
+        Field::new("code", FieldType::Text),
+        Field::new("n", FieldType::Integer),
+    ];
+    let schema = Schema::new(fields.clone());
+    let mut builder = RecordBuilder::new(&schema);
+    for (name, code, n) in rows {
+        builder
+            .push(&serde_json::json!({"name": name, "code": code, "n": n}))
+            .unwrap();
+    }
+    let dataset = MemoryDataset::new("rows", schema, vec![builder.finish().unwrap()]).unwrap();
+    let object = MemoryObject::new(&ObjectSpec::new("thing", Identity::Generated, fields)).unwrap();
+    let objects = MemoryConnection::new("home");
+    objects.add(object.clone());
+    let mapping = ["name", "code", "n"].map(|field| FieldMapping::direct(field, field));
+    let mode = WriteMode::Upsert {
+        identifiers: vec![vec!["code".into()], vec!["name".into()]],
+    };
+    let mut spec = DestinationSpec::new("thing", mode, MappingSpec::new(mapping.to_vec()));
+    spec.duplicates = duplicates;
+    let job =
+        SyncJob::new("rows", Arc::new(dataset)).to(Arc::new(Changed { objects, change }), spec);
+    let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_batch_rows(batch_rows);
+    let report = block_on(job.run(&super::support::context(1), request));
+    let mut table = Vec::new();
+    for batch in object.scan().unwrap() {
+        for row in 0..batch.num_rows() {
+            let mut text = Vec::new();
+            for column in &batch.columns()[1..] {
+                syncline::record::format::value(column, row, &mut text);
+                text.push(b'|');
+            }
+            table.push(String::from_utf8(text).unwrap());
+        }
+    }
+    (report, table)
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = ("[a-c]", proptest::option::of("[x-z]"), 0i64..100);
+    proptest::collection::vec(row, 0..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A writer that cannot tell rows of the same run apart is given batches without repeated keys: the
+    /// same records come out, and what would be superseded is updated.
+    #[test]
+    fn a_writer_may_be_unable_to_tell_rows_of_the_same_run(rows in rows(), batch_rows in 1usize..12) {
+        let (told, table) = sync(plain, &rows, 8192, DuplicateKeys::LastWins);
+        let (untold, other) = sync(without_same_run, &rows, batch_rows, DuplicateKeys::LastWins);
+        prop_assert_eq!(table, other);
+        let (told, untold) = (told.unwrap(), untold.unwrap());
+        let (told, untold) = (&told.destinations[0], &untold.destinations[0]);
+        prop_assert_eq!(untold.superseded, 0);
+        prop_assert_eq!((told.inserted, told.updated + told.superseded), (untold.inserted, untold.updated));
+        prop_assert_eq!(told.rejected, untold.rejected);
+    }
+}
+
+#[test]
+fn keeping_the_first_of_a_key_needs_a_writer_that_can_tell() {
+    let (report, _) = sync(without_same_run, &[], 1, DuplicateKeys::Reject);
+    let error = report.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(error.problems()[0].path, "destinations[0].duplicates");
+}
+
+#[test]
+fn a_writer_that_does_not_account_for_every_row_fails_the_run() {
+    let lies: [fn(MemoryObject) -> Arc<dyn Destination>; 4] = [
+        |object| {
+            Arc::new(Lying(MemoryDestination::new(object), |report| {
+                report.outcomes.pop();
+            }))
+        },
+        |object| {
+            Arc::new(Lying(MemoryDestination::new(object), |report| {
+                report.outcomes.push(RowOutcome::Inserted)
+            }))
+        },
+        |object| {
+            Arc::new(Lying(MemoryDestination::new(object), |report| {
+                report.outcomes[0] = RowOutcome::Rejected
+            }))
+        },
+        |object| {
+            Arc::new(Lying(MemoryDestination::new(object), |report| {
+                report.outcomes[0] = RowOutcome::Replaced
+            }))
+        },
+    ];
+    let rows = [("a".to_owned(), None, 1), ("b".to_owned(), None, 2)];
+    for lie in lies {
+        let (report, _) = sync(lie, &rows, 8192, DuplicateKeys::LastWins);
+        let report = report.unwrap();
+        assert_eq!(report.outcome, Outcome::Failed);
+        assert_eq!(report.failure.unwrap().kind(), ErrorKind::Contract);
+        assert!(!report.destinations[0].durable);
+    }
+}
