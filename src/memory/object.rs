@@ -222,6 +222,21 @@ impl MemoryObject {
         self.read().table.scan()
     }
 
+    /// The same records batch by batch, each made when it is asked for: what a large object is read by.
+    ///
+    /// No lock is held in between, so a record that is changed meanwhile comes as it is when its batch does.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let batch = self.read().table.scan_from(from).transpose()?;
+            // An error ends the scan.
+            from = batch
+                .as_ref()
+                .map_or(usize::MAX, |batch| from + batch.num_rows());
+            Some(batch)
+        })
+    }
+
     /// Adds records that are there before any run: all of them or none.
     ///
     /// Any fields may be given, found by name; others are null. Ids that are not given are made up, always the

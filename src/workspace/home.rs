@@ -124,7 +124,7 @@ impl Home {
             &*self.outputs,
             &format!("{name}.csv"),
             table.schema(),
-            table.scan()?,
+            table.batches(),
         )
         .await
     }
