@@ -168,6 +168,20 @@ impl Facts {
         names.iter().map(position).collect()
     }
 
+    /// The unique sets by the names of their fields.
+    pub(super) fn unique_names(&self) -> Vec<Vec<String>> {
+        let name = |&field: &usize| {
+            self.schema
+                .fields()
+                .get(field)
+                .map(|field| field.name.clone())
+        };
+        self.unique
+            .iter()
+            .map(|set| set.iter().filter_map(name).collect())
+            .collect()
+    }
+
     pub(super) fn invalid(&self, message: &'static str) -> Error {
         Error::new(ErrorKind::Invalid, message).with("object", &self.name)
     }
