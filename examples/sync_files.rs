@@ -12,13 +12,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use syncline::file::{LocalFiles, RejectFiles};
-use syncline::host::{Context, Inline, RejectLedger, ThreadPool};
-use syncline::job::{Job, Outcome, RunReport, RunRequest};
+use syncline::host::{Context, Executor, Inline, RejectLedger, ThreadPool};
+use syncline::job::{Job, Outcome, RunReport, RunRequest, SyncJob};
 use syncline::memory::MemoryRejects;
 use syncline::spec::JobSpec;
 use syncline::workspace::Workspace;
@@ -36,19 +36,30 @@ struct Arguments {
     dry_run: bool,
 }
 
+/// Exit code of a wrong call or a wrong job, by the custom of `sysexits.h`.
+const BAD_USAGE: u8 = 64;
+
 fn main() -> ExitCode {
-    let outcome = arguments().and_then(|arguments| futures::executor::block_on(run(&arguments)));
-    match outcome {
+    let prepared =
+        arguments().and_then(|arguments| futures::executor::block_on(prepare(arguments)));
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(if error.kind() == ErrorKind::Invalid {
+                BAD_USAGE
+            } else {
+                1
+            });
+        }
+    };
+    match futures::executor::block_on(run(&prepared)) {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
         Ok(Outcome::PartialSuccess) => ExitCode::from(2),
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::from(if error.kind() == ErrorKind::Invalid {
-                64
-            } else {
-                1
-            })
+            ExitCode::FAILURE
         }
     }
 }
@@ -93,24 +104,47 @@ fn arguments() -> Result<Arguments> {
     })
 }
 
-async fn run(arguments: &Arguments) -> Result<Outcome> {
+struct Prepared {
+    arguments: Arguments,
+    context: Context,
+    outputs: Arc<LocalFiles>,
+    workspace: Workspace,
+    job: SyncJob,
+}
+
+async fn prepare(arguments: Arguments) -> Result<Prepared> {
+    let file = arguments.job.display();
     let text = std::fs::read_to_string(&arguments.job).map_err(|error| {
         Error::new(ErrorKind::Invalid, "the job cannot be read")
-            .with("file", arguments.job.display())
+            .with("file", &file)
             .because(error)
     })?;
-    let spec =
-        JobSpec::from_json(&text).map_err(|error| error.with("file", arguments.job.display()))?;
-
-    let mut context = Context::new();
-    context = match arguments.threads {
-        1 => context.with_executor(Arc::new(Inline)),
-        threads => context.with_executor(Arc::new(ThreadPool::new(threads)?)),
+    let spec = JobSpec::from_json(&text).map_err(|error| error.with("file", &file))?;
+    let executor: Arc<dyn Executor> = match arguments.threads {
+        1 => Arc::new(Inline),
+        threads => Arc::new(ThreadPool::new(threads)?),
     };
+    let context = Context::new().with_executor(executor);
     let outputs = Arc::new(LocalFiles::new(&arguments.out));
     let workspace = Workspace::new(Arc::new(LocalFiles::new(&arguments.data)), outputs.clone());
     let job = workspace.job(&context, &spec).await?;
+    Ok(Prepared {
+        arguments,
+        context,
+        outputs,
+        workspace,
+        job,
+    })
+}
 
+async fn run(prepared: &Prepared) -> Result<Outcome> {
+    let Prepared {
+        arguments,
+        context,
+        outputs,
+        workspace,
+        job,
+    } = prepared;
     let rejects: Arc<dyn RejectLedger> = if arguments.dry_run {
         Arc::new(MemoryRejects::new())
     } else {
@@ -119,21 +153,20 @@ async fn run(arguments: &Arguments) -> Result<Outcome> {
         Arc::new(files)
     };
     let request = RunRequest::new(rejects).with_dry_run(arguments.dry_run);
-    let report = job.run(&context, request).await?;
+    let report = job.run(context, request).await?;
+    print!("{report}");
+    if let Some(path) = &arguments.report {
+        write_report(path, &report)?;
+    }
     if !arguments.dry_run && report.failure.is_none() {
         for destination in &report.destinations {
-            workspace.home().save(&context, &destination.name).await?;
+            workspace.home().save(context, &destination.name).await?;
         }
     }
-    print!("{report}");
-    write_report(arguments, &report)?;
     Ok(report.outcome)
 }
 
-fn write_report(arguments: &Arguments, report: &RunReport) -> Result<()> {
-    let Some(path) = &arguments.report else {
-        return Ok(());
-    };
+fn write_report(path: &Path, report: &RunReport) -> Result<()> {
     let json = serde_json::to_string_pretty(report).map_err(std::io::Error::from)?;
     std::fs::write(path, json + "\n")
         .map_err(|error| Error::from(error).with("report", path.display()))

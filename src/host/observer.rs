@@ -21,7 +21,7 @@ pub enum Event<'a> {
         bytes: u64,
         /// Source bytes in all, if known.
         bytes_total: Option<u64>,
-        /// Records refused so far, counted once for each destination that they were refused for.
+        /// Records refused so far, by the destination that refused the most.
         rejected: u64,
     },
     /// Records were refused.

@@ -92,7 +92,8 @@ impl SyncJob {
         self
     }
 
-    /// Maps the first `records` records and writes nothing. Fields with a self lookup stay null.
+    /// Maps the first `records` records and writes nothing. Fields with a self lookup stay null, and
+    /// lookups do not see what an earlier destination of the job would write.
     ///
     /// # Errors
     /// Those of [`plan`](Self::plan), of the dataset and of the lookups.

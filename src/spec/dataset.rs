@@ -6,7 +6,7 @@ use super::Expr;
 use crate::error::Problem;
 use crate::record::Field;
 
-/// A dataset: a source, formula fields, and a filter over both.
+/// A dataset: a source, a filter over its columns, and formula fields for the rows kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -128,7 +128,8 @@ impl FileSource {
     }
 }
 
-/// How a delimited file is written. The default is comma-separated, quoted with `"`, with a header.
+/// How a delimited file is written; its first record is the header. The default is comma-separated and quoted
+/// with `"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]

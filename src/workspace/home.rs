@@ -14,7 +14,7 @@ use crate::host::{Context, FileStore};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::memory::{MemoryConnection, MemoryObject};
 use crate::record::{Field, Schema};
-use crate::spec::{Delimited, Identity, ObjectSpec, Store};
+use crate::spec::{Delimited, Identity, ObjectSpec, Store, SystemFields};
 use crate::{Error, Result};
 
 const NAME: &str = "home";
@@ -156,16 +156,24 @@ impl Home {
                 vec![Problem::new("name", message)],
             ));
         }
+        // What is wrong with its fields is wrong wherever they are stored.
+        let table = MemoryObject::new(spec)?;
         let table = match spec.store {
-            Store::Table => Some(MemoryObject::new(spec)?),
-            Store::File if spec.identity == Identity::None && spec.unique.is_empty() => None,
+            Store::Table => Some(table),
             Store::File => {
-                let message = "an object that is stored in a file cannot tell records apart: identity `none`, \
-                               nothing `unique`";
-                return Err(Error::invalid(
-                    "the object cannot be stored so",
-                    vec![Problem::new("store", message)],
-                ));
+                let plain = spec.identity == Identity::None
+                    && spec.unique.is_empty()
+                    && spec.system_fields == SystemFields::None
+                    && spec.preload.is_none();
+                if !plain {
+                    let message = "an object that is stored in a file only takes records: identity `none`, no \
+                                   system fields, nothing `unique`, no `preload`";
+                    return Err(Error::invalid(
+                        "the object cannot be stored so",
+                        vec![Problem::new("store", message)],
+                    ));
+                }
+                None
             }
         };
         self.add(spec.clone(), table.clone());

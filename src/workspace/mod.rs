@@ -11,7 +11,7 @@ use crate::file::DelimitedDataset;
 use crate::host::{Context, FileStore};
 use crate::job::SyncJob;
 use crate::memory::MemoryObject;
-use crate::spec::{JobSpec, ObjectSpec, SourceSpec, Store};
+use crate::spec::{JobSpec, ObjectSpec, SourceSpec};
 use crate::{Error, Result};
 
 pub use home::Home;
@@ -79,6 +79,9 @@ impl Workspace {
     /// the files that it names. Then no object was made.
     pub async fn job(&self, context: &Context, spec: &JobSpec) -> Result<SyncJob> {
         let mut problems = Vec::new();
+        if spec.name.is_empty() {
+            problems.push(Problem::new("name", "a job has a name"));
+        }
         if spec.version != 1 {
             problems.push(wrong_version("version", spec.version));
         }
@@ -107,11 +110,13 @@ impl Workspace {
                 Err(error) => problems.extend(under(&path, error)),
             }
         }
-        for (i, object, _) in new.iter().filter(|(_, object, _)| object.preload.is_some()) {
-            if object.store == Store::File {
-                let message = "an object that is stored in a file has no records before the run; leave `preload` out";
-                problems.push(Problem::new(format!("objects[{i}].preload"), message));
-            }
+        for (i, object, table) in &new {
+            let path = format!("objects[{i}].preload");
+            problems.extend(
+                table
+                    .iter()
+                    .flat_map(|table| preload::problems(object, table.schema(), &path)),
+            );
         }
         let SourceSpec::File(source) = &spec.dataset.source;
         problems.extend(source.problems("dataset.source.file"));
@@ -133,9 +138,6 @@ impl Workspace {
                 return Err(error);
             }
             problems.extend_from_slice(error.problems());
-        }
-        for (i, object, _) in &new {
-            problems.extend(preload::problems(object, &format!("objects[{i}].preload")));
         }
         if !problems.is_empty() {
             return Err(

@@ -15,18 +15,13 @@ use crate::spec::{FieldMapping, Identity, MappingSpec, ObjectSpec, PreloadSpec, 
 use crate::{Error, ErrorKind, Result};
 
 /// What is wrong with an object's preload, as far as can be seen without its file.
-pub(super) fn problems(object: &ObjectSpec, path: &str) -> Vec<Problem> {
+pub(super) fn problems(object: &ObjectSpec, target: &Schema, path: &str) -> Vec<Problem> {
     let Some(preload) = &object.preload else {
         return Vec::new();
     };
     let mut problems = preload.file.problems(&format!("{path}.file"));
     let columns = Schema::new(preload.file.columns.clone());
-    if let Err(found) = compile(
-        preload,
-        &object.name,
-        &columns,
-        &Schema::new(object.fields.clone()),
-    ) {
+    if let Err(found) = compile(preload, &object.name, &columns, target) {
         // The mapping's fields have positions; here they have names.
         problems.extend(
             found
@@ -74,7 +69,22 @@ pub(super) async fn fill(
         if let Some(reject) = batch.rejects.first().or(mapped.rejects.first()) {
             return Err(during(bad_record(reject)));
         }
-        table.insert(mapped.records).map_err(during)?;
+        let origins = mapped.origins;
+        let placed = |error: Error| {
+            // The table counts within the batch; the file has lines.
+            let row = error
+                .context()
+                .find(|(key, _)| *key == "row")
+                .and_then(|(_, row)| row.parse().ok());
+            let row: Option<usize> = row.filter(|&row| row < origins.len());
+            match row {
+                Some(row) => error.with("record", origins.position(row)),
+                None => error,
+            }
+        };
+        table
+            .insert(mapped.records)
+            .map_err(|error| during(placed(error)))?;
     }
     Ok(())
 }

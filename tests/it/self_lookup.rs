@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::support::{How, Ran, run, try_run};
+use super::support::{How, Ran, problems, run, try_run};
 
 /// A job that upserts nodes by code and fills `parent_id`.
 fn job(policies: &str) -> String {
@@ -270,4 +270,123 @@ proptest! {
         };
         prop_assert_eq!(reasons(&one, &rows), reasons(&other, &shuffled));
     }
+}
+
+#[test]
+fn a_row_whose_going_does_others_good_goes_first() {
+    // By row: code, name, parent. `b` is renamed to Y by a row that must go; then `c` finds X again.
+    let job = job(r#", "dangling": "reject""#)
+        .replace(r#"{"name": "code", "type": "text"}, {"name": "parent", "type": "text"}]}}}"#,
+            r#"{"name": "code", "type": "text"}, {"name": "name", "type": "text"}, {"name": "parent", "type": "text"}]}}}"#)
+        .replace(r#""fields": [{"name": "code", "type": "text"}, "#,
+            r#""fields": [{"name": "code", "type": "text"}, {"name": "name", "type": "text"}, "#)
+        .replace(r#"{"field": "code", "from": "code"},"#,
+            r#"{"field": "code", "from": "code"}, {"field": "name", "from": "name"},"#)
+        .replace(r#""source": "parent", "field": "code""#, r#""source": "parent", "field": "name""#);
+    let nodes = "code,name,parent\nb,X,\nb,Y,nowhere\nc,Z,X\n";
+    let ran = run(&job, &[("old.csv", "code,parent\n"), ("nodes.csv", nodes)]);
+    assert_eq!(ran.reasons(), [(1, "no_match")]);
+    assert_eq!(table(&ran), ["b,X,", "c,Z,b"]);
+}
+
+#[test]
+fn rows_of_one_key_on_a_cycle_are_judged_at_once() {
+    let nodes: String = (0..3000).map(|_| "a,a\n").collect();
+    let ran = sync(r#", "multi_match": "null", "cycles": "reject""#, "", &nodes);
+    assert_eq!(ran.report.destinations[0].rejected, 3000);
+}
+
+#[test]
+fn identities_need_not_be_text() {
+    let job = job(r#", "multi_match": "null", "cycles": "null""#)
+        .replace(
+            r#""name": "code", "type": "text""#,
+            r#""name": "code", "type": "integer""#,
+        )
+        .replace(
+            r#""name": "parent", "type": "text""#,
+            r#""name": "parent", "type": "integer""#,
+        );
+    let old = "code,parent\n1,\n2,1\n3,2\n4,3\n";
+    let ran = run(
+        &job,
+        &[
+            ("old.csv", old),
+            ("nodes.csv", "code,parent\n1,4\n5,5\n6,1\n"),
+        ],
+    );
+    assert_eq!(table(&ran), ["1,", "2,1", "3,2", "4,3", "5,", "6,1"]);
+}
+
+#[test]
+fn what_a_self_lookup_cannot_be_is_refused_with_its_path() {
+    let inputs = [("old.csv", "code,parent\n"), ("nodes.csv", "code,parent\n")];
+    let path = |job: String| problems(&job, &inputs)[0].0.clone();
+    let field = "destinations[0].mapping.fields[1]";
+    let late = job("").replace(
+        r#""field": "parent_id","#,
+        r#""field": "parent_id", "on": "insert","#,
+    );
+    assert_eq!(path(late), format!("{field}.on"));
+    let elsewhere = job("").replace(r#""type": "lookup(node)""#, r#""type": "lookup(other)""#);
+    assert_eq!(path(elsewhere), format!("{field}.self_lookup"));
+    let itself = job("").replace(r#""field": "code"}] "#, r#""field": "parent_id"}] "#);
+    assert_eq!(path(itself), format!("{field}.self_lookup.keys"));
+    let unique = job("").replace(
+        r#""identity": {"supplied": ["code"]},"#,
+        r#""identity": {"supplied": ["code"]}, "unique": [["parent_id"]],"#,
+    );
+    assert_eq!(path(unique), "destinations[0].mapping");
+    let twice = job("").replace(
+        r#""field": "code"}] "#,
+        r#""field": "code"}, {"source": "code", "field": "code"}] "#,
+    );
+    assert_eq!(path(twice), format!("{field}.self_lookup.keys[1].field"));
+}
+
+#[test]
+fn a_cancelled_run_judges_nothing_it_holds_back() {
+    use std::sync::Arc;
+    use syncline::host::{CancelToken, Event, Observer};
+    use syncline::job::{Job, Outcome, RunRequest};
+    use syncline::memory::{MemoryFiles, MemoryRejects};
+
+    #[derive(Debug)]
+    struct CancelAtOnce(CancelToken);
+    impl Observer for CancelAtOnce {
+        fn observe(&self, event: &Event<'_>) {
+            if matches!(event, Event::Progress { .. }) {
+                self.0.cancel();
+            }
+        }
+    }
+    let token = CancelToken::new();
+    let context = super::support::context(1)
+        .with_cancel(token.clone())
+        .with_observer(Arc::new(CancelAtOnce(token)));
+    let inputs = super::support::files(
+        &[
+            ("old.csv", "code,parent\n"),
+            ("nodes.csv", "code,parent\nc,p\np,\n"),
+        ],
+        64,
+    );
+    let workspace = syncline::workspace::Workspace::new(inputs, Arc::new(MemoryFiles::new()));
+    let spec = syncline::spec::JobSpec::from_json(&job(r#", "dangling": "reject""#)).unwrap();
+    let rejects = Arc::new(MemoryRejects::new());
+    let report = futures::executor::block_on(async {
+        let job = workspace.job(&context, &spec).await.unwrap();
+        job.run(
+            &context,
+            RunRequest::new(rejects.clone()).with_batch_rows(1),
+        )
+        .await
+        .unwrap()
+    });
+    assert_eq!(
+        (report.outcome, report.destinations[0].pending),
+        (Outcome::Cancelled, 1)
+    );
+    assert_eq!(rejects.all().len(), 0);
+    report.destinations[0].check().unwrap();
 }

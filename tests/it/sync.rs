@@ -297,12 +297,6 @@ fn all_mistakes_are_told_at_once_each_with_its_path() {
         paths.iter().any(|path| path.starts_with("dataset.filter")),
         "{found:?}"
     );
-    // The mappings are told once the filter is right.
-    let found = problems(
-        &job(THING, UPSERT, fields, ""),
-        &[OLD, ("rows.csv", "key,amount,on,note\n")],
-    );
-    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
     for path in [
         "fields[0].from",
         "fields[1].field",
@@ -471,4 +465,106 @@ proptest! {
         let file = ("rows.csv", &*format!("company,person\n{companies}"));
         prop_assert_eq!(run(TWO, &[file]).essence(), try_run(TWO, &[file], how, false).unwrap().essence());
     }
+}
+
+#[test]
+fn who_a_record_is_does_not_change() {
+    let object = r#""identity": {"supplied": ["key"]}, "fields": [
+        {"name": "key", "type": "text"}, {"name": "note", "type": "text"}],
+      "preload": {"file": {"name": "old.csv", "columns": [
+        {"name": "key", "type": "text"}, {"name": "note", "type": "text"}]}, "fields": {"key": "key", "note": "note"}}"#;
+    let fields = r#"{"field": "key", "from": "key"}, {"field": "note", "from": "note"}"#;
+    let by_note = r#"{"upsert": {"identifiers": [["note"]]}}"#;
+    let rows = ("rows.csv", "key,amount,on,note\nNEW,,,kept\nn,,,other\n");
+    let ran = run(&job(object, by_note, fields, ""), &[OLD, rows]);
+    assert_eq!(ran.object("thing"), "key,note\na,kept\nz,there\nn,other\n");
+
+    let unmapped = job(
+        object,
+        r#""insert""#,
+        r#"{"field": "note", "from": "note"}"#,
+        "",
+    );
+    let found = problems(&unmapped, &[OLD, rows]);
+    assert!(found[0].1.contains("`key` is required"), "{found:?}");
+}
+
+#[test]
+fn an_object_is_written_once_in_a_job() {
+    let twice = TWO.replace(
+        r#"{"object": "person", "mode": {"upsert": {"identifiers": [["name", "company_id"]]}}"#,
+        r#"{"object": "company", "mode": {"upsert": {"identifiers": [["name", "company_id"]]}}"#,
+    );
+    let found = problems(&twice, &[("rows.csv", "company,person\n")]);
+    assert_eq!(found[0].0, "destinations[1].object");
+}
+
+#[test]
+fn what_is_stored_in_a_file_cannot_be_looked_up() {
+    let filed = TWO.replace(r#"{"name": "company", "identity": "generated", "fields": [{"name": "name", "type": "text"}]}"#,
+        r#"{"name": "company", "identity": "none", "store": "file", "fields": [{"name": "name", "type": "text"}]}"#)
+        .replace(r#"{"object": "company", "mode": {"upsert": {"identifiers": [["name"]]}}"#, r#"{"object": "company", "mode": "insert""#);
+    let found = problems(&filed, &[("rows.csv", "company,person\n")]);
+    assert_eq!(
+        found[0].0,
+        "destinations[1].mapping.fields[1].lookup.object"
+    );
+}
+
+#[test]
+fn a_null_that_a_policy_wants_is_not_a_bad_value() {
+    // Two companies of one name: the first one's size is no integer that fits, but null is wanted.
+    let spec = r#"{
+      "version": 1, "name": "sizes",
+      "dataset": {"version": 1, "source": {"file": {"name": "rows.csv", "columns": [{"name": "company", "type": "text"}]}}},
+      "objects": [
+        {"name": "company", "identity": {"supplied": ["id"]}, "fields": [
+          {"name": "id", "type": "text"}, {"name": "name", "type": "text"}, {"name": "size", "type": "text"}],
+         "preload": {"file": {"name": "companies.csv", "columns": [
+           {"name": "id", "type": "text"}, {"name": "name", "type": "text"}, {"name": "size", "type": "text"}]},
+           "fields": {"id": "id", "name": "name", "size": "size"}}},
+        {"name": "visit", "identity": "generated", "fields": [{"name": "size", "type": "integer"}]}],
+      "destinations": [{"object": "visit", "mode": "insert", "mapping": {"fields": [
+        {"field": "size", "lookup": {"object": "company", "fetch": "size", "multi_match": "null",
+          "keys": [{"source": "company", "field": "name"}]}}]}}]
+    }"#;
+    let companies = ("companies.csv", "id,name,size\n1,Heron,big\n2,Heron,7\n");
+    let ran = run(spec, &[companies, ("rows.csv", "company\nHeron\n")]);
+    assert_eq!(ran.reasons(), []);
+    assert_eq!(ran.report.destinations[0].inserted, 1);
+}
+
+#[test]
+fn a_job_of_constants_reads_no_value() {
+    let rows = ("rows.csv", "key,amount,on,note\nx,bad,bad,\n");
+    let object = r#""identity": "generated", "fields": [{"name": "note", "type": "text"}]"#;
+    let spec = job(
+        object,
+        r#""insert""#,
+        r#"{"field": "note", "constant": "same"}"#,
+        "",
+    )
+    .replace(
+        r#"{"name": "key", "type": "text"}, {"name": "amount""#,
+        r#"{"name": "amount""#,
+    );
+    let ran = run(&spec, &[rows]);
+    assert_eq!(
+        (ran.report.destinations[0].inserted, ran.reasons()),
+        (1, vec![])
+    );
+}
+
+#[test]
+fn a_repeated_key_in_a_preload_is_told_with_its_line() {
+    let rows = ("rows.csv", "key,amount,on,note\n");
+    let old = ("old.csv", "key,note\na,\"x\ny\"\nb,\na,\n");
+    let error = try_run(
+        &job(THING, UPSERT, KEY_AMOUNT, ""),
+        &[old, rows],
+        How::default(),
+        false,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("old.csv:5"), "{error}");
 }

@@ -209,3 +209,72 @@ fn a_writer_that_does_not_account_for_every_row_fails_the_run() {
         assert!(!report.destinations[0].durable);
     }
 }
+
+#[test]
+fn a_failed_run_keeps_its_rejects_and_its_counts_add_up() {
+    fn failing(object: MemoryObject) -> Arc<dyn Destination> {
+        Arc::new(Lying(MemoryDestination::new(object), |report| {
+            // The batch of the row that is refused passes, the next one does not.
+            if report.refusals.is_empty() {
+                report.outcomes.clear();
+            }
+        }))
+    }
+    let rows = [
+        ("a".to_owned(), None, 1),
+        ("a".to_owned(), None, 2),
+        ("b".to_owned(), None, 3),
+    ];
+    let (report, _) = sync(failing, &rows, 2, DuplicateKeys::Reject);
+    let report = report.unwrap();
+    assert_eq!(report.outcome, Outcome::Failed);
+    let counts = &report.destinations[0];
+    assert_eq!(
+        (
+            counts.read,
+            counts.inserted,
+            counts.rejected,
+            counts.pending
+        ),
+        (3, 1, 1, 1)
+    );
+    counts.check().unwrap();
+}
+
+#[test]
+fn a_dry_run_needs_a_destination_that_can() {
+    #[derive(Debug)]
+    struct OnlyWet(MemoryDestination, DestinationInfo);
+    #[async_trait]
+    impl Destination for OnlyWet {
+        fn info(&self) -> &DestinationInfo {
+            &self.1
+        }
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+        async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+            self.0.open(context, request).await
+        }
+    }
+    let fields = vec![Field::new("n", FieldType::Integer)];
+    let schema = Schema::new(fields.clone());
+    let dataset = MemoryDataset::new("rows", schema, vec![]).unwrap();
+    let objects = MemoryConnection::new("home")
+        .with_object(&ObjectSpec::new("thing", Identity::Generated, fields))
+        .unwrap();
+    let change = |object: MemoryObject| -> Arc<dyn Destination> {
+        let inner = MemoryDestination::new(object);
+        let mut info = inner.info().clone();
+        info.capabilities.dry_run = false;
+        Arc::new(OnlyWet(inner, info))
+    };
+    let mapping = MappingSpec::new(vec![FieldMapping::direct("n", "n")]);
+    let job = SyncJob::new("rows", Arc::new(dataset)).to(
+        Arc::new(Changed { objects, change }),
+        DestinationSpec::new("thing", WriteMode::Insert, mapping),
+    );
+    let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_dry_run(true);
+    let error = block_on(job.run(&super::support::context(1), request)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
