@@ -35,6 +35,8 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its fields.
     pub schema: Schema,
+    /// Whether [`Connection::lookup`] finds its records.
+    pub can_be_looked_up: bool,
 }
 
 impl ObjectInfo {
@@ -43,7 +45,15 @@ impl ObjectInfo {
         ObjectInfo {
             name: name.into(),
             schema,
+            can_be_looked_up: true,
         }
+    }
+
+    /// The same object, of which no record can be looked up.
+    #[must_use]
+    pub fn without_lookup(mut self) -> Self {
+        self.can_be_looked_up = false;
+        self
     }
 }
 

@@ -22,6 +22,8 @@ pub struct DestinationInfo {
     pub identity: Identity,
     /// Which system fields it keeps itself.
     pub system_fields: SystemFields,
+    /// Sets of fields of which no two records may have the same values.
+    pub unique: Vec<Vec<String>>,
     /// What it can do.
     pub capabilities: DestinationCapabilities,
 }
@@ -37,8 +39,16 @@ impl DestinationInfo {
             name: name.into(),
             identity,
             system_fields: SystemFields::None,
+            unique: Vec::new(),
             capabilities,
         }
+    }
+
+    /// The same, with these sets of unique fields.
+    #[must_use]
+    pub fn with_unique(mut self, unique: Vec<Vec<String>>) -> Self {
+        self.unique = unique;
+        self
     }
 
     /// The same, keeping these system fields.
@@ -134,7 +144,8 @@ pub struct OpenRequest {
     pub job: String,
     /// The partition of the source; empty if it has one only.
     pub partition: String,
-    /// Grows with every opening of the same job and partition; a writer of an older epoch is shut out.
+    /// Which run of the job this is, as its host counts them: a destination that fences shuts out
+    /// writers of older epochs of the same job and partition.
     pub epoch: u64,
     /// The columns of every batch to come, in order.
     pub fields: Vec<WriteField>,

@@ -25,12 +25,12 @@ pub async fn write_delimited(
     files: &dyn FileStore,
     name: &str,
     schema: &Schema,
-    batches: impl IntoIterator<Item = RecordBatch>,
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
 ) -> Result<()> {
     let encoder = DelimitedEncoder::new(&Delimited::csv())?;
     let mut sink = Sink::create(files, name, schema, encoder).await?;
     for batch in batches {
-        sink.push(context, batch).await?;
+        sink.push(context, batch?).await?;
     }
     sink.finish().await
 }

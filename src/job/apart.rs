@@ -21,16 +21,19 @@ pub(super) fn cuts(batch: &Batch, identifiers: &[Vec<String>]) -> Result<Vec<usi
         let columns =
             columns.ok_or_else(|| Error::contract("a mapped batch lacks an identifier"))?;
         let mut keys = Vec::with_capacity(batch.len());
-        KeyColumns::new(&columns)?.hash(0, &mut keys);
-        hashes.push(keys);
+        let columns = KeyColumns::new(&columns)?;
+        columns.hash(0, &mut keys);
+        hashes.push((columns, keys));
     }
     let mut ends = Vec::new();
     let mut seen: HashSet<(usize, u64)> = HashSet::new();
     for row in 0..batch.len() {
-        let keys = hashes
+        // An identifier with a null among its fields is passed over, so it is shared with no row.
+        let given = hashes
             .iter()
             .enumerate()
-            .map(|(i, hashes): (usize, &Vec<u64>)| (i, hashes[row]));
+            .filter(|(_, (columns, _))| !columns.is_null_any(row));
+        let keys = given.map(|(i, (_, hashes))| (i, hashes[row]));
         if keys.clone().any(|key| seen.contains(&key)) {
             ends.push(row);
             seen.clear();

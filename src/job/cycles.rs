@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use arrow_array::{ArrayRef, BooleanArray};
 
-use crate::Result;
 use crate::destination::Writer;
 use crate::host::Context;
 use crate::lookup::{LookupKeys, LookupRequest};
 use crate::mapping::SelfLookupPlan;
+use crate::record::convert::Converter;
+use crate::{Error, Result};
 
 use super::pending::{Found, links, texts};
 
@@ -24,6 +25,10 @@ pub(super) async fn members(
     let identity = plan.request.fetch.clone();
     let request = LookupRequest::new(&plan.request.object, vec![identity], &plan.field.name);
     let lookup = writer.lookup(context, request).await?;
+    // What a record refers to, in the type by which records are found.
+    let back = Converter::new(&plan.field.field_type, &plan.identity, false).map_err(|_| {
+        Error::contract("a field that refers to records does not convert to their identity")
+    })?;
     let mut ask: Vec<ArrayRef> = rows
         .iter()
         .map(|rows| ArrayRef::clone(&rows.values))
@@ -33,10 +38,8 @@ pub(super) async fn members(
         let mut met = HashSet::new();
         let names = texts(&ids);
         let new = names.iter().map(|name| {
-            Some(
-                name.as_ref()
-                    .is_some_and(|name| !parents.contains_key(name) && met.insert(name.clone())),
-            )
+            let is_new = |name: &String| !parents.contains_key(name) && met.insert(name.clone());
+            Some(name.as_ref().is_some_and(is_new))
         });
         let new: BooleanArray = new.collect();
         if new.true_count() == 0 {
@@ -46,10 +49,11 @@ pub(super) async fn members(
         let matches = lookup
             .resolve(context, LookupKeys::new(vec![ArrayRef::clone(&ids)]))
             .await?;
-        for (child, parent) in texts(&ids).into_iter().zip(texts(&matches.values)) {
+        let above = back.convert(&matches.values)?.column;
+        for (child, parent) in texts(&ids).into_iter().zip(texts(&above)) {
             parents.insert(child.unwrap_or_default(), parent);
         }
-        ask.push(matches.values);
+        ask.push(above);
     }
     Ok(on_cycles(&parents))
 }

@@ -1,18 +1,25 @@
 //! Rows that are held back, because a self lookup may reject them once all rows are known.
 //!
-//! Whether a row may stay depends on which others stay: its parent may be one of them. So the rows
-//! are tried out on a dry run of the destination. Rows whose parent is not there are taken out, with
-//! the rows that hang on them, until those that are left hold together. That is the largest set that
-//! does, so the order of the rows does not matter.
+//! Whether a row may stay depends on which others stay: its parent may be one of them, and so may the
+//! row whose place it took. So the rows are tried out on a dry run of the destination, again and again,
+//! until those that are left hold together. Each trial takes out the rows of one kind only, those first
+//! whose going can do others good:
+//!
+//! 1. rows without a parent that took the place of another row, or kept one from being written;
+//! 2. the other rows without a parent, with the rows that hang on them;
+//! 3. rows with several parents;
+//! 4. rows on a cycle.
+//!
+//! What is taken out depends on the records alone, so the order of the rows does not matter.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow_array::{ArrayRef, BooleanArray};
 
 use crate::Result;
-use crate::destination::{Destination, OpenRequest, RowOutcome};
+use crate::destination::{Destination, OpenRequest, RowOutcome, WriteReport};
 use crate::host::Context;
-use crate::mapping::{LookupState, Mapped, MappingPlan};
+use crate::mapping::{LookupState, Mapped, MappingPlan, SelfLookupPlan};
 use crate::record::{Reason, Refusal, Reject};
 use crate::spec::{Cycles, Dangling, MultiMatch};
 
@@ -88,59 +95,86 @@ impl Held {
         let mut trace = Trace::default();
         for (i, mapped) in self.batches.iter().enumerate() {
             let report = writer.write(context, mapped.batch.clone()).await?;
-            let names = report.ids.ok_or_else(|| {
+            let names = report.ids.clone().ok_or_else(|| {
                 crate::Error::contract("a writer must answer with the identity of every row")
                     .with("destination", plan.object())
             })?;
-            trace.add(i, &report.outcomes, &texts(&names));
+            trace.add(i, &report, &texts(&names));
             ids.push(names);
         }
-        let mut refused = BTreeMap::new();
+        let mut found = Vec::new();
         for (k, lookup) in plan.self_lookups().enumerate() {
             let door = writer.lookup(context, lookup.request.clone()).await?;
-            let mut found = Vec::with_capacity(self.batches.len());
-            let mut children: HashMap<String, Vec<Row>> = HashMap::new();
+            let mut parents = Parents {
+                lookup,
+                rows: Vec::new(),
+                alone: Vec::new(),
+                several: Vec::new(),
+            };
             for (i, mapped) in self.batches.iter().enumerate() {
                 let keys = mapped.self_keys[k].clone();
                 let (states, values) = look_up(context, lookup, &*door, keys).await?;
-                for (row, (state, value)) in states.iter().zip(texts(&values)).enumerate() {
-                    let known = mapped.states[lookup.place][row];
-                    let refusal = match state {
-                        LookupState::Unresolved if known == LookupState::Pending => {
-                            (lookup.dangling == Dangling::Reject).then(|| lookup.no_match())
+                for (row, state) in states.iter().enumerate() {
+                    match state {
+                        LookupState::Unresolved
+                            if mapped.states[lookup.place][row] == LookupState::Pending =>
+                        {
+                            parents.alone.push((i, row));
                         }
-                        LookupState::Ambiguous => (lookup.multi_match == MultiMatch::Reject)
-                            .then(|| lookup.several_match()),
-                        _ => None,
-                    };
-                    if let Some(refusal) = refusal {
-                        refused.entry((i, row)).or_insert(refusal);
-                    } else if let Some(parent) = value {
-                        children.entry(parent).or_default().push((i, row));
+                        LookupState::Ambiguous => parents.several.push((i, row)),
+                        _ => {}
                     }
                 }
-                found.push(Found {
+                parents.rows.push(Found {
                     ids: ArrayRef::clone(&ids[i]),
                     values,
                 });
             }
-            if lookup.cycles == Cycles::Reject {
-                for row in
-                    trace.standing(&cycles::members(context, lookup, &mut *writer, &found).await?)
-                {
-                    let message = "the record would be its own ancestor";
-                    refused.entry(row).or_insert_with(|| {
-                        Refusal::new(Reason::Cycle, message).of(&lookup.field.name)
-                    });
-                }
-            }
-            if lookup.dangling == Dangling::Reject {
-                trace.cascade(&children, &mut refused, || lookup.no_match());
+            found.push(parents);
+        }
+        let mut refused = trace.without_parent(&found);
+        if refused.is_empty() {
+            refused = several_parents(&found);
+        }
+        if refused.is_empty() {
+            for parents in found
+                .iter()
+                .filter(|parents| parents.lookup.cycles == Cycles::Reject)
+            {
+                let on_cycle =
+                    cycles::members(context, parents.lookup, &mut *writer, &parents.rows).await?;
+                trace.on_cycles(parents, &on_cycle, &mut refused);
             }
         }
         writer.abort(context).await?;
         Ok(refused)
     }
+}
+
+/// What a trial found for one self lookup.
+struct Parents<'a> {
+    lookup: &'a SelfLookupPlan,
+    /// For each batch, its records and their parents.
+    rows: Vec<Found>,
+    /// Rows whose key no record has.
+    alone: Vec<Row>,
+    /// Rows whose key several records have.
+    several: Vec<Row>,
+}
+
+fn several_parents(found: &[Parents<'_>]) -> BTreeMap<Row, Refusal> {
+    let mut refused = BTreeMap::new();
+    for parents in found
+        .iter()
+        .filter(|parents| parents.lookup.multi_match == MultiMatch::Reject)
+    {
+        for &row in &parents.several {
+            refused
+                .entry(row)
+                .or_insert_with(|| parents.lookup.several_match());
+        }
+    }
+    refused
 }
 
 /// Which records the trial made, and by which rows.
@@ -151,11 +185,23 @@ struct Trace {
     /// The records that were not there before.
     made: HashSet<String>,
     id_of: HashMap<Row, String>,
+    /// Whether a row was refused that another row may have kept out.
+    kept_out: bool,
 }
 
 impl Trace {
-    fn add(&mut self, batch: usize, outcomes: &[RowOutcome], ids: &[Option<String>]) {
-        for (row, (outcome, id)) in outcomes.iter().zip(ids).enumerate() {
+    fn add(&mut self, batch: usize, report: &WriteReport, ids: &[Option<String>]) {
+        let by_another = |reason| {
+            matches!(
+                reason,
+                Reason::DuplicateKey | Reason::NotUnique | Reason::MultiMatch
+            )
+        };
+        self.kept_out |= report
+            .refusals
+            .iter()
+            .any(|(_, refusal)| by_another(refusal.reason));
+        for (row, (outcome, id)) in report.outcomes.iter().zip(ids).enumerate() {
             let Some(id) = id else { continue };
             if *outcome == RowOutcome::Inserted {
                 self.made.insert(id.clone());
@@ -165,34 +211,93 @@ impl Trace {
         }
     }
 
-    /// The last row of each of these records: the one that stands.
-    fn standing(&self, ids: &HashSet<String>) -> Vec<Row> {
-        ids.iter()
-            .filter_map(|id| self.rows.get(id)?.last().copied())
-            .collect()
+    /// The rows of the record that a row wrote.
+    fn rows_beside(&self, row: &Row) -> &[Row] {
+        let rows = self.id_of.get(row).and_then(|id| self.rows.get(id));
+        rows.map_or(&[], Vec::as_slice)
+    }
+
+    /// Rows without a parent: if the going of some can do others good, those alone.
+    fn without_parent(&self, found: &[Parents<'_>]) -> BTreeMap<Row, Refusal> {
+        let mut refused = BTreeMap::new();
+        let strict = || {
+            found
+                .iter()
+                .filter(|parents| parents.lookup.dangling == Dangling::Reject)
+        };
+        for parents in strict() {
+            for &row in &parents.alone {
+                refused
+                    .entry(row)
+                    .or_insert_with(|| parents.lookup.no_match());
+            }
+        }
+        let in_the_way: BTreeMap<Row, Refusal> = (refused.iter())
+            .filter(|(row, _)| self.rows_beside(row).len() > 1)
+            .map(|(row, refusal)| (*row, refusal.clone()))
+            .collect();
+        if !in_the_way.is_empty() {
+            return in_the_way;
+        }
+        if !self.kept_out {
+            for parents in strict() {
+                self.cascade(parents, &mut refused);
+            }
+        }
+        refused
     }
 
     /// A record that no row makes any more is gone, and the rows that refer to it go with it: a whole
     /// chain at once, where one trial for each link would be slow.
-    fn cascade(
-        &self,
-        children: &HashMap<String, Vec<Row>>,
-        refused: &mut BTreeMap<Row, Refusal>,
-        refusal: impl Fn() -> Refusal,
-    ) {
+    fn cascade(&self, parents: &Parents<'_>, refused: &mut BTreeMap<Row, Refusal>) {
+        let mut children: HashMap<String, Vec<Row>> = HashMap::new();
+        for (i, rows) in parents.rows.iter().enumerate() {
+            for (row, parent) in texts(&rows.values).into_iter().enumerate() {
+                if let Some(parent) = parent {
+                    children.entry(parent).or_default().push((i, row));
+                }
+            }
+        }
         let mut queue: Vec<Row> = refused.keys().copied().collect();
         while let Some(row) = queue.pop() {
             let Some(id) = self.id_of.get(&row).filter(|id| self.made.contains(*id)) else {
                 continue;
             };
-            if !self.rows[id].iter().all(|row| refused.contains_key(row)) {
-                continue;
-            }
             for &child in children.get(id).into_iter().flatten() {
-                if let std::collections::btree_map::Entry::Vacant(entry) = refused.entry(child) {
-                    entry.insert(refusal());
+                // A child that shares its record with other rows is for the next trial.
+                if self.rows_beside(&child).len() == 1 && !refused.contains_key(&child) {
+                    refused.insert(child, parents.lookup.no_match());
                     queue.push(child);
                 }
+            }
+        }
+    }
+
+    /// The rows that link a record onto a cycle. Of a record with several rows the last one stands;
+    /// earlier rows with the same parent would only close the same cycle in the next trial.
+    fn on_cycles(
+        &self,
+        parents: &Parents<'_>,
+        members: &HashSet<String>,
+        refused: &mut BTreeMap<Row, Refusal>,
+    ) {
+        let above: Vec<Vec<Option<String>>> = parents
+            .rows
+            .iter()
+            .map(|rows| texts(&rows.values))
+            .collect();
+        let parent =
+            |&(batch, row): &Row| above.get(batch).and_then(|rows| rows.get(row)?.as_ref());
+        for rows in members.iter().filter_map(|id| self.rows.get(id)) {
+            let link = rows.last().and_then(parent);
+            for row in rows
+                .iter()
+                .filter(|row| link.is_some() && parent(row) == link)
+            {
+                let message = "the record would be its own ancestor";
+                let refusal =
+                    || Refusal::new(Reason::Cycle, message).of(&parents.lookup.field.name);
+                refused.entry(*row).or_insert_with(refusal);
             }
         }
     }

@@ -9,6 +9,7 @@ mod prepare;
 mod report;
 mod run;
 mod stage;
+mod states;
 mod sync;
 
 use std::fmt;
@@ -69,6 +70,20 @@ impl CommitPolicy {
         self.records = records.max(1);
         self
     }
+
+    /// The same, with about so many source bytes in a group.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes.max(1);
+        self
+    }
+
+    /// The same, closing a group after this time.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
 }
 
 /// How to run.
@@ -83,6 +98,9 @@ pub struct RunRequest {
     pub batch_rows: usize,
     /// When a commit group is closed.
     pub commit: CommitPolicy,
+    /// Which run of the job this is. A host that may run a job twice at the same time counts up: then
+    /// destinations that fence shut the older run out. Runs of one epoch are not kept apart.
+    pub epoch: u64,
 }
 
 impl RunRequest {
@@ -93,6 +111,7 @@ impl RunRequest {
             dry_run: false,
             batch_rows: 8192,
             commit: CommitPolicy::default(),
+            epoch: 0,
         }
     }
 
@@ -107,6 +126,13 @@ impl RunRequest {
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
         self.batch_rows = rows.max(1);
+        self
+    }
+
+    /// The same, as this run of the job.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
         self
     }
 

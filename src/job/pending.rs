@@ -10,16 +10,16 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_select::filter::filter;
 
+use crate::Result;
 use crate::destination::{Patch, Writer};
 use crate::host::Context;
 use crate::lookup::{Lookup, LookupKeys, Match};
 use crate::mapping::{LookupState, Mapped, MappingPlan, SelfLookupPlan};
 use crate::spec::{Cycles, MultiMatch};
-use crate::{Error, Result};
 
 use super::cycles;
 use super::report::LookupCounts;
-use super::stage::States;
+use super::states::States;
 
 /// The rows of a run that wait, for each self lookup of a destination.
 pub(super) struct Pending {
@@ -45,6 +45,11 @@ impl Pending {
         Pending {
             lookups: plan.self_lookups().map(|_| Vec::new()).collect(),
         }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lookups.iter().all(Vec::is_empty)
     }
 
     /// Remembers the rows of a batch that were written and wait.
@@ -160,23 +165,17 @@ async fn patch(
     writer: &mut dyn Writer,
     rows: Found,
 ) -> Result<()> {
-    let given: BooleanArray = (0..rows.values.len())
-        .map(|row| Some(rows.values.is_valid(row)))
+    // An identity that the field cannot hold, an empty text, refers to nothing.
+    let converted = plan.convert.convert(&rows.values)?.column;
+    let given: BooleanArray = (0..converted.len())
+        .map(|row| Some(converted.is_valid(row)))
         .collect();
     if given.true_count() == 0 {
         return Ok(());
     }
-    let converted = plan.convert.convert(&filter(&rows.values, &given)?)?;
-    if !converted.invalid.is_empty() {
-        // The plan lets only identities through that the field can hold.
-        return Err(
-            Error::contract("an identity does not fit the field that refers to it")
-                .with("field", &plan.field.name),
-        );
-    }
     let field = arrow_schema::Field::new(&plan.field.name, plan.field.field_type.data_type(), true);
     let schema = Arc::new(arrow_schema::Schema::new(vec![field]));
-    let values = RecordBatch::try_new(schema, vec![converted.column])?;
+    let values = RecordBatch::try_new(schema, vec![filter(&converted, &given)?])?;
     writer
         .patch(context, Patch::new(filter(&rows.ids, &given)?, values))
         .await

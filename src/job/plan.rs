@@ -16,7 +16,7 @@ use crate::{Error, Result};
 
 use super::RunRequest;
 use super::prepare::Preparation;
-use super::sync::SyncJob;
+use super::sync::{SyncJob, Target};
 
 /// A job checked against its dataset and its destinations. `Display` shows every field's source,
 /// conversion and policies.
@@ -53,6 +53,7 @@ impl TargetPlan {
             .collect();
         OpenRequest::new(job, fields, self.spec.mode.clone())
             .with_policies(self.spec.no_match, self.spec.duplicates)
+            .with_epoch("", request.epoch)
             .with_dry_run(request.dry_run)
             .with_ids(self.mapping.self_lookups().next().is_some())
     }
@@ -81,14 +82,15 @@ impl SyncJob {
     pub async fn plan(&self, context: &Context) -> Result<JobPlan> {
         let mut problems = Vec::new();
         let source = self.dataset.schema();
-        let preparation =
-            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset")
-                .unwrap_or_else(|found| {
-                    problems.extend(found);
-                    // Only so that the mappings can be checked too: the problems keep the plan from being made.
-                    Preparation::of(source)
-                });
-        let broken_formulas = !problems.is_empty();
+        let (preparation, found) =
+            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset");
+        problems.extend(found);
+        // Formulas that could not be made: that a mapping misses them is no second mistake.
+        let made = |name: &str| preparation.schema().field(name).is_some();
+        let broken: Vec<String> = (self.formulas.iter().map(|formula| &formula.name))
+            .filter(|name| !made(name))
+            .map(|name| format!("the dataset has no field `{name}`"))
+            .collect();
         if self.targets.is_empty() {
             problems.push(Problem::new(
                 "destinations",
@@ -100,6 +102,18 @@ impl SyncJob {
         for (i, target) in self.targets.iter().enumerate() {
             let path = format!("destinations[{i}]");
             let (connection, spec) = (&target.connection, &target.spec);
+            let same = |other: &Target| {
+                other.spec.object == spec.object
+                    && other.connection.info().name == connection.info().name
+            };
+            if self.targets[..i].iter().any(same) {
+                let message = format!(
+                    "an earlier destination writes `{}` already; use a job of its own",
+                    spec.object
+                );
+                problems.push(Problem::new(format!("{path}.object"), message));
+                continue;
+            }
             let catalog = connection.discover(context).await?;
             let destination = match connection.destination(context, &spec.object).await {
                 Ok(destination) => destination,
@@ -111,6 +125,7 @@ impl SyncJob {
             let objects: Vec<(String, Schema)> = catalog
                 .objects
                 .into_iter()
+                .filter(|object| object.can_be_looked_up)
                 .map(|object| (object.name, object.schema))
                 .collect();
             let info = destination.info();
@@ -138,9 +153,12 @@ impl SyncJob {
                     problems.extend(capabilities(&plan, &path));
                     targets.push(plan);
                 }
-                // A field that a broken formula would have made is missing: that is no second mistake.
-                Err(_) if broken_formulas => {}
-                Err(found) => problems.extend(found),
+                Err(found) => {
+                    let second = |problem: &Problem| {
+                        broken.iter().any(|text| problem.message.starts_with(text))
+                    };
+                    problems.extend(found.into_iter().filter(|problem| !second(problem)));
+                }
             }
         }
         if targets.len() == self.targets.len() {
@@ -158,9 +176,11 @@ impl SyncJob {
             .filter(|field| used.contains(field.name.as_str()))
             .map(|field| field.name.clone())
             .collect();
-        if fields.is_empty() {
-            // A job of constants still wants a row for each record.
-            fields.extend(source.fields().first().map(|field| field.name.clone()));
+        let mut raw = raw;
+        if let (true, Some(first)) = (fields.is_empty(), source.fields().first()) {
+            // A job of constants still wants a row for each record, and no value of it.
+            fields.push(first.name.clone());
+            raw.extend(self.dataset.info().raw_text.then(|| first.name.clone()));
         }
         let job = self.info.name.clone();
         Ok(JobPlan {
@@ -246,11 +266,27 @@ fn capabilities(plan: &TargetPlan, path: &str) -> Vec<Problem> {
             "this destination does not tell rows of the same run apart; use `last_wins`",
         );
     }
-    if plan.mapping.self_lookups().next().is_some() && !can.self_lookup {
-        refuse(
-            ".mapping",
-            "this destination cannot look up its own records, so it takes no self lookup",
-        );
+    if plan.mapping.self_lookups().next().is_some()
+        && !(can.self_lookup && (can.tells_same_run || !keyed))
+    {
+        let message = "a self lookup needs a destination that looks up its own records and tells rows of the same \
+                       run apart";
+        refuse(".mapping", message);
+    }
+    for lookup in plan.mapping.self_lookups() {
+        let info = plan.destination.info();
+        if info
+            .unique
+            .iter()
+            .flatten()
+            .any(|name| *name == lookup.field.name)
+        {
+            let message = format!(
+                "`{}` is part of a unique set, and a self lookup fills it only at the end of a run",
+                lookup.field.name
+            );
+            refuse(".mapping", &message);
+        }
     }
     if plan.holds && !(can.dry_run && can.tells_same_run) {
         let message = "a self lookup that may reject needs a destination with dry runs that tells rows of the same \
@@ -279,6 +315,26 @@ fn dependencies(targets: &mut [TargetPlan]) -> Vec<Problem> {
                 problems.push(Problem::new(&path, message));
             }
             let earlier = (0..i).rev().find(|&j| writes(j, lookup));
+            let filled_late = |name: &String| {
+                earlier.is_some_and(|j| {
+                    targets[j]
+                        .mapping
+                        .self_lookups()
+                        .any(|late| late.field.name == *name)
+                })
+            };
+            let asked = lookup
+                .keys
+                .iter()
+                .chain([&lookup.fetch])
+                .chain(&lookup.order_by);
+            if let Some(name) = asked.into_iter().find(|name| filled_late(name)) {
+                let message = format!(
+                    "looks up `{}.{name}`, which a self lookup fills at the run's end; use a job of its own",
+                    lookup.object
+                );
+                problems.push(Problem::new(&path, message));
+            }
             if earlier.is_some_and(|j| targets[j].holds) {
                 let message = format!(
                     "looks up `{}`, whose rows are held back until the run's end; use a job of its own",

@@ -26,32 +26,24 @@ pub(super) struct Prepared {
 }
 
 impl Preparation {
-    /// One that changes nothing.
-    pub(super) fn of(source: &Schema) -> Self {
-        Preparation {
-            filter: None,
-            formulas: Vec::new(),
-            schema: source.clone(),
-        }
-    }
-
+    /// What can be compiled of a filter and formulas, and what is wrong with the rest.
     pub(super) fn compile(
         source: &Schema,
         filter: Option<&Expr>,
         formulas: &[FormulaSpec],
         path: &str,
-    ) -> Result<Self, Vec<Problem>> {
+    ) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let compiled =
-            filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter")));
-        let filter = compiled.transpose().unwrap_or_else(|found| {
-            problems.extend(found);
-            None
-        });
         let mut preparation = Preparation {
-            filter,
-            ..Preparation::of(source)
+            filter: None,
+            formulas: Vec::new(),
+            schema: source.clone(),
         };
+        match filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter"))) {
+            Some(Ok(filter)) => preparation.filter = Some(filter),
+            Some(Err(found)) => problems.extend(found),
+            None => {}
+        }
         for (i, spec) in formulas.iter().enumerate() {
             let path = format!("{path}.formulas[{i}]");
             if preparation.schema.field(&spec.name).is_some() {
@@ -73,11 +65,7 @@ impl Preparation {
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() {
-            Ok(preparation)
-        } else {
-            Err(problems)
-        }
+        (preparation, problems)
     }
 
     /// The dataset's fields with the formulas behind them.

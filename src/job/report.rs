@@ -87,7 +87,7 @@ pub struct Timings {
 /// What a run did to one destination.
 ///
 /// The conservation law holds: `read = inserted + updated + unchanged + deleted + filtered +
-/// superseded + skipped + rejected + pending`, and `pending` is 0 at the end.
+/// superseded + skipped + rejected + pending`, and `pending` is 0 at the end of a run that was not cut short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DestinationReport {
@@ -111,7 +111,7 @@ pub struct DestinationReport {
     pub skipped: u64,
     /// Rows refused.
     pub rejected: u64,
-    /// Rows held back.
+    /// Rows held back, or of which nobody knows what became when the run broke off.
     pub pending: u64,
     /// The rejected rows by reason.
     #[serde(serialize_with = "by_code")]
@@ -176,12 +176,9 @@ impl DestinationReport {
         *self.rejects.entry(reason).or_default() += count;
     }
 
-    /// Checks the conservation law.
-    ///
-    /// # Errors
-    /// [`Contract`](crate::ErrorKind::Contract) with both sides of the equation.
-    pub fn check(&self) -> Result<()> {
-        let fates = self.inserted
+    /// Records whose fate is known.
+    pub(super) fn fates(&self) -> u64 {
+        self.inserted
             + self.updated
             + self.unchanged
             + self.deleted
@@ -189,7 +186,15 @@ impl DestinationReport {
             + self.superseded
             + self.skipped
             + self.rejected
-            + self.pending;
+            + self.pending
+    }
+
+    /// Checks the conservation law.
+    ///
+    /// # Errors
+    /// [`Contract`](crate::ErrorKind::Contract) with both sides of the equation.
+    pub fn check(&self) -> Result<()> {
+        let fates = self.fates();
         if self.read == fates && self.rejected == self.rejects.values().sum::<u64>() {
             return Ok(());
         }

@@ -14,9 +14,9 @@ use crate::host::{Context, Event, RejectSegment, run_on};
 use crate::lookup::Lookup;
 use crate::mapping::{Mapped, Mapper};
 use crate::record::{Batch, Cursor, Reject};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
-use super::plan::JobPlan;
+use super::plan::{JobPlan, TargetPlan};
 use super::prepare::Preparation;
 use super::report::{Outcome, RunReport, Timings};
 use super::stage::Stage;
@@ -60,16 +60,23 @@ pub(super) async fn run(
     request: RunRequest,
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
-    context.observer().observe(&Event::RunStarted {
-        job: &job.info.name,
-    });
     let plan = job.plan(context).await?;
+    let cannot_try = |target: &&TargetPlan| !target.destination.info().capabilities.dry_run;
+    if let (true, Some(target)) = (request.dry_run, plan.targets.iter().find(cannot_try)) {
+        let message = "this destination cannot be opened for a dry run; use a preview";
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).with("destination", &target.spec.object)
+        );
+    }
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         stages.push(Stage::open(context, &plan, target, &request, Arc::clone(&columns)).await?);
     }
     let mappers = bind(context, &plan, &mut stages).await?;
+    context.observer().observe(&Event::RunStarted {
+        job: &job.info.name,
+    });
 
     let mut run = Run {
         context,
@@ -91,6 +98,11 @@ pub(super) async fn run(
         Ok(end) => (None, end == End::Cancelled),
         Err(failure) => (Some(failure), false),
     };
+    if failure.is_some() {
+        // Records that were refused are kept, whatever else failed; the failure that came first is told.
+        let _ = request.rejects.seal().await;
+        run.stages.iter_mut().for_each(Stage::leave_rest_pending);
+    }
     if failure.is_some() || cancelled {
         for stage in &mut run.stages {
             // The run is over: what an abort cannot undo is in the report.
@@ -199,7 +211,9 @@ impl Run<'_> {
 
         let finishing = self.context.clock().now();
         for stage in &mut self.stages {
-            stage.finish(self.context).await?;
+            // After a cancel nobody knows what the rest of the source would have been: rows that are held
+            // back stay pending.
+            stage.finish(self.context, cancelled).await?;
         }
         // Rejects are durable before the last group is.
         self.request.rejects.seal().await?;
@@ -270,11 +284,16 @@ impl Run<'_> {
     }
 
     async fn commit(&mut self, last: bool) -> Result<()> {
-        for stage in &mut self.stages {
-            // The counts agree before anything is called done.
+        // The counts of all destinations agree before anything is called done.
+        for stage in &self.stages {
             stage.check(last)?;
-            let mut request =
-                CommitRequest::new(self.group.number).with_cursor(0, self.resume.clone());
+        }
+        // A row that waits for the end of the run is not safe yet, so no cursor may pass it.
+        let waiting = self.stages.iter().any(Stage::is_waiting);
+        let cursor = if waiting { None } else { self.resume.clone() };
+        for stage in &mut self.stages {
+            let mut request = CommitRequest::new(self.group.number)
+                .with_cursor(self.request.epoch, cursor.clone());
             if last {
                 request = request.as_last();
             }

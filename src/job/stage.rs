@@ -7,7 +7,7 @@ use arrow_array::{Array, BooleanArray};
 use crate::destination::{CommitRequest, Durability, OpenRequest, RowOutcome, WriteReport, Writer};
 use crate::host::Context;
 use crate::lookup::{Lookup, LookupRequest};
-use crate::mapping::{LookupState, Mapped, MappingPlan};
+use crate::mapping::{Mapped, MappingPlan};
 use crate::record::{Refusal, Reject};
 use crate::spec::WriteMode;
 use crate::{Error, Result};
@@ -15,7 +15,8 @@ use crate::{Error, Result};
 use super::held::Held;
 use super::pending::Pending;
 use super::plan::{JobPlan, TargetPlan};
-use super::report::{DestinationReport, LookupCounts};
+use super::report::DestinationReport;
+use super::states::States;
 use super::{RunRequest, apart};
 
 /// One destination within a run.
@@ -196,12 +197,16 @@ impl Stage {
                     .next_if(|(replacing, _)| *replacing as usize == row)
                     .map(|(_, earlier)| *earlier);
                 let states = mapped.states.iter().map(|states| states[row]);
-                self.states.write(
+                if !self.states.write(
                     &mut self.report.lookups,
                     origins.sequence(row),
                     earlier,
                     states,
-                );
+                ) {
+                    return Err(broken(
+                        "a writer replaced a row that this run did not write",
+                    ));
+                }
             }
             let keep: BooleanArray = (0..rows).map(|row| Some(written(row))).collect();
             if !mapped.self_keys.is_empty() {
@@ -217,8 +222,8 @@ impl Stage {
     }
 
     /// Everything has been read: held rows are judged and written, self lookups resolved.
-    pub(super) async fn finish(&mut self, context: &Context) -> Result<()> {
-        if let Some(held) = self.held.take() {
+    pub(super) async fn finish(&mut self, context: &Context, cancelled: bool) -> Result<()> {
+        if let Some(held) = self.held.take().filter(|_| !cancelled) {
             let judged = held
                 .judge(context, &self.plan, &*self.destination, &self.opened)
                 .await?;
@@ -235,6 +240,17 @@ impl Stage {
         pending
             .resolve(context, &self.plan, &mut *self.writer, states, lookups)
             .await
+    }
+
+    /// Whether rows are held back, or wait for a self lookup.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.held.is_some() || !self.pending.is_empty()
+    }
+
+    /// The run broke off: what was read and met no other fate is left pending.
+    pub(super) fn leave_rest_pending(&mut self) {
+        self.report.pending = 0;
+        self.report.pending = self.report.read.saturating_sub(self.report.fates());
     }
 
     /// The conservation law; at the end nothing may be pending.
@@ -304,120 +320,6 @@ impl Outcomes {
             RowOutcome::Rejected => &mut self.rejected,
         };
         *count += 1;
-    }
-}
-
-/// What each written row's lookups came to, so that a row whose place is taken can be counted out again.
-pub(super) struct States {
-    lookups: usize,
-    /// Whether rows can be replaced; if not, nothing needs to be remembered.
-    replaceable: bool,
-    /// By sequence, a byte for each lookup.
-    by_sequence: Vec<u8>,
-}
-
-/// No row of this sequence stands.
-const GONE: u8 = 0;
-
-fn code(state: LookupState) -> u8 {
-    match state {
-        LookupState::Resolved => 1,
-        LookupState::Unresolved => 2,
-        LookupState::Ambiguous => 3,
-        LookupState::Empty => 4,
-        LookupState::Pending => 5,
-    }
-}
-
-/// The count that a remembered state stands in.
-fn slot(counts: &mut LookupCounts, code: u8) -> Option<&mut u64> {
-    match code {
-        1 => Some(&mut counts.resolved),
-        2 => Some(&mut counts.unresolved),
-        3 => Some(&mut counts.ambiguous),
-        4 => Some(&mut counts.empty),
-        _ => None,
-    }
-}
-
-type Counts = indexmap::IndexMap<String, LookupCounts>;
-
-impl States {
-    fn new(lookups: usize, replaceable: bool) -> Self {
-        States {
-            lookups,
-            replaceable,
-            by_sequence: Vec::new(),
-        }
-    }
-
-    /// A row was written, in the place of an earlier one of this run or not.
-    fn write(
-        &mut self,
-        counts: &mut Counts,
-        sequence: u64,
-        earlier: Option<u64>,
-        states: impl Iterator<Item = LookupState>,
-    ) {
-        if let Some(earlier) = earlier {
-            self.forget(counts, earlier);
-        }
-        let place = self.place(sequence);
-        for (i, state) in states.enumerate() {
-            if let Some((_, counts)) = counts.get_index_mut(i) {
-                slot(counts, code(state))
-                    .into_iter()
-                    .for_each(|count| *count += 1);
-            }
-            if let Some(byte) = self.by_sequence.get_mut(place + i) {
-                *byte = code(state);
-            }
-        }
-    }
-
-    /// The row of this sequence no longer stands.
-    fn forget(&mut self, counts: &mut Counts, sequence: u64) {
-        let place = self.place(sequence);
-        for i in 0..self.lookups {
-            let Some(byte) = self.by_sequence.get_mut(place + i) else {
-                continue;
-            };
-            let old = std::mem::replace(byte, GONE);
-            if let Some((_, counts)) = counts.get_index_mut(i) {
-                slot(counts, old).into_iter().for_each(|count| *count -= 1);
-            }
-        }
-    }
-
-    /// Where the row's bytes are; past the end if nothing is remembered.
-    fn place(&mut self, sequence: u64) -> usize {
-        if !self.replaceable {
-            return usize::MAX - self.lookups;
-        }
-        let place = sequence as usize * self.lookups;
-        if self.by_sequence.len() < place + self.lookups {
-            self.by_sequence.resize(place + self.lookups, GONE);
-        }
-        place
-    }
-
-    /// Whether the row of this sequence still stands.
-    pub(super) fn stands(&self, sequence: u64) -> bool {
-        let place = sequence as usize * self.lookups;
-        !self.replaceable
-            || self
-                .by_sequence
-                .get(place)
-                .is_some_and(|&state| state != GONE)
-    }
-
-    /// A pending lookup came to its end.
-    pub(super) fn settle(&mut self, counts: &mut Counts, lookup: usize, state: LookupState) {
-        if let Some((_, counts)) = counts.get_index_mut(lookup) {
-            slot(counts, code(state))
-                .into_iter()
-                .for_each(|count| *count += 1);
-        }
     }
 }
 

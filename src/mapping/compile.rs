@@ -2,7 +2,7 @@
 
 use crate::error::Problem;
 use crate::lookup::LookupRequest;
-use crate::record::convert::Converter;
+use crate::record::convert::{Class, Converter};
 use crate::record::{Field, FieldType, Schema};
 use crate::spec::{
     FieldMapping, Identity, LookupSpec, MappingSpec, MatchPair, MultiMatch, NoMatch, Rule,
@@ -98,6 +98,7 @@ impl MappingPlan {
             problems: Vec::new(),
             lookups: Vec::new(),
             lookup_fields: 0,
+            late: late_fields(spec),
         };
         let mut fields = Vec::new();
         for (i, mapping) in spec.fields.iter().enumerate() {
@@ -131,9 +132,9 @@ impl MappingPlan {
             .cloned()
             .collect();
         if *request.mode == WriteMode::Insert {
-            for field in unmapped.iter().filter(|field| field.required) {
+            for field in unmapped.iter().filter(|field| is_required(request, field)) {
                 let message = format!(
-                    "the required field `{}` is not mapped; an insert must fill it",
+                    "`{}` is required and not mapped; an insert must fill it",
                     field.name
                 );
                 problems.push(Problem::new(format!("{path}.fields"), message));
@@ -152,10 +153,30 @@ impl MappingPlan {
             object: request.object.to_owned(),
             fields,
             lookups,
+            required: (unmapped.iter().filter(|field| is_required(request, field)))
+                .map(|field| field.name.clone())
+                .collect(),
             unmapped,
             schema,
         })
     }
+}
+
+fn late_fields(spec: &MappingSpec) -> Vec<&str> {
+    let late = spec
+        .fields
+        .iter()
+        .filter(|mapping| matches!(mapping.rule, Rule::SelfLookup(_)));
+    late.map(|mapping| mapping.field.as_str()).collect()
+}
+
+/// Whether no record can be made without the field.
+fn is_required(request: &CompileRequest<'_>, field: &Field) -> bool {
+    field.required || is_supplied(request.identity, &field.name)
+}
+
+fn is_supplied(identity: &Identity, name: &str) -> bool {
+    matches!(identity, Identity::Supplied(fields) if fields.iter().any(|field| field == name))
 }
 
 fn is_kept_by_the_object(request: &CompileRequest<'_>, name: &str) -> bool {
@@ -169,6 +190,8 @@ struct Compiler<'a> {
     lookups: Vec<LookupRequest>,
     /// How many fields with a lookup, direct or self, came before.
     lookup_fields: usize,
+    /// The fields that self lookups fill at the end of the run.
+    late: Vec<&'a str>,
 }
 
 impl Compiler<'_> {
@@ -222,6 +245,31 @@ impl Compiler<'_> {
         if mapping.on != WriteOn::Always && identifies {
             self.problem(path, ".on", "an identifier is always used; leave `on` out");
         }
+        if mapping.on != WriteOn::Always && matches!(mapping.rule, Rule::SelfLookup(_)) {
+            self.problem(
+                path,
+                ".on",
+                "a self lookup is always written; leave `on` out",
+            );
+        }
+        let mut on = mapping.on;
+        if is_supplied(request.identity, &field.name)
+            && !identifies
+            && *request.mode != WriteMode::Insert
+        {
+            // Who a record is does not change: it is given once, when the record is made.
+            if on == WriteOn::Update {
+                self.problem(
+                    path,
+                    ".on",
+                    format!(
+                        "`{}` identifies the record and is never updated",
+                        field.name
+                    ),
+                );
+            }
+            on = WriteOn::Insert;
+        }
         let default = self.default(mapping, field, path);
         let step = match &mapping.rule {
             Rule::From(from) => self.direct(mapping, from, field, path).map(Step::Direct),
@@ -241,7 +289,7 @@ impl Compiler<'_> {
         ));
         Some(FieldPlan {
             field: field.clone(),
-            on: mapping.on,
+            on,
             step: step?,
             default: default?,
         })
@@ -369,7 +417,7 @@ impl Compiler<'_> {
                 .map(|(name, _)| name.as_str())
                 .collect();
             let message = format!(
-                "there is no object `{}`; there are: {}",
+                "there is no object `{}` to look up; there are: {}",
                 spec.object,
                 names.join(", ")
             );
@@ -459,18 +507,32 @@ impl Compiler<'_> {
             );
             self.problem(&path, "", message);
         }
-        let names_itself = spec.keys.iter().any(|pair| pair.field == field.name);
-        let identifies = request
-            .mode
-            .identifiers()
-            .iter()
-            .flatten()
-            .any(|name| *name == field.name);
-        if names_itself || identifies {
+        let by_late = (spec.keys.iter().map(|pair| pair.field.as_str()))
+            .chain(match &spec.multi_match {
+                MultiMatch::First { by } => Some(by.as_str()),
+                _ => None,
+            })
+            .any(|name| self.late.contains(&name));
+        let fits = match &field.field_type {
+            FieldType::Lookup(object) => **object == *request.object,
+            _ => convert.class() == Class::Exact,
+        };
+        if !fits {
             let message = format!(
-                "`{}` is filled by this lookup, so nothing can be matched by it",
-                field.name
+                "`{}` is {}, which cannot refer to every record of `{}`; make it lookup({})",
+                field.name, field.field_type, request.object, request.object
             );
+            self.problem(&path, "", message);
+        }
+        let identifies = is_supplied(request.identity, &field.name)
+            || request
+                .mode
+                .identifiers()
+                .iter()
+                .flatten()
+                .any(|name| *name == field.name);
+        if by_late || identifies {
+            let message = "a field that a self lookup fills at the run's end identifies nothing and matches nothing";
             self.problem(&path, ".keys", message);
         }
         Some(SelfLookupPlan {
@@ -505,12 +567,12 @@ impl Compiler<'_> {
         }
         let mut keys = Vec::new();
         for (i, pair) in pairs.iter().enumerate() {
-            if pairs[..i].contains(pair) {
-                self.problem(
-                    &path,
-                    &format!("[{i}]"),
-                    "this pair is there twice; keep one of the two",
+            if pairs[..i].iter().any(|other| other.field == pair.field) {
+                let message = format!(
+                    "`{}` is matched twice; keep one of the two pairs",
+                    pair.field
                 );
+                self.problem(&path, &format!("[{i}].field"), message);
                 continue;
             }
             let source = self.source(&pair.source, &format!("{path}[{i}].source"));

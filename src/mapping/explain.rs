@@ -43,7 +43,10 @@ pub struct FieldExplanation {
 impl MappingPlan {
     /// What the plan will do.
     pub fn explain(&self) -> Explanation {
-        let required = self.unmapped.iter().filter(|field| field.required);
+        let required = self
+            .unmapped
+            .iter()
+            .filter(|field| self.required.contains(&field.name));
         Explanation {
             object: self.object.clone(),
             fields: self

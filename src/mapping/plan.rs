@@ -15,8 +15,10 @@ pub struct MappingPlan {
     pub(super) fields: Vec<FieldPlan>,
     /// The lookups to bind, in the order of the fields that use them.
     pub(super) lookups: Vec<LookupRequest>,
-    /// The object's fields that no mapping names, and which of them are required.
+    /// The object's fields that no mapping names.
     pub(super) unmapped: Vec<Field>,
+    /// Those of them without which no record can be made.
+    pub(super) required: Vec<String>,
     pub(super) schema: Schema,
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn lookup(
         }
     }
 
-    let converted = plan.convert.convert(&matches.values)?;
+    let converted = plan.convert.convert(&without(matches.values, &nulls)?)?;
     for row in converted.invalid {
         refused.add(row, || {
             let to = plan.convert.to();
@@ -116,7 +116,7 @@ pub(super) async fn lookup(
             .of(&field.field.name)
         });
     }
-    let mut column = without(converted.column, &nulls)?;
+    let mut column = converted.column;
     if let (Some(default), false) = (&field.default, defaults.is_empty()) {
         column = default.value.put(&column, defaults)?;
     }

@@ -43,7 +43,8 @@ impl MemoryDestination {
             .with_self_lookup();
         let facts = object.facts();
         let info = DestinationInfo::new(&facts.name, facts.identity.clone(), capabilities)
-            .with_system_fields(facts.system_fields);
+            .with_system_fields(facts.system_fields)
+            .with_unique(facts.unique_names());
         MemoryDestination { info, object }
     }
 

@@ -168,6 +168,20 @@ impl Facts {
         names.iter().map(position).collect()
     }
 
+    /// The unique sets by the names of their fields.
+    pub(super) fn unique_names(&self) -> Vec<Vec<String>> {
+        let name = |&field: &usize| {
+            self.schema
+                .fields()
+                .get(field)
+                .map(|field| field.name.clone())
+        };
+        self.unique
+            .iter()
+            .map(|set| set.iter().filter_map(name).collect())
+            .collect()
+    }
+
     pub(super) fn invalid(&self, message: &'static str) -> Error {
         Error::new(ErrorKind::Invalid, message).with("object", &self.name)
     }
@@ -220,6 +234,21 @@ impl MemoryObject {
     /// [`Contract`](ErrorKind::Contract) if a batch would pass Arrow's limits.
     pub fn scan(&self) -> Result<Vec<RecordBatch>> {
         self.read().table.scan()
+    }
+
+    /// The same records batch by batch, each made when it is asked for: what a large object is read by.
+    ///
+    /// No lock is held in between, so a record that is changed meanwhile comes as it is when its batch does.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let batch = self.read().table.scan_from(from).transpose()?;
+            // An error ends the scan.
+            from = batch
+                .as_ref()
+                .map_or(usize::MAX, |batch| from + batch.num_rows());
+            Some(batch)
+        })
     }
 
     /// Adds records that are there before any run: all of them or none.

@@ -104,6 +104,15 @@ impl Table {
             .collect()
     }
 
+    /// A batch of the records from slot `from` on; `None` behind the last.
+    pub(super) fn scan_from(&self, from: usize) -> Result<Option<RecordBatch>> {
+        let rest = self.slots.get(from..).unwrap_or_default();
+        let versions = rest.chunks(SCAN_ROWS).next();
+        versions
+            .map(|versions| self.chunks.batch(versions))
+            .transpose()
+    }
+
     /// Lets the dead versions go when they outweigh the records.
     pub(super) fn compact(&mut self) -> Result<()> {
         let dead = self.chunks.len() as usize - self.slots.len();

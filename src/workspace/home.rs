@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 const NAME: &str = "home";
 
-/// The host's own objects: tables in memory, and files that only grow.
+/// The host's own objects: tables in memory, and files that each run writes anew.
 #[derive(Debug)]
 pub struct Home {
     objects: RwLock<IndexMap<String, Object>>,
@@ -124,7 +124,7 @@ impl Home {
             &*self.outputs,
             &format!("{name}.csv"),
             table.schema(),
-            table.scan()?,
+            table.batches(),
         )
         .await
     }
@@ -197,7 +197,8 @@ impl Connection for Home {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
         let info = |object: &Object| match &object.table {
             Some(table) => ObjectInfo::new(&object.spec.name, table.schema().clone()),
-            None => ObjectInfo::new(&object.spec.name, Schema::new(object.spec.fields.clone())),
+            None => ObjectInfo::new(&object.spec.name, Schema::new(object.spec.fields.clone()))
+                .without_lookup(),
         };
         Ok(Catalog::new(objects.values().map(info).collect()))
     }

@@ -186,7 +186,7 @@ fn a_null_that_cannot_be_expressed_is_an_error() {
     let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![column]).unwrap();
     let files = MemoryFiles::new();
     let context = Context::new();
-    let written = write_delimited(&context, &files, "n.csv", &schema, [records.clone()]);
+    let written = write_delimited(&context, &files, "n.csv", &schema, [Ok(records.clone())]);
     assert_eq!(block_on(written).unwrap_err().kind(), ErrorKind::Invalid);
     assert!(block_on(files.list("")).unwrap().is_empty());
 

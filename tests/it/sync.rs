@@ -465,7 +465,7 @@ proptest! {
             let other = try_run(&job, &[OLD, rows_file], how, false).unwrap();
             prop_assert_eq!(plain.essence(), other.essence());
             plain.report.destinations[0].check().unwrap();
-            prop_assert_eq!(plain.report.records, rows.iter().filter(|r| *r != &(String::new(), String::new(), String::new(), String::new())).count() as u64);
+            prop_assert_eq!(plain.report.records, rows.len() as u64);
         }
         let companies: String = rows.iter().map(|(key, _, _, note)| format!("{key},{note}\n")).collect();
         let file = ("rows.csv", &*format!("company,person\n{companies}"));

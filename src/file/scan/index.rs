@@ -89,13 +89,14 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(first: Place, columns: usize) -> Self {
+    /// An empty index with room for so many good records.
+    pub(super) fn new(first: Place, columns: usize, room: usize) -> Self {
         Index {
             first,
             next: first,
             columns,
-            records: Vec::new(),
-            ends: Vec::new(),
+            records: Vec::with_capacity(room),
+            ends: Vec::with_capacity(room.saturating_mul(columns)),
             refused: Vec::new(),
         }
     }

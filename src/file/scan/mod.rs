@@ -66,6 +66,8 @@ pub(crate) struct Scanner {
     /// Inside the rest of a record over its limit.
     skipping: bool,
     stretch: Stretch,
+    /// Records to expect: a little more than the last block had.
+    room: usize,
 }
 
 /// Bytes that were gone over for bad quotes, and how often. Offsets in the file.
@@ -104,6 +106,7 @@ impl Scanner {
             after_cr: false,
             skipping: false,
             stretch: Stretch::default(),
+            room: 0,
         }
     }
 
@@ -111,7 +114,9 @@ impl Scanner {
     /// nothing follows it. Answers with how many bytes are used up: the rest is an open record, shorter
     /// than [`Form::record_bytes`] plus one, whose bytes must be given again with more behind them.
     pub(crate) fn scan(&mut self, data: &[u8], eof: bool) -> (Index, usize) {
-        let mut index = Index::new(self.place, self.form.columns);
+        // A good record has a byte for each column at least.
+        let room = self.room.min(data.len() / self.form.columns.max(1));
+        let mut index = Index::new(self.place, self.form.columns, room);
         let mut walk = Walk {
             data,
             marks: self.form.marks(),
@@ -133,6 +138,7 @@ impl Scanner {
         };
         index.next = self.place.plus(used, walk.line, index.next_number());
         self.place = index.next;
+        self.room = index.records.len() + index.records.len() / 16;
         (index, used)
     }
 
@@ -207,7 +213,7 @@ impl Scanner {
             columns: 0,
             ..*walk
         };
-        let stop = to_limit.run(&mut Index::new(Place::START, 0));
+        let stop = to_limit.run(&mut Index::new(Place::START, 0, 0));
         walk.inner_lines = to_limit.inner_lines;
         match stop {
             Stop::End {
@@ -350,7 +356,7 @@ pub(crate) enum FirstRecord {
 
 /// Finds the first record of a file in its first bytes, from `start` on (behind a byte order mark).
 pub(crate) fn first_record(form: Form, data: &[u8], start: usize, eof: bool) -> FirstRecord {
-    let mut index = Index::new(Place::START, usize::MAX);
+    let mut index = Index::new(Place::START, usize::MAX, 0);
     let mut walk = Walk {
         data,
         marks: form.marks(),

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
 use proptest::prelude::*;
 
@@ -213,9 +215,9 @@ fn an_instant_has_an_offset_and_a_local_time_has_none() {
 
 #[test]
 fn textual_types_have_rules_of_their_own() {
-    let items: std::sync::Arc<[String]> = ["a", "b", "c"].map(String::from).into();
+    let items: Arc<[String]> = ["a", "b", "c"].map(String::from).into();
     let (one, many) = (
-        FieldType::Picklist(items.clone()),
+        FieldType::Picklist(Arc::clone(&items)),
         FieldType::MultiPicklist(items),
     );
     for (field_type, good, bad) in [
