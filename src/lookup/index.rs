@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// A [`Lookup`] that holds the keys and the fetched values of an object in memory.
 ///
-/// Keys and values stay in Arrow arrays; a hash table of row numbers finds them, at 10 bytes for
+/// Keys and values stay in Arrow arrays; a hash table of row numbers finds them, at 11 bytes for
 /// each distinct key. Fetched texts are views into the index's own buffers, so fetching copies none.
 ///
 /// ```

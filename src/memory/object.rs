@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Problem, Result};
 /// An object whose records are kept in memory: a handle, cheap to clone.
 ///
 /// Texts and numbers stay in the arrays that they were written in. Beyond these a record costs four
-/// bytes, and ten to fifteen more for each set of fields by which records are told apart, matched or
+/// bytes, and eleven to sixteen more for each set of fields by which records are told apart, matched or
 /// looked up.
 ///
 /// ```

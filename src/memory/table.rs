@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 /// Records of one object.
 ///
 /// A record is a *slot*, numbered in the order the records were made; a slot holds the number of the
-/// record's newest *version*. Beyond the arrays that is four bytes a record, and each index adds some ten.
+/// record's newest *version*. Beyond the arrays that is four bytes a record, and each index adds eleven to sixteen.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) chunks: Chunks,
