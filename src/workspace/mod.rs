@@ -57,7 +57,7 @@ pub struct Workspace {
 
 impl Workspace {
     /// A workspace without objects that reads its files from `sources`; objects that are
-    /// [stored in a file](Store::File) are written to `outputs`.
+    /// [stored in a file](crate::spec::Store::File) are written to `outputs`.
     pub fn new(sources: Arc<dyn FileStore>, outputs: Arc<dyn FileStore>) -> Self {
         Workspace {
             sources,
