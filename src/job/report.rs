@@ -118,6 +118,8 @@ pub struct DestinationReport {
     pub rejects: BTreeMap<Reason, u64>,
     /// For each field with a lookup, over the rows that were written, in their final state.
     pub lookups: IndexMap<String, LookupCounts>,
+    /// Bytes that the indexes of its lookups hold.
+    pub lookup_bytes: u64,
     /// Commit groups closed.
     pub groups: u64,
     /// Whether everything that was written survives a crash.
@@ -166,6 +168,7 @@ impl DestinationReport {
             lookups: lookup_fields
                 .map(|field| (field, LookupCounts::default()))
                 .collect(),
+            lookup_bytes: 0,
             groups: 0,
             durable: false,
         }

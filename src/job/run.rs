@@ -70,10 +70,16 @@ pub(super) async fn run(
     }
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        stages.push(Stage::open(context, &plan, target, &request, Arc::clone(&columns)).await?);
+    let mappers = match open(context, &plan, &request, &columns, &mut stages).await {
+        Ok(mappers) => mappers,
+        Err(error) => {
+            abort(context, &mut stages).await;
+            return Err(error);
+        }
+    };
+    for (stage, mapper) in stages.iter_mut().zip(&mappers) {
+        stage.set_lookup_bytes(mapper.lookup_bytes());
     }
-    let mappers = bind(context, &plan, &mut stages).await?;
     context.observer().observe(&Event::RunStarted {
         job: &job.info.name,
     });
@@ -104,10 +110,7 @@ pub(super) async fn run(
         run.stages.iter_mut().for_each(Stage::leave_rest_pending);
     }
     if failure.is_some() || cancelled {
-        for stage in &mut run.stages {
-            // The run is over: what an abort cannot undo is in the report.
-            let _ = stage.abort(context).await;
-        }
+        abort(context, &mut run.stages).await;
     }
     let report = run.report(job, started_at, failure, cancelled);
     context.observer().observe(&Event::RunFinished {
@@ -115,6 +118,27 @@ pub(super) async fn run(
         outcome: report.outcome.word(),
     });
     Ok(report)
+}
+
+/// Opens every destination, and binds the mappings; what is open by then is in `stages`.
+async fn open(
+    context: &Context,
+    plan: &JobPlan,
+    request: &RunRequest,
+    columns: &Arc<[String]>,
+    stages: &mut Vec<Stage>,
+) -> Result<Vec<Mapper>> {
+    for target in &plan.targets {
+        stages.push(Stage::open(context, plan, target, request, Arc::clone(columns)).await?);
+    }
+    bind(context, plan, stages).await
+}
+
+/// The run is over: what an abort cannot undo is in the report.
+async fn abort(context: &Context, stages: &mut [Stage]) {
+    for stage in stages {
+        let _ = stage.abort(context).await;
+    }
 }
 
 #[derive(PartialEq, Eq)]

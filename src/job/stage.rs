@@ -88,6 +88,10 @@ impl Stage {
         self.writer.lookup(context, request).await
     }
 
+    pub(super) fn set_lookup_bytes(&mut self, bytes: u64) {
+        self.report.lookup_bytes = bytes;
+    }
+
     pub(super) fn report(&self) -> &DestinationReport {
         &self.report
     }

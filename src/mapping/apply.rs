@@ -98,6 +98,14 @@ impl Mapper {
         self.lookups.iter().all(|lookup| lookup.info().in_memory)
     }
 
+    /// Bytes that the indexes of the lookups hold.
+    pub fn lookup_bytes(&self) -> u64 {
+        self.lookups
+            .iter()
+            .map(|lookup| lookup.info().memory_bytes)
+            .sum()
+    }
+
     /// Maps a batch of the dataset. Rejects that the batch brings along are not passed on.
     ///
     /// # Errors
