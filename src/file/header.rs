@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use super::blocks::Filling;
 use super::dialect::{Cell, Dialect};
 use super::scan::{FirstRecord, Form, Place, first_record};
-use crate::host::ByteStream;
 use crate::{Error, ErrorKind, Result};
 
 /// The names of a file's columns, and where its records begin.
@@ -20,11 +19,10 @@ pub(super) struct Header {
 const FIRST_READ: usize = 16 << 10;
 
 impl Header {
-    /// Reads the header of the file that `stream` begins.
-    pub(super) async fn read(stream: ByteStream, dialect: &Dialect) -> Result<Self> {
+    /// Reads the header of the file that `filling` begins; what was read stays in its buffer.
+    pub(super) async fn read(filling: &mut Filling, dialect: &Dialect) -> Result<Self> {
         let mut form = dialect.form(0);
         form.record_bytes = (dialect.limits.header_bytes as usize).clamp(1, Form::MOST_BYTES);
-        let mut filling = Filling::new(stream);
         let mut target = FIRST_READ;
         loop {
             filling.fill(target).await?;

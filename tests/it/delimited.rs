@@ -368,6 +368,27 @@ fn what_makes_a_file_unreadable_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
+fn a_file_with_another_header_than_at_the_opening_is_not_read() {
+    let files = MemoryFiles::new();
+    let context = Context::new();
+    files.insert("t.csv", "a,b\n1,2\n");
+    let source = texts(&["a", "b"]);
+    let open = DelimitedDataset::open(&context, Arc::new(files.clone()), &source);
+    let dataset = block_on(open).unwrap();
+    let next = || block_on(dataset.read(&context, ReadRequest::new()).next()).unwrap();
+    files.insert("t.csv", "b,a\n2,1\n");
+    let error = next().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    let message = error.to_string();
+    assert!(message.contains("file: t.csv") && message.contains("header changed"));
+    // Written in another way, it is the same header.
+    files.insert("t.csv", "\u{FEFF}\n\"a\",b\n3,4\n5,6\n");
+    let batch = next().unwrap();
+    assert_eq!(batch.len(), 2);
+    assert_eq!(batch.origins.position(1).to_string(), "t.csv:4 (byte 14)");
+}
+
+#[test]
 fn a_byte_order_mark_is_dropped_even_in_pieces() {
     let files = MemoryFiles::new().with_chunk_bytes(1);
     files.insert("t.csv", "\u{FEFF}\"a\",b\n\u{FEFF},2\n");
