@@ -161,6 +161,11 @@ impl DelimitedEncoder {
         }
     }
 
+    /// Whether a null of a record of so many columns can be written.
+    pub(super) fn has_null(&self, columns: usize) -> bool {
+        (columns > 1 && !self.dialect.empty_is_text) || self.null_token.is_some()
+    }
+
     #[inline]
     fn null(&self, columns: usize, out: &mut Vec<u8>) -> Result<()> {
         if columns > 1 && !self.dialect.empty_is_text {
