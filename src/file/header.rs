@@ -47,7 +47,7 @@ impl Header {
                 FirstRecord::Long => {
                     return Err(Error::new(
                         ErrorKind::LimitExceeded,
-                        "the header is too long; is this a delimited file with a header? If so, raise `header_bytes`",
+                        "the header, with the blank lines in front of it, is too long; is this a delimited file with a header? If so, raise `header_bytes`",
                     )
                     .with("limit", dialect.limits.header_bytes));
                 }
@@ -109,4 +109,28 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
         .with("column", format_args!("`{twice}`")));
     }
     Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use futures::executor::block_on;
+    use futures::stream;
+
+    use super::*;
+    use crate::spec::Delimited;
+
+    #[test]
+    fn blank_lines_without_end_are_not_kept() {
+        let piece = Bytes::from("\n".repeat(64 << 10));
+        let endless = stream::repeat_with(move || Ok(piece.clone())).boxed();
+        let dialect = Dialect::new(&Delimited::csv()).unwrap();
+        let mut filling = Filling::new(endless);
+        let error = block_on(Header::read(&mut filling, &dialect)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(filling.buffer.capacity() <= 2 * dialect.limits.header_bytes as usize);
+    }
 }

@@ -181,7 +181,7 @@ pub struct Limits {
     pub field_bytes: u32,
     /// A longer record is rejected.
     pub record_bytes: u32,
-    /// A longer header fails the file.
+    /// A longer header fails the file; blank lines in front of it count.
     pub header_bytes: u32,
     /// More columns in the header fail the file.
     pub columns: u32,

@@ -350,7 +350,7 @@ pub(crate) enum FirstRecord {
     None,
     /// Text follows a closing quote, or a quote is never closed.
     BadQuotes,
-    /// It is longer than [`Form::record_bytes`].
+    /// It is longer than [`Form::record_bytes`], together with the blank lines in front of it.
     Long,
 }
 
@@ -373,7 +373,8 @@ pub(crate) fn first_record(form: Form, data: &[u8], start: usize, eof: bool) -> 
         Stop::Record { end } => end,
         Stop::BadQuotes { at } => at,
     };
-    if seen - walk.start > form.record_bytes {
+    // Blank lines count, or a file of nothing else would be kept whole.
+    if seen - start > form.record_bytes {
         return FirstRecord::Long;
     }
     match stop {
