@@ -18,7 +18,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A file has all columns of the source, with the cells as they were read, and behind them `_reason`,
 /// `_field`, `_message`, `_position` and `_raw`. The last has the bytes of a record that could not be
-/// split, whose other cells are null. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
+/// split, whose other cells are null. A column of the source that has one of these five names, as in a
+/// reject file that was mended and is read again, is left out: its place is taken. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
 /// [`unguard_cell`](super::unguard_cell) takes that back.
 ///
 /// A file is begun at the first reject of its destination; all become visible when the ledger is
@@ -40,6 +41,8 @@ struct State {
 #[derive(Debug)]
 struct Open {
     columns: Arc<[String]>,
+    /// The numbers of those that are written.
+    kept: Vec<usize>,
     writer: Box<dyn FileWriter>,
 }
 
@@ -72,15 +75,24 @@ impl RejectFiles {
     async fn begin(&self, name: &str, columns: &Arc<[String]>) -> Result<Open> {
         let mut writer = self.files.create(name).await?;
         let mut header = Vec::new();
-        let names = columns.iter().map(String::as_str).chain(ADDED);
+        let kept: Vec<usize> = (0..columns.len())
+            .filter(|&column| columns.get(column).is_some_and(|name| !is_added(name)))
+            .collect();
+        let names = kept.iter().filter_map(|&column| columns.get(column));
+        let names = names.map(String::as_str).chain(ADDED);
         let guarded: Vec<_> = names.map(|name| guard_cell(name.as_bytes())).collect();
         encoder()?.cells(guarded.iter().map(|name| Some(&**name)), &mut header)?;
         writer.write(header.into()).await?;
         Ok(Open {
             columns: Arc::clone(columns),
+            kept,
             writer,
         })
     }
+}
+
+fn is_added(name: &str) -> bool {
+    ADDED.contains(&name)
 }
 
 fn encoder() -> Result<DelimitedEncoder> {
@@ -120,7 +132,7 @@ impl RejectLedger for RejectFiles {
         let encoder = encoder()?;
         let mut text = Vec::new();
         for reject in &segment.rejects {
-            encode(&encoder, reject, segment.columns.len(), &mut text)?;
+            encode(&encoder, reject, &open.kept, &mut text)?;
         }
         open.writer.write(text.into()).await
     }
@@ -140,7 +152,7 @@ impl RejectLedger for RejectFiles {
 fn encode(
     encoder: &DelimitedEncoder,
     reject: &Reject,
-    columns: usize,
+    columns: &[usize],
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let (cells, raw) = match &reject.raw {
@@ -156,7 +168,7 @@ fn encode(
         Some(position.as_bytes()),
         raw,
     ];
-    let cells = (0..columns).map(|column| cells.get(column)?.as_deref());
+    let cells = columns.iter().map(|&column| cells.get(column)?.as_deref());
     let guarded: Vec<_> = cells
         .chain(added)
         .map(|cell| cell.map(guard_cell))
