@@ -65,7 +65,7 @@ impl DelimitedDataset {
     ///
     /// # Errors
     /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
-    ///   split, names a column twice, or lacks one.
+    ///   split, lacks a column of the source, or names one twice.
     /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
     /// - [`Invalid`](ErrorKind::Invalid): the format's delimiter or quote cannot be one.
     /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
@@ -272,9 +272,17 @@ fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
     let mut found = Vec::with_capacity(source.columns.len());
     let mut missing = Vec::new();
     for field in &source.columns {
-        match header.iter().position(|name| *name == field.name) {
-            Some(column) => found.push(column),
-            None => missing.push(describe_missing(&field.name, header)),
+        let mut named = (0..).zip(header).filter(|(_, name)| **name == field.name);
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    "the header names a column of the source twice; give each a name of its own",
+                )
+                .with("column", format_args!("`{}`", field.name)));
+            }
+            (Some((column, _)), None) => found.push(column),
+            (None, _) => missing.push(describe_missing(&field.name, header)),
         }
     }
     if missing.is_empty() {

@@ -1,7 +1,6 @@
 //! The first record of a file: the names of its columns.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::blocks::Filling;
 use super::dialect::{Cell, Dialect};
@@ -100,13 +99,6 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
             malformed("the name of a column is not UTF-8; save the file as UTF-8")
                 .with("column", format_args!("number {number}"))
         })?);
-    }
-    let mut seen = HashSet::new();
-    if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(malformed(
-            "the header names a column twice; give each column a name of its own",
-        )
-        .with("column", format_args!("`{twice}`")));
     }
     Ok(columns)
 }

@@ -368,6 +368,20 @@ fn what_makes_a_file_unreadable_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
+fn only_a_declared_column_must_have_a_name_of_its_own() {
+    let columns = "a,,b,b,\n1,2,3,4,5\n";
+    assert_eq!(
+        read(columns, &texts(&["a"])).unwrap().texts(),
+        [row(&["1"])]
+    );
+    for ambiguous in ["b", ""] {
+        let error = read(columns, &texts(&["a", ambiguous])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_with_another_header_than_at_the_opening_is_not_read() {
     let files = MemoryFiles::new();
     let context = Context::new();

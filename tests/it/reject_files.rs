@@ -76,6 +76,23 @@ fn a_reject_file_that_is_read_again_has_fresh_reasons() {
 }
 
 #[test]
+fn columns_without_a_name_of_their_own_are_numbered() {
+    let files = MemoryFiles::new();
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    let columns: Arc<[String]> = ["a", "", "a", "a_2", "a", "", "column_6"]
+        .map(String::from)
+        .into();
+    let segment = RejectSegment::new(None, columns, vec![reject(vec![None; 7])]);
+    block_on(async {
+        ledger.append(segment).await.unwrap();
+        ledger.seal().await.unwrap();
+    });
+    let text = files.bytes("rejects/_source.csv").unwrap();
+    let header = "a,column_2,a_3,a_2,a_4,column_7,column_6,_reason,";
+    assert!(text.starts_with(header.as_bytes()), "{text:?}");
+}
+
+#[test]
 fn each_destination_has_a_file_of_its_own() {
     let files = MemoryFiles::new();
     for name in [
