@@ -15,7 +15,7 @@ use crate::record::parse;
 /// assert_eq!(unguard_cell(&guard_cell(b"=1+1")), b"=1+1");
 /// ```
 pub fn guard_cell(cell: &[u8]) -> Cow<'_, [u8]> {
-    if looks_like_formula(cell) && parse::float(cell).is_none() {
+    if looks_like_formula(cell) && parse::nearest_float(cell).is_none() {
         Cow::Owned([b"'", cell].concat())
     } else {
         Cow::Borrowed(cell)
