@@ -142,11 +142,7 @@ impl DelimitedDataset {
                 .as_ref()
                 .map_or(DataType::Utf8View, |field_type| field_type.data_type());
             arrow.push(arrow_schema::Field::new(&name, data_type, true));
-            wanted.push(Wanted {
-                name,
-                column,
-                field_type,
-            });
+            wanted.push(Wanted::new(name, column, field_type));
         }
         Ok(Plan {
             wanted,
