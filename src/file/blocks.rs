@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn of_a_refused_record_a_bounded_part_is_kept() {
+        let long = "x".repeat(MIB);
+        for (record, fault) in [
+            (long.clone(), Fault::TooFewFields(1)),
+            (format!("{long},2,3"), Fault::TooManyFields),
+            (format!("\"\"{long},2"), Fault::Quotes),
+            (format!("{long}x,2"), Fault::LongField(0)),
+        ] {
+            let found = blocks([Bytes::from(format!("1,2\n{record}\n3,4\n"))]);
+            assert_eq!((faults(&found), good(&found)), (vec![fault], 2));
+            let mut refused = found.iter().flat_map(|(_, index)| &index.refused);
+            let refused = refused.next().unwrap();
+            assert!(refused.truncated);
+            assert_eq!(refused.end - refused.record.start, 64 << 10);
+        }
+    }
+
+    #[test]
     fn a_huge_record_of_commas_does_not_fill_the_index() {
         let found = blocks(huge("1,2\n", ",", "\n4,5\n"));
         assert_eq!((faults(&found), good(&found)), (vec![Fault::LongRecord], 2));

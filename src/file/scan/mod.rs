@@ -29,7 +29,7 @@ use walk::{State, Stop, Walk};
 /// How many times a stretch may be gone over for bad quotes before its lines stand alone.
 const TRIES: u64 = 8;
 
-/// How many bytes of a record over a limit are kept.
+/// How many bytes of a refused record are kept.
 const KEPT: usize = 64 << 10;
 
 /// What is scanned for.
@@ -252,16 +252,7 @@ impl Scanner {
             None => index.records.push(record),
             Some(fault) => {
                 index.ends.truncate(first_end);
-                let kept = match fault {
-                    Fault::LongField(_) => end.min(walk.start + KEPT),
-                    _ => end,
-                };
-                index.refused.push(Refused {
-                    record,
-                    end: kept as u32,
-                    truncated: kept < end,
-                    fault,
-                });
+                index.refused.push(refused(record, end, fault));
             }
         }
         walk.line += walk.inner_lines;
@@ -281,16 +272,12 @@ impl Scanner {
             None if eof => data.len(),
             None => return false,
         };
-        index.refused.push(Refused {
-            record: Record {
-                start: walk.start as u32,
-                line: walk.line,
-                number: index.next_number(),
-            },
-            end: end as u32,
-            truncated: false,
-            fault: Fault::Quotes,
-        });
+        let record = Record {
+            start: walk.start as u32,
+            line: walk.line,
+            number: index.next_number(),
+        };
+        index.refused.push(refused(record, end, Fault::Quotes));
         walk.start = end;
         true
     }
@@ -316,6 +303,17 @@ impl Scanner {
         let end = line_end(walk.data, from, walk.data.len());
         self.skipping = end.is_none();
         walk.start = end.unwrap_or(walk.data.len());
+    }
+}
+
+/// A refused record (or line) that ends at `end`.
+fn refused(record: Record, end: usize, fault: Fault) -> Refused {
+    let kept = end.min(record.start as usize + KEPT);
+    Refused {
+        record,
+        end: kept as u32,
+        truncated: kept < end,
+        fault,
     }
 }
 
