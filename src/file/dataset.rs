@@ -67,7 +67,7 @@ impl DelimitedDataset {
     /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
     ///   split, lacks a column of the source, or names one twice.
     /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
-    /// - [`Invalid`](ErrorKind::Invalid): the format's delimiter or quote cannot be one.
+    /// - [`Invalid`](ErrorKind::Invalid): the format has [problems](crate::spec::Delimited::problems).
     /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
     pub async fn open(
         _context: &Context,

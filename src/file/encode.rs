@@ -47,7 +47,7 @@ impl DelimitedEncoder {
     /// An encoder of this format.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) if its delimiter or quote cannot be one.
+    /// [`Invalid`](ErrorKind::Invalid) for a format with [problems](Delimited::problems).
     pub fn new(format: &Delimited) -> Result<Self> {
         let dialect = Dialect::new(format)?;
         let (delimiter, quote) = (dialect.delimiter, dialect.quote);

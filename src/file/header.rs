@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::blocks::Filling;
 use super::dialect::{Cell, Dialect};
-use super::scan::{FirstRecord, Form, Place, first_record};
+use super::scan::{FirstRecord, Place, first_record};
 use crate::{Error, ErrorKind, Result};
 
 /// The names of a file's columns, and where its records begin.
@@ -21,7 +21,7 @@ impl Header {
     /// Reads the header of the file that `filling` begins; what was read stays in its buffer.
     pub(super) async fn read(filling: &mut Filling, dialect: &Dialect) -> Result<Self> {
         let mut form = dialect.form(0);
-        form.record_bytes = (dialect.limits.header_bytes as usize).clamp(1, Form::MOST_BYTES);
+        form.record_bytes = dialect.limits.header_bytes as usize;
         let mut target = FIRST_READ;
         loop {
             filling.fill(target).await?;

@@ -12,7 +12,7 @@ use syncline::host::{Context, FileStore, ThreadPool};
 use syncline::memory::MemoryFiles;
 use syncline::record::{Field, FieldType, RawRecord, Reason, format};
 use syncline::spec::{Delimited, FileSource};
-use syncline::{Error, ErrorKind};
+use syncline::{Error, ErrorKind, Problem};
 
 type Row = Vec<Option<String>>;
 
@@ -365,6 +365,40 @@ fn what_makes_a_file_unreadable_is_an_error_that_says_what_to_do() {
         ReadRequest::new(),
     );
     assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_format_that_cannot_be_is_refused_wherever_it_is_given() {
+    type Change = fn(&mut Delimited);
+    let changes: [(&str, Change); 6] = [
+        ("delimiter", |format| format.delimiter = '\0'),
+        ("quote", |format| format.quote = 'é'),
+        ("quote", |format| format.quote = ','),
+        ("limits.record_bytes", |format| {
+            format.limits.record_bytes = 0
+        }),
+        ("limits.record_bytes", |format| {
+            format.limits.record_bytes = (1 << 30) + 1
+        }),
+        ("limits.header_bytes", |format| {
+            format.limits.header_bytes = u32::MAX
+        }),
+    ];
+    for (at, change) in changes {
+        let mut source = texts(&["a"]);
+        change(&mut source.format);
+        let paths = |problems: &[Problem]| -> Vec<String> {
+            problems
+                .iter()
+                .map(|problem| problem.path.clone())
+                .collect()
+        };
+        assert_eq!(paths(&source.problems("s")), [format!("s.format.{at}")]);
+        let opened = read("a\n", &source).unwrap_err();
+        assert_eq!(paths(opened.problems()), [format!("format.{at}")]);
+        let encoder = DelimitedEncoder::new(&source.format).unwrap_err();
+        assert_eq!(paths(encoder.problems()), [format!("format.{at}")]);
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod walk;
 
 pub(crate) use index::{Fault, Index, Place, Record, Refused};
 
+use crate::spec::Limits;
 use marks::Marks;
 use walk::{State, Stop, Walk};
 
@@ -47,7 +48,7 @@ pub(crate) struct Form {
 
 impl Form {
     /// Offsets in a block have 32 bits, and a block holds a record and more.
-    pub(crate) const MOST_BYTES: usize = 1 << 30;
+    pub(crate) const MOST_BYTES: usize = Limits::MOST_BYTES as usize;
 
     fn marks(&self) -> Marks {
         Marks {
