@@ -33,12 +33,18 @@ impl Filling {
         }
     }
 
+    /// Drops the first bytes of the buffer.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.buffer.drain(..bytes.min(self.buffer.len()));
+    }
+
     /// Reads on until the buffer has `target` bytes or the stream ends.
     pub(super) async fn fill(&mut self, target: usize) -> Result<()> {
         // Exactly: a vector that grows as it likes doubles.
         self.buffer
             .reserve_exact(target.saturating_sub(self.buffer.len()));
-        while self.buffer.len() < target {
+        // A stream that has ended is not asked again.
+        while !self.eof && self.buffer.len() < target {
             if self.rest.is_empty() {
                 match self.stream.next().await {
                     Some(piece) => self.rest = piece?,
@@ -77,10 +83,10 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// `stream` begins at `place`, which is in front of a record or at a line end.
-    pub(super) fn new(stream: ByteStream, form: Form, place: Place, block_bytes: usize) -> Self {
+    /// `filling` goes on at `place`, which is in front of a record or at a line end.
+    pub(super) fn new(filling: Filling, form: Form, place: Place, block_bytes: usize) -> Self {
         Blocks {
-            filling: Filling::new(stream),
+            filling,
             scanner: Scanner::new(form, place),
             record_bytes: form.record_bytes,
             block_bytes: block_bytes.clamp(1, Form::MOST_BYTES),
@@ -139,7 +145,7 @@ mod tests {
             field_bytes: MIB,
         };
         let stream = stream::iter(pieces.into_iter().map(Ok)).boxed();
-        let mut blocks = Blocks::new(stream, form, Place::START, BLOCK_BYTES);
+        let mut blocks = Blocks::new(Filling::new(stream), form, Place::START, BLOCK_BYTES);
         let mut found = Vec::new();
         while let Some((mut bytes, index)) = block_on(blocks.next()).unwrap() {
             let bound = form.record_bytes + 2 * BLOCK_BYTES;
@@ -186,6 +192,24 @@ mod tests {
                 .flat_map(|(_, index)| &index.refused)
                 .next()
                 .unwrap();
+            assert!(refused.truncated);
+            assert_eq!(refused.end - refused.record.start, 64 << 10);
+        }
+    }
+
+    #[test]
+    fn of_a_refused_record_a_bounded_part_is_kept() {
+        let long = "x".repeat(MIB);
+        for (record, fault) in [
+            (long.clone(), Fault::TooFewFields(1)),
+            (format!("{long},2,3"), Fault::TooManyFields),
+            (format!("\"\"{long},2"), Fault::Quotes),
+            (format!("{long}x,2"), Fault::LongField(0)),
+        ] {
+            let found = blocks([Bytes::from(format!("1,2\n{record}\n3,4\n"))]);
+            assert_eq!((faults(&found), good(&found)), (vec![fault], 2));
+            let mut refused = found.iter().flat_map(|(_, index)| &index.refused);
+            let refused = refused.next().unwrap();
             assert!(refused.truncated);
             assert_eq!(refused.end - refused.record.start, 64 << 10);
         }

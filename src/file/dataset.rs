@@ -8,11 +8,10 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::block::{Block, FileFacts};
-use super::blocks::{BLOCK_BYTES, Blocks};
+use super::blocks::{BLOCK_BYTES, Blocks, Filling};
 use super::decode::{Plan, Wanted, decode};
 use super::dialect::Dialect;
 use super::header::Header;
-use super::scan::Place;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::{Context, Executor, FileStore, run_on};
 use crate::record::{Batch, Schema};
@@ -24,7 +23,8 @@ use crate::{Error, ErrorKind, Result};
 /// A read splits the file into records on the thread that polls it, and parses blocks of records on the
 /// [`Executor`] of its context; batches come in file order. In memory are about
 /// [`parallelism`](Executor::parallelism)` + 2` blocks of half a MiB, or more where a record is longer,
-/// up to the limit.
+/// up to the limit. Each read reads the header again, and fails as
+/// [`Malformed`](ErrorKind::Malformed) if it is not the one that was there at the opening.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -57,8 +57,6 @@ pub struct DelimitedDataset {
     facts: Arc<FileFacts>,
     /// For each field of the schema, its column in the file.
     columns: Vec<usize>,
-    /// Behind the header.
-    first: Place,
     block_bytes: usize,
 }
 
@@ -67,9 +65,9 @@ impl DelimitedDataset {
     ///
     /// # Errors
     /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
-    ///   split, names a column twice, or lacks one.
+    ///   split, lacks a column of the source, or names one twice.
     /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
-    /// - [`Invalid`](ErrorKind::Invalid): the format's delimiter or quote cannot be one.
+    /// - [`Invalid`](ErrorKind::Invalid): the format has [problems](crate::spec::Delimited::problems).
     /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
     pub async fn open(
         _context: &Context,
@@ -83,7 +81,8 @@ impl DelimitedDataset {
         };
         let dialect = Dialect::new(&source.format).map_err(named)?;
         let opened = files.open(&source.name, 0).await.map_err(named)?;
-        let header = Header::read(opened.bytes, &dialect).await.map_err(named)?;
+        let mut filling = Filling::new(opened.bytes);
+        let header = Header::read(&mut filling, &dialect).await.map_err(named)?;
         let columns = find_columns(source, &header.columns).map_err(named)?;
         let names: Arc<[String]> = header.columns.into();
         Ok(DelimitedDataset {
@@ -98,7 +97,6 @@ impl DelimitedDataset {
                 dialect,
             }),
             columns,
-            first: header.behind,
             block_bytes: BLOCK_BYTES,
         })
     }
@@ -144,11 +142,7 @@ impl DelimitedDataset {
                 .as_ref()
                 .map_or(DataType::Utf8View, |field_type| field_type.data_type());
             arrow.push(arrow_schema::Field::new(&name, data_type, true));
-            wanted.push(Wanted {
-                name,
-                column,
-                field_type,
-            });
+            wanted.push(Wanted::new(name, column, field_type));
         }
         Ok(Plan {
             wanted,
@@ -175,13 +169,23 @@ impl Dataset for DelimitedDataset {
             Err(error) => return stream::iter([Err(named(error))]).boxed(),
         };
         let (files, facts) = (Arc::clone(&self.files), Arc::clone(&self.facts));
-        let (first, block_bytes) = (self.first, self.block_bytes);
+        let block_bytes = self.block_bytes;
         let executor = context.executor_handle();
         let begin = async move {
-            let opened = files.open(&facts.name, first.byte).await?;
+            let opened = files.open(&facts.name, 0).await?;
+            let mut filling = Filling::new(opened.bytes);
+            // The file may be another one by now, and its columns elsewhere.
+            let header = Header::read(&mut filling, &facts.dialect).await?;
+            if header.columns != *facts.columns {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    "the header changed since the file was opened; open it again",
+                ));
+            }
+            filling.skip(header.behind.byte as usize);
             let form = facts.dialect.form(facts.columns.len());
             Ok(Reading {
-                blocks: Some(Blocks::new(opened.bytes, form, first, block_bytes)),
+                blocks: Some(Blocks::new(filling, form, header.behind, block_bytes)),
                 facts,
                 plan,
                 executor,
@@ -264,9 +268,17 @@ fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
     let mut found = Vec::with_capacity(source.columns.len());
     let mut missing = Vec::new();
     for field in &source.columns {
-        match header.iter().position(|name| *name == field.name) {
-            Some(column) => found.push(column),
-            None => missing.push(describe_missing(&field.name, header)),
+        let mut named = (0..).zip(header).filter(|(_, name)| **name == field.name);
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    "the header names a column of the source twice; give each a name of its own",
+                )
+                .with("column", format_args!("`{}`", field.name)));
+            }
+            (Some((column, _)), None) => found.push(column),
+            (None, _) => missing.push(describe_missing(&field.name, header)),
         }
     }
     if missing.is_empty() {

@@ -13,6 +13,7 @@ use arrow_array::{
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::SchemaRef;
+use hashbrown::HashSet;
 
 use super::block::Block;
 use super::dialect::Cell;
@@ -37,9 +38,24 @@ pub(super) struct Wanted {
     pub(super) column: usize,
     /// `None`: as text, unparsed.
     pub(super) field_type: Option<FieldType>,
+    /// Of a picklist, so that a cell costs the same in a list of any length.
+    items: HashSet<String, foldhash::fast::RandomState>,
 }
 
 impl Wanted {
+    pub(super) fn new(name: String, column: usize, field_type: Option<FieldType>) -> Self {
+        let items = match &field_type {
+            Some(FieldType::Picklist(items)) => items.iter().cloned().collect(),
+            _ => HashSet::default(),
+        };
+        Wanted {
+            name,
+            column,
+            field_type,
+            items,
+        }
+    }
+
     fn is_text(&self) -> bool {
         self.field_type.as_ref().is_none_or(FieldType::is_textual)
     }
@@ -169,6 +185,9 @@ impl Stretch<'_> {
                 parse::local_datetime,
             )),
             FieldType::Text => Arc::new(self.text(column, bad, |_| true)),
+            FieldType::Picklist(_) => {
+                Arc::new(self.text(column, bad, |text| wanted.items.contains(text)))
+            }
             textual => Arc::new(self.text(column, bad, |text| parse::is_textual(textual, text))),
         })
     }

@@ -20,7 +20,8 @@ use crate::{Error, ErrorKind, Problem, Result};
 ///
 /// It only takes inserts. Fields that a job does not map are written as null; a record without a
 /// value in a required field is refused as
-/// [`MissingRequired`](crate::record::Reason::MissingRequired). The file is there, whole and in place of
+/// [`MissingRequired`](crate::record::Reason::MissingRequired), and so is each record with a null that
+/// the format [cannot express](DelimitedEncoder), as that of an object of one field. The file is there, whole and in place of
 /// an older one, once the [last](CommitRequest::last) group is committed; commits before that answer
 /// [`Accepted`](Durability::Accepted), and a writer that is dropped or aborted leaves no file.
 #[derive(Debug)]
@@ -110,6 +111,7 @@ impl Destination for FileDestination {
         }
         let columns = self.columns(&request).map_err(named)?;
         let encoder = DelimitedEncoder::new(&self.format).map_err(named)?;
+        let has_null = encoder.has_null(columns.len());
         let sink = match request.dry_run {
             true => None,
             false => Some(
@@ -121,6 +123,7 @@ impl Destination for FileDestination {
         Ok(Opened::new(Box::new(FileDestinationWriter {
             fields: request.fields.len(),
             columns,
+            has_null,
             schema: self.schema.clone(),
             state: State::Open(sink),
         })))
@@ -132,6 +135,8 @@ struct FileDestinationWriter {
     /// Columns of a batch.
     fields: usize,
     columns: Vec<Option<usize>>,
+    /// Whether the format can express a null.
+    has_null: bool,
     schema: Schema,
     state: State,
 }
@@ -183,7 +188,7 @@ impl FileDestinationWriter {
             .fields()
             .iter()
             .zip(records.columns())
-            .filter(|(field, column)| field.required && column.null_count() > 0)
+            .filter(|(field, column)| (field.required || !self.has_null) && column.null_count() > 0)
             .collect();
         if required.is_empty() && ops.is_none() {
             return refusals;
@@ -192,6 +197,11 @@ impl FileDestinationWriter {
             let missing = required.iter().find(|(_, column)| column.is_null(row));
             let refusal = match missing {
                 _ if deleted(row) => Refusal::new(Reason::Refused, "a file takes no deletes"),
+                Some((field, _)) if !field.required => Refusal::new(
+                    Reason::MissingRequired,
+                    "the format of the file cannot express a null here; map a value, or give the format a null token",
+                )
+                .of(&field.name),
                 Some((field, _)) => {
                     Refusal::new(Reason::MissingRequired, "the field needs a value").of(&field.name)
                 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::scan::Form;
 use crate::spec::{Delimited, Limits};
-use crate::{Error, Problem, Result};
+use crate::{Error, Result};
 
 /// How cells are told apart and what they mean.
 #[derive(Debug, Clone)]
@@ -29,29 +29,16 @@ pub(super) enum Cell {
 
 impl Dialect {
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) if delimiter or quote cannot be one.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a format with [problems](Delimited::problems).
     pub(super) fn new(format: &Delimited) -> Result<Self> {
-        let mut problems = Vec::new();
-        let mut mark = |path: &str, mark: char| {
-            if !mark.is_ascii() || mark.is_ascii_alphanumeric() || matches!(mark, '\n' | '\r') {
-                problems.push(Problem::new(
-                    path,
-                    "must be one ASCII character, no letter, digit or line break",
-                ));
-            }
-            mark as u8
-        };
-        let delimiter = mark("delimiter", format.delimiter);
-        let quote = mark("quote", format.quote);
-        if format.delimiter == format.quote {
-            problems.push(Problem::new("quote", "must differ from the delimiter"));
-        }
+        let problems = format.problems("format");
         if !problems.is_empty() {
             return Err(Error::invalid("the format of a file is wrong", problems));
         }
         Ok(Dialect {
-            delimiter,
-            quote,
+            // ASCII, as the problems would say otherwise.
+            delimiter: format.delimiter as u8,
+            quote: format.quote as u8,
             nulls: format
                 .null_tokens
                 .iter()
@@ -69,7 +56,7 @@ impl Dialect {
             delimiter: self.delimiter,
             quote: self.quote,
             columns,
-            record_bytes: (self.limits.record_bytes as usize).clamp(1, Form::MOST_BYTES),
+            record_bytes: self.limits.record_bytes as usize,
             field_bytes: self.limits.field_bytes as usize,
         }
     }

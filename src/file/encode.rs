@@ -47,7 +47,7 @@ impl DelimitedEncoder {
     /// An encoder of this format.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) if its delimiter or quote cannot be one.
+    /// [`Invalid`](ErrorKind::Invalid) for a format with [problems](Delimited::problems).
     pub fn new(format: &Delimited) -> Result<Self> {
         let dialect = Dialect::new(format)?;
         let (delimiter, quote) = (dialect.delimiter, dialect.quote);
@@ -159,6 +159,11 @@ impl DelimitedEncoder {
         if number > 0 {
             out.push(self.dialect.delimiter);
         }
+    }
+
+    /// Whether a null of a record of so many columns can be written.
+    pub(super) fn has_null(&self, columns: usize) -> bool {
+        (columns > 1 && !self.dialect.empty_is_text) || self.null_token.is_some()
     }
 
     #[inline]

@@ -1,12 +1,10 @@
 //! The first record of a file: the names of its columns.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use super::blocks::Filling;
 use super::dialect::{Cell, Dialect};
-use super::scan::{FirstRecord, Form, Place, first_record};
-use crate::host::ByteStream;
+use super::scan::{FirstRecord, Place, first_record};
 use crate::{Error, ErrorKind, Result};
 
 /// The names of a file's columns, and where its records begin.
@@ -20,11 +18,10 @@ pub(super) struct Header {
 const FIRST_READ: usize = 16 << 10;
 
 impl Header {
-    /// Reads the header of the file that `stream` begins.
-    pub(super) async fn read(stream: ByteStream, dialect: &Dialect) -> Result<Self> {
+    /// Reads the header of the file that `filling` begins; what was read stays in its buffer.
+    pub(super) async fn read(filling: &mut Filling, dialect: &Dialect) -> Result<Self> {
         let mut form = dialect.form(0);
-        form.record_bytes = (dialect.limits.header_bytes as usize).clamp(1, Form::MOST_BYTES);
-        let mut filling = Filling::new(stream);
+        form.record_bytes = dialect.limits.header_bytes as usize;
         let mut target = FIRST_READ;
         loop {
             filling.fill(target).await?;
@@ -49,7 +46,7 @@ impl Header {
                 FirstRecord::Long => {
                     return Err(Error::new(
                         ErrorKind::LimitExceeded,
-                        "the header is too long; is this a delimited file with a header? If so, raise `header_bytes`",
+                        "the header, with the blank lines in front of it, is too long; is this a delimited file with a header? If so, raise `header_bytes`",
                     )
                     .with("limit", dialect.limits.header_bytes));
                 }
@@ -103,12 +100,29 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
                 .with("column", format_args!("number {number}"))
         })?);
     }
-    let mut seen = HashSet::new();
-    if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(malformed(
-            "the header names a column twice; give each column a name of its own",
-        )
-        .with("column", format_args!("`{twice}`")));
-    }
     Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use futures::executor::block_on;
+    use futures::stream;
+
+    use super::*;
+    use crate::spec::Delimited;
+
+    #[test]
+    fn blank_lines_without_end_are_not_kept() {
+        let piece = Bytes::from("\n".repeat(64 << 10));
+        let endless = stream::repeat_with(move || Ok(piece.clone())).boxed();
+        let dialect = Dialect::new(&Delimited::csv()).unwrap();
+        let mut filling = Filling::new(endless);
+        let error = block_on(Header::read(&mut filling, &dialect)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(filling.buffer.capacity() <= 2 * dialect.limits.header_bytes as usize);
+    }
 }

@@ -1,6 +1,6 @@
 //! Rejects as delimited files that people open and mend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,7 +18,9 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A file has all columns of the source, with the cells as they were read, and behind them `_reason`,
 /// `_field`, `_message`, `_position` and `_raw`. The last has the bytes of a record that could not be
-/// split, whose other cells are null. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
+/// split, whose other cells are null. A column of the source that has one of these five names, as in a
+/// reject file that was mended and is read again, is left out: its place is taken. Where a source gives
+/// a name to several columns, or to none, `name_2` and `column_3` tell them apart. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
 /// [`unguard_cell`](super::unguard_cell) takes that back.
 ///
 /// A file is begun at the first reject of its destination; all become visible when the ledger is
@@ -40,6 +42,8 @@ struct State {
 #[derive(Debug)]
 struct Open {
     columns: Arc<[String]>,
+    /// The numbers of those that are written.
+    kept: Vec<usize>,
     writer: Box<dyn FileWriter>,
 }
 
@@ -72,15 +76,50 @@ impl RejectFiles {
     async fn begin(&self, name: &str, columns: &Arc<[String]>) -> Result<Open> {
         let mut writer = self.files.create(name).await?;
         let mut header = Vec::new();
-        let names = columns.iter().map(String::as_str).chain(ADDED);
+        let kept: Vec<usize> = (0..columns.len())
+            .filter(|&column| columns.get(column).is_some_and(|name| !is_added(name)))
+            .collect();
+        let names = distinct_names(columns, &kept);
+        let names = names.iter().map(String::as_str).chain(ADDED);
         let guarded: Vec<_> = names.map(|name| guard_cell(name.as_bytes())).collect();
         encoder()?.cells(guarded.iter().map(|name| Some(&**name)), &mut header)?;
         writer.write(header.into()).await?;
         Ok(Open {
             columns: Arc::clone(columns),
+            kept,
             writer,
         })
     }
+}
+
+fn is_added(name: &str) -> bool {
+    ADDED.contains(&name)
+}
+
+/// The names of these columns, each its own: later ones of a name are numbered, and so are those without.
+fn distinct_names(columns: &[String], kept: &[usize]) -> Vec<String> {
+    // A number leads to no name that a column has.
+    let mut taken: HashSet<String> = columns.iter().cloned().collect();
+    taken.extend(ADDED.map(String::from));
+    let mut seen = HashSet::new();
+    let kept = kept.iter().filter_map(|&at| Some((at, columns.get(at)?)));
+    let distinct = kept.map(|(at, name)| {
+        if !name.is_empty() && seen.insert(name) {
+            return name.clone();
+        }
+        let (stem, mut number) = match name.is_empty() {
+            true => ("column", at + 1),
+            false => (name.as_str(), 2),
+        };
+        loop {
+            let numbered = format!("{stem}_{number}");
+            if taken.insert(numbered.clone()) {
+                return numbered;
+            }
+            number += 1;
+        }
+    });
+    distinct.collect()
 }
 
 fn encoder() -> Result<DelimitedEncoder> {
@@ -120,7 +159,7 @@ impl RejectLedger for RejectFiles {
         let encoder = encoder()?;
         let mut text = Vec::new();
         for reject in &segment.rejects {
-            encode(&encoder, reject, segment.columns.len(), &mut text)?;
+            encode(&encoder, reject, &open.kept, &mut text)?;
         }
         open.writer.write(text.into()).await
     }
@@ -140,7 +179,7 @@ impl RejectLedger for RejectFiles {
 fn encode(
     encoder: &DelimitedEncoder,
     reject: &Reject,
-    columns: usize,
+    columns: &[usize],
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let (cells, raw) = match &reject.raw {
@@ -156,7 +195,7 @@ fn encode(
         Some(position.as_bytes()),
         raw,
     ];
-    let cells = (0..columns).map(|column| cells.get(column)?.as_deref());
+    let cells = columns.iter().map(|&column| cells.get(column)?.as_deref());
     let guarded: Vec<_> = cells
         .chain(added)
         .map(|cell| cell.map(guard_cell))

@@ -15,10 +15,12 @@ use crate::{Error, ErrorKind, Result};
 /// Writes a comma-separated file of these batches, whose columns are the fields of `schema`, in its
 /// order, and a header. The file is there whole when this answers, and not at all if it fails.
 ///
+/// In a file of one column null is written as `\N`, since an empty line would be no record; a text of
+/// these two characters is quoted. Read such a file with `\N` among the
+/// [null tokens](Delimited::null_tokens).
+///
 /// # Errors
 /// - [`Contract`](ErrorKind::Contract) if a batch does not fit the schema.
-/// - [`Invalid`](ErrorKind::Invalid) for a null in a file of one column, which
-///   [cannot be written](DelimitedEncoder).
 /// - What the store answers.
 pub async fn write_delimited(
     context: &Context,
@@ -27,7 +29,11 @@ pub async fn write_delimited(
     schema: &Schema,
     batches: impl IntoIterator<Item = Result<RecordBatch>>,
 ) -> Result<()> {
-    let encoder = DelimitedEncoder::new(&Delimited::csv())?;
+    let mut format = Delimited::csv();
+    if schema.fields().len() == 1 {
+        format.null_tokens = vec![r"\N".into()];
+    }
+    let encoder = DelimitedEncoder::new(&format)?;
     let mut sink = Sink::create(files, name, schema, encoder).await?;
     for batch in batches {
         sink.push(context, batch?).await?;

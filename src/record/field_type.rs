@@ -35,7 +35,8 @@ pub enum FieldType {
         /// Digits behind the point, at most `precision`.
         scale: u8,
     },
-    /// A finite binary floating-point number. `Float64`.
+    /// A finite binary floating-point number. `Float64`. A text becomes the nearest binary value; one that would
+    /// become zero without being it, or a whole number (no point, no exponent) that would become another, is refused.
     Float,
     /// True or false. `Boolean`.
     Boolean,

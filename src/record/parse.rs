@@ -103,8 +103,54 @@ fn long_decimal(text: &[u8], scale: usize) -> Option<i128> {
     value.checked_mul(10i128.checked_pow((scale - kept) as u32)?)
 }
 
-/// A finite floating-point number in decimal notation, with or without an exponent.
+/// A floating-point number in decimal notation, with or without an exponent: the nearest binary value, as
+/// the type has it, but neither an infinity nor a zero for what is none. A whole number without point
+/// or exponent is exact: it is refused if the value, written out, is another one.
 pub fn float(text: &[u8]) -> Option<f64> {
+    let value = nearest_float(text)?;
+    let (_, digits) = sign(text);
+    let is_whole = || digits.iter().all(u8::is_ascii_digit);
+    let is_lossy = match value == 0.0 {
+        true => {
+            let mantissa = text.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
+            mantissa.into_iter().any(|byte| matches!(byte, b'1'..=b'9'))
+        }
+        // Up to 2^53 whole numbers are exact.
+        false => value.abs() >= EXACT_FLOATS && is_whole() && !writes_as(value.abs(), digits),
+    };
+    (!is_lossy).then_some(value)
+}
+
+/// 2^53.
+const EXACT_FLOATS: f64 = 9_007_199_254_740_992.0;
+
+/// Whether these are the digits of a whole number: all of them, or the fewest that tell it from its neighbours.
+#[cold]
+fn writes_as(value: f64, digits: &[u8]) -> bool {
+    use std::fmt::Write as _;
+
+    /// What is left to be written.
+    struct Rest<'a>(&'a [u8]);
+
+    impl std::fmt::Write for Rest<'_> {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0 = self
+                .0
+                .strip_prefix(text.as_bytes())
+                .ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    let digits = digits.get(zeros..).unwrap_or_default();
+    let (mut all, mut fewest) = (Rest(digits), Rest(digits));
+    (write!(all, "{value:.0}").is_ok() && all.0.is_empty())
+        || (write!(fewest, "{value}").is_ok() && fewest.0.is_empty())
+}
+
+/// The finite binary value nearest to a number in decimal notation, with or without an exponent.
+pub fn nearest_float(text: &[u8]) -> Option<f64> {
     // The standard library also reads `inf` and `nan` in any case; those hold other letters than `e`.
     if !text
         .iter()
@@ -269,7 +315,7 @@ fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
 pub fn is_textual(field_type: &FieldType, text: &str) -> bool {
     match field_type {
         FieldType::Email => email(text),
-        FieldType::Url => url::Url::parse(text).is_ok(),
+        FieldType::Url => url(text),
         FieldType::Picklist(items) => items.iter().any(|item| item == text),
         FieldType::MultiPicklist(items) => {
             // Each item once, in the order of the list.
@@ -286,6 +332,12 @@ pub fn is_textual(field_type: &FieldType, text: &str) -> bool {
         FieldType::Lookup(_) => !text.is_empty(),
         _ => true,
     }
+}
+
+/// An absolute URL as it stands: the parser would drop line breaks and tabs, and blanks around it.
+fn url(text: &str) -> bool {
+    let is_dropped = |byte: u8| byte.is_ascii_control() || byte.is_ascii_whitespace();
+    !text.bytes().any(is_dropped) && url::Url::parse(text).is_ok()
 }
 
 /// One `@` with something before it and a dotted host behind it, no blanks, at most 254 bytes: enough to
@@ -315,13 +367,13 @@ pub fn expected(field_type: &FieldType) -> &'static str {
         FieldType::Decimal { .. } | FieldType::Currency { .. } | FieldType::Percent { .. } => {
             "a decimal number within the field's digits"
         }
-        FieldType::Float => "a finite number",
+        FieldType::Float => "a finite number that a float can hold",
         FieldType::Boolean => "`true` or `false`",
         FieldType::Date => "a date like 2025-01-31",
         FieldType::DateTime => "an instant with its offset like 2025-01-31T12:34:56+01:00",
         FieldType::LocalDateTime => "a local time without offset like 2025-01-31T12:34:56",
         FieldType::Email => "an e-mail address",
-        FieldType::Url => "an absolute URL",
+        FieldType::Url => "an absolute URL without blanks",
         FieldType::Picklist(_) => "one of the field's items",
         FieldType::MultiPicklist(_) => {
             "items of the field, each once and in the field's order, joined by `;`"

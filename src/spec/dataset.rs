@@ -110,20 +110,7 @@ impl FileSource {
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
         }
-        let Delimited {
-            delimiter, quote, ..
-        } = self.format;
-        for (field, character) in [("delimiter", delimiter), ("quote", quote)] {
-            let line_break = matches!(character, '\n' | '\r' | '\0');
-            if !character.is_ascii() || character.is_ascii_alphanumeric() || line_break {
-                let message = "one ASCII character that is no letter, digit or line break";
-                problems.push(Problem::new(format!("{path}.format.{field}"), message));
-            }
-        }
-        if delimiter == quote {
-            let message = "delimiter and quote are the same character; choose two";
-            problems.push(Problem::new(format!("{path}.format.quote"), message));
-        }
+        problems.extend(self.format.problems(&format!("{path}.format")));
         problems
     }
 }
@@ -171,6 +158,33 @@ impl Delimited {
             ..Self::default()
         }
     }
+
+    /// What is wrong with it. `path` is its place in a spec.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (field, character) in [("delimiter", self.delimiter), ("quote", self.quote)] {
+            let stranger = matches!(character, '\n' | '\r' | '\0');
+            if !character.is_ascii() || character.is_ascii_alphanumeric() || stranger {
+                let message = "one ASCII character that is no letter, digit, line break or NUL";
+                problems.push(Problem::new(format!("{path}.{field}"), message));
+            }
+        }
+        if self.delimiter == self.quote {
+            let message = "delimiter and quote are the same character; choose two";
+            problems.push(Problem::new(format!("{path}.quote"), message));
+        }
+        let limits = [
+            ("record_bytes", self.limits.record_bytes),
+            ("header_bytes", self.limits.header_bytes),
+        ];
+        for (field, bytes) in limits {
+            if !(1..=Limits::MOST_BYTES).contains(&bytes) {
+                let message = format!("1 to {} bytes (1 GiB)", Limits::MOST_BYTES);
+                problems.push(Problem::new(format!("{path}.limits.{field}"), message));
+            }
+        }
+        problems
+    }
 }
 
 /// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
@@ -180,12 +194,17 @@ impl Delimited {
 pub struct Limits {
     /// A longer field rejects its record.
     pub field_bytes: u32,
-    /// A longer record is rejected.
+    /// A longer record is rejected. 1 byte to 1 GiB.
     pub record_bytes: u32,
-    /// A longer header fails the file.
+    /// A longer header fails the file; blank lines in front of it count. 1 byte to 1 GiB.
     pub header_bytes: u32,
     /// More columns in the header fail the file.
     pub columns: u32,
+}
+
+impl Limits {
+    /// The most that a record or a header may be allowed to have.
+    pub(crate) const MOST_BYTES: u32 = 1 << 30;
 }
 
 impl Default for Limits {

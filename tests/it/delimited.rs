@@ -12,7 +12,7 @@ use syncline::host::{Context, FileStore, ThreadPool};
 use syncline::memory::MemoryFiles;
 use syncline::record::{Field, FieldType, RawRecord, Reason, format};
 use syncline::spec::{Delimited, FileSource};
-use syncline::{Error, ErrorKind};
+use syncline::{Error, ErrorKind, Problem};
 
 type Row = Vec<Option<String>>;
 
@@ -365,6 +365,75 @@ fn what_makes_a_file_unreadable_is_an_error_that_says_what_to_do() {
         ReadRequest::new(),
     );
     assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_format_that_cannot_be_is_refused_wherever_it_is_given() {
+    type Change = fn(&mut Delimited);
+    let changes: [(&str, Change); 6] = [
+        ("delimiter", |format| format.delimiter = '\0'),
+        ("quote", |format| format.quote = 'é'),
+        ("quote", |format| format.quote = ','),
+        ("limits.record_bytes", |format| {
+            format.limits.record_bytes = 0
+        }),
+        ("limits.record_bytes", |format| {
+            format.limits.record_bytes = (1 << 30) + 1
+        }),
+        ("limits.header_bytes", |format| {
+            format.limits.header_bytes = u32::MAX
+        }),
+    ];
+    for (at, change) in changes {
+        let mut source = texts(&["a"]);
+        change(&mut source.format);
+        let paths = |problems: &[Problem]| -> Vec<String> {
+            problems
+                .iter()
+                .map(|problem| problem.path.clone())
+                .collect()
+        };
+        assert_eq!(paths(&source.problems("s")), [format!("s.format.{at}")]);
+        let opened = read("a\n", &source).unwrap_err();
+        assert_eq!(paths(opened.problems()), [format!("format.{at}")]);
+        let encoder = DelimitedEncoder::new(&source.format).unwrap_err();
+        assert_eq!(paths(encoder.problems()), [format!("format.{at}")]);
+    }
+}
+
+#[test]
+fn only_a_declared_column_must_have_a_name_of_its_own() {
+    let columns = "a,,b,b,\n1,2,3,4,5\n";
+    assert_eq!(
+        read(columns, &texts(&["a"])).unwrap().texts(),
+        [row(&["1"])]
+    );
+    for ambiguous in ["b", ""] {
+        let error = read(columns, &texts(&["a", ambiguous])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_with_another_header_than_at_the_opening_is_not_read() {
+    let files = MemoryFiles::new();
+    let context = Context::new();
+    files.insert("t.csv", "a,b\n1,2\n");
+    let source = texts(&["a", "b"]);
+    let open = DelimitedDataset::open(&context, Arc::new(files.clone()), &source);
+    let dataset = block_on(open).unwrap();
+    let next = || block_on(dataset.read(&context, ReadRequest::new()).next()).unwrap();
+    files.insert("t.csv", "b,a\n2,1\n");
+    let error = next().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    let message = error.to_string();
+    assert!(message.contains("file: t.csv") && message.contains("header changed"));
+    // Written in another way, it is the same header.
+    files.insert("t.csv", "\u{FEFF}\n\"a\",b\n3,4\n5,6\n");
+    let batch = next().unwrap();
+    assert_eq!(batch.len(), 2);
+    assert_eq!(batch.origins.position(1).to_string(), "t.csv:4 (byte 14)");
 }
 
 #[test]

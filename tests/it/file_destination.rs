@@ -180,15 +180,22 @@ fn what_a_file_cannot_do_is_refused() {
 }
 
 #[test]
-fn a_null_that_cannot_be_expressed_is_an_error() {
+fn a_null_has_a_token_where_the_empty_cell_cannot_stand_for_it() {
     let schema = Schema::new(vec![Field::new("n", FieldType::Integer)]);
     let column: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
     let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![column]).unwrap();
     let files = MemoryFiles::new();
     let context = Context::new();
     let written = write_delimited(&context, &files, "n.csv", &schema, [Ok(records.clone())]);
-    assert_eq!(block_on(written).unwrap_err().kind(), ErrorKind::Invalid);
-    assert!(block_on(files.list("")).unwrap().is_empty());
+    block_on(written).unwrap();
+    assert_eq!(files.bytes("n.csv").unwrap(), "n\n1\n\\N\n");
+
+    let mut text = Vec::new();
+    let error = DelimitedEncoder::new(&Delimited::csv())
+        .unwrap()
+        .batch(&records, &mut text)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 
     let mut format = Delimited::csv();
     format.null_tokens = vec!["1".into()];
@@ -198,6 +205,54 @@ fn a_null_that_cannot_be_expressed_is_an_error() {
         .batch(&records, &mut text)
         .unwrap();
     assert_eq!(text, b"\"1\"\n1\n");
+}
+
+#[test]
+fn a_table_of_one_text_column_reads_back() {
+    let schema = Schema::new(vec![Field::new("t", FieldType::Text)]);
+    let texts = [Some("a"), None, Some(""), Some(r"\N"), None];
+    let column: ArrayRef = Arc::new(StringViewArray::from(texts.to_vec()));
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![column]).unwrap();
+    let files = MemoryFiles::new();
+    let context = Context::new();
+    let written = write_delimited(&context, &files, "t.csv", &schema, [Ok(records.clone())]);
+    block_on(written).unwrap();
+    let mut source = FileSource::new("t.csv", schema.fields().to_vec());
+    source.format.null_tokens = vec![r"\N".into()];
+    let open = DelimitedDataset::open(&context, Arc::new(files), &source);
+    let dataset = block_on(open).unwrap();
+    let read = block_on(dataset.read(&context, ReadRequest::new()).next());
+    assert_eq!(read.unwrap().unwrap().records, records);
+}
+
+#[test]
+fn a_record_whose_null_the_format_cannot_express_is_refused() {
+    let schema = Schema::new(vec![Field::new("t", FieldType::Text)]);
+    let column: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None, Some("")]));
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![column]).unwrap();
+    let context = Context::new();
+    for dry_run in [false, true] {
+        let files = MemoryFiles::new();
+        let store = Arc::new(files.clone());
+        let one = FileDestination::new(store, "x.csv", "x", schema.clone(), Delimited::csv());
+        let request = OpenRequest::new("job", vec![WriteField::new("t")], WriteMode::Insert);
+        let opened = block_on(one.open(&context, request.with_dry_run(dry_run))).unwrap();
+        let mut writer = opened.writer;
+        let batch = Batch::new(
+            records.clone(),
+            RowsAsRead::new("in", 0, records.clone()).into_origins(),
+        );
+        let report = block_on(writer.write(&context, batch)).unwrap();
+        let [(1, refusal)] = &report.refusals[..] else {
+            panic!("{report:?}")
+        };
+        assert_eq!(refusal.reason, Reason::MissingRequired);
+        assert!(refusal.message.contains("null token"));
+        assert_eq!(report.outcomes[1], RowOutcome::Rejected);
+        block_on(writer.commit(&context, CommitRequest::new(1).as_last())).unwrap();
+        let text = (!dry_run).then(|| "t\na\n\"\"\n".into());
+        assert_eq!(files.bytes("x.csv"), text);
+    }
 }
 
 /// One column of each layout, of so many rows.

@@ -17,7 +17,7 @@ fn reject(cells: Vec<Option<Bytes>>) -> Reject {
 }
 
 fn columns() -> Arc<[String]> {
-    ["name", "_raw"].map(String::from).into()
+    ["name", "seats"].map(String::from).into()
 }
 
 #[test]
@@ -50,11 +50,46 @@ fn a_line_has_the_cells_as_read_and_why() {
             .await;
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
     });
-    let expected: &[u8] = b"name,_raw,_reason,_field,_message,_position,_raw\n\
+    let expected: &[u8] = b"name,seats,_reason,_field,_message,_position,_raw\n\
         '=\xFF,,bad_value,since,expected a date,in.csv:5 (byte 40),\n\
         \"\",-1.5,bad_value,since,expected a date,in.csv:5 (byte 40),\n\
         ,,bad_quotes,,a quote is never closed,in.csv:6 (byte 60),\"\"\"=open,1\"\n";
     assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
+}
+
+#[test]
+fn a_reject_file_that_is_read_again_has_fresh_reasons() {
+    let files = MemoryFiles::new();
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    let columns: Arc<[String]> = ["_reason", "name", "_position", "_raw", "_other"]
+        .map(String::from)
+        .into();
+    let cells = ["old", "Ada", "in.csv:9", "old", "x"].map(|cell| Some(cell.into()));
+    let segment = RejectSegment::new(None, columns, vec![reject(cells.into())]);
+    block_on(async {
+        ledger.append(segment).await.unwrap();
+        ledger.seal().await.unwrap();
+    });
+    let expected = "name,_other,_reason,_field,_message,_position,_raw\n\
+        Ada,x,bad_value,since,expected a date,in.csv:5 (byte 40),\n";
+    assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
+}
+
+#[test]
+fn columns_without_a_name_of_their_own_are_numbered() {
+    let files = MemoryFiles::new();
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    let columns: Arc<[String]> = ["a", "", "a", "a_2", "a", "", "column_6"]
+        .map(String::from)
+        .into();
+    let segment = RejectSegment::new(None, columns, vec![reject(vec![None; 7])]);
+    block_on(async {
+        ledger.append(segment).await.unwrap();
+        ledger.seal().await.unwrap();
+    });
+    let text = files.bytes("rejects/_source.csv").unwrap();
+    let header = "a,column_2,a_3,a_2,a_4,column_7,column_6,_reason,";
+    assert!(text.starts_with(header.as_bytes()), "{text:?}");
 }
 
 #[test]

@@ -23,13 +23,14 @@ mod walk;
 
 pub(crate) use index::{Fault, Index, Place, Record, Refused};
 
+use crate::spec::Limits;
 use marks::Marks;
 use walk::{State, Stop, Walk};
 
 /// How many times a stretch may be gone over for bad quotes before its lines stand alone.
 const TRIES: u64 = 8;
 
-/// How many bytes of a record over a limit are kept.
+/// How many bytes of a refused record are kept.
 const KEPT: usize = 64 << 10;
 
 /// What is scanned for.
@@ -47,7 +48,7 @@ pub(crate) struct Form {
 
 impl Form {
     /// Offsets in a block have 32 bits, and a block holds a record and more.
-    pub(crate) const MOST_BYTES: usize = 1 << 30;
+    pub(crate) const MOST_BYTES: usize = Limits::MOST_BYTES as usize;
 
     fn marks(&self) -> Marks {
         Marks {
@@ -252,16 +253,7 @@ impl Scanner {
             None => index.records.push(record),
             Some(fault) => {
                 index.ends.truncate(first_end);
-                let kept = match fault {
-                    Fault::LongField(_) => end.min(walk.start + KEPT),
-                    _ => end,
-                };
-                index.refused.push(Refused {
-                    record,
-                    end: kept as u32,
-                    truncated: kept < end,
-                    fault,
-                });
+                index.refused.push(refused(record, end, fault));
             }
         }
         walk.line += walk.inner_lines;
@@ -281,16 +273,12 @@ impl Scanner {
             None if eof => data.len(),
             None => return false,
         };
-        index.refused.push(Refused {
-            record: Record {
-                start: walk.start as u32,
-                line: walk.line,
-                number: index.next_number(),
-            },
-            end: end as u32,
-            truncated: false,
-            fault: Fault::Quotes,
-        });
+        let record = Record {
+            start: walk.start as u32,
+            line: walk.line,
+            number: index.next_number(),
+        };
+        index.refused.push(refused(record, end, Fault::Quotes));
         walk.start = end;
         true
     }
@@ -316,6 +304,17 @@ impl Scanner {
         let end = line_end(walk.data, from, walk.data.len());
         self.skipping = end.is_none();
         walk.start = end.unwrap_or(walk.data.len());
+    }
+}
+
+/// A refused record (or line) that ends at `end`.
+fn refused(record: Record, end: usize, fault: Fault) -> Refused {
+    let kept = end.min(record.start as usize + KEPT);
+    Refused {
+        record,
+        end: kept as u32,
+        truncated: kept < end,
+        fault,
     }
 }
 
@@ -350,7 +349,7 @@ pub(crate) enum FirstRecord {
     None,
     /// Text follows a closing quote, or a quote is never closed.
     BadQuotes,
-    /// It is longer than [`Form::record_bytes`].
+    /// It is longer than [`Form::record_bytes`], together with the blank lines in front of it.
     Long,
 }
 
@@ -373,7 +372,8 @@ pub(crate) fn first_record(form: Form, data: &[u8], start: usize, eof: bool) -> 
         Stop::Record { end } => end,
         Stop::BadQuotes { at } => at,
     };
-    if seen - walk.start > form.record_bytes {
+    // Blank lines count, or a file of nothing else would be kept whole.
+    if seen - start > form.record_bytes {
         return FirstRecord::Long;
     }
     match stop {

@@ -117,6 +117,39 @@ fn floats_are_finite_decimals() {
 }
 
 #[test]
+fn floats_lose_no_digit_of_a_whole_number_and_are_not_zero_for_what_is_none() {
+    for (text, value) in [
+        ("9007199254740991", 9_007_199_254_740_991.0),
+        ("-9007199254740992", -9_007_199_254_740_992.0),
+        ("+009007199254740994", 9_007_199_254_740_994.0),
+        // All digits of 2^60, and the fewest.
+        ("1152921504606846976", 1_152_921_504_606_846_976.0),
+        ("1152921504606847000", 1_152_921_504_606_846_976.0),
+        ("100000000000000000000000", 1e23),
+        // The nearest binary value will do.
+        ("9007199254740993.0", 9_007_199_254_740_992.0),
+        ("9007199254740993e0", 9_007_199_254_740_992.0),
+        ("0.1000000000000000055", 0.1),
+        ("0", 0.0),
+        ("-0.000", 0.0),
+        ("0e-400", 0.0),
+        ("5e-324", 5e-324),
+    ] {
+        assert_eq!(float(text.as_bytes()), Some(value), "{text}");
+    }
+    for text in [
+        "9007199254740993",
+        "-9007199254740993",
+        "1152921504606846977",
+        "1e-400",
+        "-0.1E-400",
+    ] {
+        assert_eq!(float(text.as_bytes()), None, "{text}");
+        assert!(nearest_float(text.as_bytes()).is_some(), "{text}");
+    }
+}
+
+#[test]
 fn booleans_are_two_words() {
     for text in ["true", "TRUE", "True", "tRUE"] {
         assert_eq!(boolean(text.as_bytes()), Some(true));
@@ -234,7 +267,17 @@ fn textual_types_have_rules_of_their_own() {
         (
             FieldType::Url,
             vec!["https://a/b?c#d", "mailto:a@b.c"],
-            vec!["", "a/b", "//a"],
+            vec![
+                "",
+                "a/b",
+                "//a",
+                " https://a",
+                "https://a ",
+                "https://a/b c",
+                "https://a/\tb",
+                "https://a\n",
+                "\0https://a",
+            ],
         ),
         (
             FieldType::Json,
