@@ -1,5 +1,7 @@
 //! A lookup over an object in memory as it is at each moment.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::chunks::NO_VERSION;
@@ -84,6 +86,7 @@ impl LiveLookup {
 
         let mut found = Vec::with_capacity(hashes.len());
         let mut versions = Vec::with_capacity(hashes.len());
+        let mut least = HashMap::new();
         index.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
@@ -99,7 +102,7 @@ impl LiveLookup {
                 } else {
                     hit.found()
                 });
-                versions.push(match self.first(table, hit) {
+                versions.push(match self.first(table, hit, &mut least) {
                     NO_ROW => NO_VERSION,
                     slot => table.slots[slot as usize],
                 });
@@ -109,17 +112,21 @@ impl LiveLookup {
         Ok(LookupMatches::new(found, values))
     }
 
-    /// The slot that comes first.
-    fn first(&self, table: &Table, hit: Hit<'_>) -> u32 {
+    /// The slot that comes first. `least` remembers it by the oldest slot of the key, so that a key of many
+    /// records is gone through once, however many rows ask for it.
+    fn first(&self, table: &Table, hit: Hit<'_>, least: &mut HashMap<u32, u32>) -> u32 {
         let (Hit::Many(slots), Some(field)) = (hit, self.order_by) else {
             return hit.first();
         };
-        let least = slots.iter().copied().min_by(|&a, &b| {
-            // Of equal ones `min_by` takes the first.
-            let [(a, i), (b, j)] = [a, b].map(|slot| table.chunks.keys(table.slots[slot as usize]));
-            a[field].compare(i, &b[field], j)
-        });
-        least.unwrap_or(NO_ROW)
+        *least.entry(hit.first()).or_insert_with(|| {
+            let least = slots.iter().copied().min_by(|&a, &b| {
+                // Of equal ones `min_by` takes the first.
+                let [(a, i), (b, j)] =
+                    [a, b].map(|slot| table.chunks.keys(table.slots[slot as usize]));
+                a[field].compare(i, &b[field], j)
+            });
+            least.unwrap_or(NO_ROW)
+        })
     }
 }
 

@@ -84,6 +84,28 @@ fn the_first_of_several_is_the_least_or_the_oldest() {
     }
 }
 
+/// Sought for each asking row anew, the least would take two hundred million comparisons.
+#[test]
+fn a_key_of_very_many_records_is_gone_through_once_a_batch() {
+    let object = MemoryObject::new(&spec(Identity::None, &NAMES)).unwrap();
+    let count = 60_000;
+    let sizes: ArrayRef = Arc::new(Int64Array::from_iter_values((0..count).rev()));
+    let codes = StringViewArray::from_iter_values((0..count).map(|i| ["a", "b"][(i % 2) as usize]));
+    let codes: ArrayRef = Arc::new(codes);
+    let all = RecordBatch::try_from_iter([("code", codes), ("size", sizes)]).unwrap();
+    object.insert(all).unwrap();
+    let connection = MemoryConnection::new("home");
+    connection.add(object);
+    let request = LookupRequest::new("thing", vec!["code".into()], "size").with_order_by("size");
+    let lookup = block_on(connection.lookup(&context(), request)).unwrap();
+    let asked = StringViewArray::from_iter_values((0..8192).map(|i| ["a", "b"][i % 2]));
+    let found = find(&*lookup, vec![Arc::new(asked)]);
+    assert_eq!(found.len(), 8192);
+    for (i, answer) in found.iter().enumerate() {
+        assert_eq!(*answer, (Match::Many, ["1", "0"][i % 2].to_owned()));
+    }
+}
+
 #[test]
 fn several_keys_must_all_match_in_the_asked_order() {
     let object = object(&rows!["a x 1", "a y 2", "b x 3"]);
