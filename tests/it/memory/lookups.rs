@@ -240,6 +240,55 @@ fn an_index_holds_no_more_than_it_needs() {
     assert!(bytes < 1000 * (16 + 30 + 22), "{bytes}");
 }
 
+#[test]
+fn a_slice_counts_for_itself_only() {
+    let schema = Schema::new(vec![
+        Field::new("code", FieldType::Text),
+        Field::new("size", FieldType::Integer),
+    ]);
+    let count = 100_000;
+    // Short texts stand in the views alone; nulls make a bitmap.
+    let codes = (0..count).map(|i| (i % 7 > 0).then(|| i.to_string()));
+    let sizes = (0..count).map(|i| (i % 5 > 0).then_some(i));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(codes.collect::<StringViewArray>()),
+        Arc::new(sizes.collect::<Int64Array>()),
+    ];
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), columns).unwrap();
+    let request = LookupRequest::new("thing", vec!["code".into()], "size");
+    let build = |budget, to: usize| {
+        let mut builder = LookupIndexBuilder::new(&request, &schema, budget)?;
+        for from in (0..to).step_by(1000) {
+            builder.push(&records.slice(from, 1000))?;
+        }
+        builder.finish()
+    };
+    let rows = count as u64;
+    let index = build(rows * (16 + 16 + 8 + 2), count as usize).unwrap();
+    assert!(index.info().memory_bytes < rows * (16 + 16 + 8 + 2));
+    let one = build(1 << 30, 1000).unwrap().info().memory_bytes;
+    assert!(one < 60_000, "{one}");
+}
+
+#[test]
+fn what_keys_of_several_records_take_counts_too() {
+    let schema = Schema::new(vec![Field::new("size", FieldType::Integer)]);
+    let pairs: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|i| i / 2)));
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![pairs]).unwrap();
+    let request = LookupRequest::new("thing", vec!["size".into()], "size");
+    let build = |budget| {
+        let mut builder = LookupIndexBuilder::new(&request, &schema, budget).unwrap();
+        builder.push(&records).unwrap();
+        builder.finish()
+    };
+    let bytes = build(1 << 30).unwrap().info().memory_bytes;
+    assert!(bytes > 10_000 * (8 + 16) + 1024);
+    let error = build(bytes - 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.to_string().contains("thing"));
+    assert_eq!(build(bytes).unwrap().info().memory_bytes, bytes);
+}
+
 const WORDS: [Cell; 6] = [
     None,
     Some("a"),
