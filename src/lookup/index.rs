@@ -157,6 +157,18 @@ pub(crate) fn field_of<'a>(schema: &'a Schema, object: &str, name: &str) -> Resu
     })
 }
 
+fn over_budget(request: &LookupRequest, budget_bytes: u64, rows: usize) -> Error {
+    Error::new(
+        ErrorKind::LimitExceeded,
+        "the object of the lookup does not fit its memory; give the lookup a larger budget, \
+         or look up in a connection that answers without reading the whole object",
+    )
+    .during("lookup")
+    .with("object", &request.object)
+    .with("budget_bytes", budget_bytes)
+    .with("rows_read", rows)
+}
+
 /// The refused record, told without any of its values.
 fn bad_record(object: &str, reject: &Reject) -> Error {
     let mut error = Error::new(
@@ -233,21 +245,13 @@ impl LookupIndexBuilder {
                         .with("object", &self.request.object)
                         .with("field", &field.name)
                 })?;
-            let column = compact(column);
+            let column = compact(column)?;
             self.bytes += column.get_array_memory_size() as u64;
             chunks.push(column);
         }
         self.rows += records.num_rows();
         if self.rows >= MAX_ROWS || self.bytes + self.rows as u64 * 16 > self.budget_bytes {
-            return Err(Error::new(
-                ErrorKind::LimitExceeded,
-                "the object of the lookup does not fit its memory; give the lookup a larger budget, \
-                 or look up in a connection that answers without reading the whole object",
-            )
-            .during("lookup")
-            .with("object", &self.request.object)
-            .with("budget_bytes", self.budget_bytes)
-            .with("rows_read", self.rows));
+            return Err(over_budget(&self.request, self.budget_bytes, self.rows));
         }
         Ok(())
     }
@@ -255,13 +259,15 @@ impl LookupIndexBuilder {
     /// Builds the index.
     ///
     /// # Errors
-    /// [`Contract`](ErrorKind::Contract) if a column would pass Arrow's limits.
+    /// [`LimitExceeded`](ErrorKind::LimitExceeded) if it turns out larger than the budget: keys of several
+    /// records take more than the 16 bytes a row. [`Contract`](ErrorKind::Contract) if a column would pass Arrow's limits.
     pub fn finish(self) -> Result<LookupIndex> {
         let LookupIndexBuilder {
             request,
             fields,
             chunks,
             rows,
+            budget_bytes,
             ..
         } = self;
         let mut columns = Vec::with_capacity(fields.len());
@@ -317,6 +323,9 @@ impl LookupIndexBuilder {
                 bytes += column.get_array_memory_size() as u64;
             }
         }
+        if bytes > budget_bytes {
+            return Err(over_budget(&request, budget_bytes, rows));
+        }
         Ok(LookupIndex {
             info: LookupInfo::new(key_fields, fetch).in_memory(bytes),
             table,
@@ -329,11 +338,21 @@ impl LookupIndexBuilder {
 
 /// The same values in an array that keeps no more than them alive: a text array may hold whole read blocks,
 /// a slice its whole array.
-fn compact(column: &ArrayRef) -> ArrayRef {
-    match column.as_string_view_opt() {
-        Some(texts) => Arc::new(texts.gc()),
-        None => Arc::clone(column),
+fn compact(column: &ArrayRef) -> Result<ArrayRef> {
+    let (column, text_bytes): (ArrayRef, usize) = match column.as_string_view_opt() {
+        Some(texts) => {
+            let texts = texts.gc();
+            let bytes = texts.data_buffers().iter().map(|buffer| buffer.len()).sum();
+            (Arc::new(texts), bytes)
+        }
+        None => (Arc::clone(column), 0),
+    };
+    let needed = text_bytes + column.to_data().get_slice_memory_size()?;
+    if column.get_array_memory_size() <= needed + needed / 4 + 1024 {
+        return Ok(column);
     }
+    let rows = UInt32Array::from_iter_values(0..column.len() as u32);
+    Ok(arrow_select::take::take(&column, &rows, None)?)
 }
 
 /// One array of all chunks, its texts in one buffer.
@@ -343,7 +362,7 @@ fn joined(field: &Field, chunks: Vec<ArrayRef>) -> Result<ArrayRef> {
         [only] => Ok(Arc::clone(only)),
         several => {
             let parts: Vec<&dyn Array> = several.iter().map(|chunk| &**chunk).collect();
-            Ok(compact(&arrow_select::concat::concat(&parts)?))
+            compact(&arrow_select::concat::concat(&parts)?)
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct LookupInfo {
     pub fetch: Field,
     /// Whether `resolve` only computes, so that it may run on an executor's thread.
     pub in_memory: bool,
-    /// Bytes that the lookup holds for itself, if it holds an index.
+    /// Bytes that the lookup held for itself when it was made, if it holds an index.
     pub memory_bytes: u64,
 }
 

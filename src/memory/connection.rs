@@ -10,7 +10,9 @@ use super::destination::MemoryDestination;
 use super::lookup::LiveLookup;
 use super::object::MemoryObject;
 use crate::Result;
-use crate::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo, no_such_object};
+use crate::connection::{
+    Catalog, Connection, ConnectionInfo, DEFAULT_LOOKUP_BYTES, ObjectInfo, no_such_object,
+};
 use crate::dataset::Dataset;
 use crate::destination::Destination;
 use crate::host::Context;
@@ -20,7 +22,7 @@ use crate::spec::ObjectSpec;
 /// Objects in memory, by name: a handle, cheap to clone.
 ///
 /// A dataset is the object as it was when it was asked for; a lookup answers from the object as it is at
-/// each moment.
+/// each moment, by an index of at most [`DEFAULT_LOOKUP_BYTES`] when it is asked for.
 ///
 /// ```
 /// use syncline::memory::MemoryConnection;
@@ -104,6 +106,7 @@ impl Connection for MemoryConnection {
         Ok(Arc::new(LiveLookup::new(
             self.get(&request.object)?,
             &request,
+            DEFAULT_LOOKUP_BYTES,
         )?))
     }
 }

@@ -6,7 +6,8 @@ use crate::host::{Entropy, SplitMix};
 
 /// Makes ids in a row: `1P`, two characters for the object, and 32 out of `0-9A-Z`.
 ///
-/// All randomness is drawn at the beginning, so the n-th id is the same for any batch size.
+/// All randomness is drawn at the beginning, so the n-th id is the same for any batch size. That an id is
+/// free is for the caller to see: ids repeat where the entropy does.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
     prefix: [u8; 4],
@@ -47,9 +48,14 @@ impl Ids {
 
     /// Begins with the n-th id.
     #[must_use]
-    pub(super) fn from(mut self, n: usize) -> Self {
-        self.next = n as u64;
+    pub(super) fn from(mut self, n: u64) -> Self {
+        self.next = n;
         self
+    }
+
+    /// The number of the next id.
+    pub(super) fn position(&self) -> u64 {
+        self.next
     }
 
     /// The next id.

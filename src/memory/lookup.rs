@@ -1,11 +1,12 @@
 //! A lookup over an object in memory as it is at each moment.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::chunks::NO_VERSION;
 use super::object::MemoryObject;
 use super::table::{Index, Table};
-use crate::Result;
 use crate::host::Context;
 use crate::lookup::{
     Hit, Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest, Match, NO_ROW, field_of,
@@ -13,6 +14,7 @@ use crate::lookup::{
 };
 use crate::record::Field;
 use crate::record::key::KeyColumns;
+use crate::{Error, ErrorKind, Result};
 
 /// Answers from the object's own index; each batch sees what was written before it.
 #[derive(Debug)]
@@ -27,7 +29,12 @@ pub(super) struct LiveLookup {
 }
 
 impl LiveLookup {
-    pub(super) fn new(object: MemoryObject, request: &LookupRequest) -> Result<Self> {
+    /// A lookup whose index may hold `budget_bytes` at its creation; later it grows with the object.
+    pub(super) fn new(
+        object: MemoryObject,
+        request: &LookupRequest,
+        budget_bytes: u64,
+    ) -> Result<Self> {
         if request.keys.is_empty() {
             return Err(object
                 .facts()
@@ -42,6 +49,7 @@ impl LiveLookup {
         let positions: Vec<usize> = keys.iter().map(position).collect();
 
         let mut state = object.write();
+        let known = state.table.indexes.len();
         let index = state.table.index(&positions);
         let Index { fields, table } = &state.table.indexes[index];
         if fields.len() != positions.len() {
@@ -56,7 +64,19 @@ impl LiveLookup {
                 .unwrap_or_default()
         };
         let columns = fields.iter().map(column).collect();
-        let info = LookupInfo::new(keys, fetch.clone()).in_memory(table.memory_bytes());
+        let bytes = table.memory_bytes();
+        if bytes > budget_bytes {
+            // Nobody knows of one that was made just now.
+            state.table.indexes.truncate(known);
+            let message = "the index of the lookup does not fit its memory; look up by fields with fewer values, \
+                           or keep the object in a database";
+            return Err(Error::new(ErrorKind::LimitExceeded, message)
+                .during("lookup")
+                .with("object", object.name())
+                .with("budget_bytes", budget_bytes)
+                .with("index_bytes", bytes));
+        }
+        let info = LookupInfo::new(keys, fetch.clone()).in_memory(bytes);
         let (fetch, order_by) = (position(&fetch), order_by.as_ref().map(position));
         drop(state);
         Ok(LiveLookup {
@@ -84,6 +104,7 @@ impl LiveLookup {
 
         let mut found = Vec::with_capacity(hashes.len());
         let mut versions = Vec::with_capacity(hashes.len());
+        let mut least = HashMap::new();
         index.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
@@ -99,7 +120,7 @@ impl LiveLookup {
                 } else {
                     hit.found()
                 });
-                versions.push(match self.first(table, hit) {
+                versions.push(match self.first(table, hit, &mut least) {
                     NO_ROW => NO_VERSION,
                     slot => table.slots[slot as usize],
                 });
@@ -109,17 +130,21 @@ impl LiveLookup {
         Ok(LookupMatches::new(found, values))
     }
 
-    /// The slot that comes first.
-    fn first(&self, table: &Table, hit: Hit<'_>) -> u32 {
+    /// The slot that comes first. `least` remembers it by the oldest slot of the key, so that a key of many
+    /// records is gone through once, however many rows ask for it.
+    fn first(&self, table: &Table, hit: Hit<'_>, least: &mut HashMap<u32, u32>) -> u32 {
         let (Hit::Many(slots), Some(field)) = (hit, self.order_by) else {
             return hit.first();
         };
-        let least = slots.iter().copied().min_by(|&a, &b| {
-            // Of equal ones `min_by` takes the first.
-            let [(a, i), (b, j)] = [a, b].map(|slot| table.chunks.keys(table.slots[slot as usize]));
-            a[field].compare(i, &b[field], j)
-        });
-        least.unwrap_or(NO_ROW)
+        *least.entry(hit.first()).or_insert_with(|| {
+            let least = slots.iter().copied().min_by(|&a, &b| {
+                // Of equal ones `min_by` takes the first.
+                let [(a, i), (b, j)] =
+                    [a, b].map(|slot| table.chunks.keys(table.slots[slot as usize]));
+                a[field].compare(i, &b[field], j)
+            });
+            least.unwrap_or(NO_ROW)
+        })
     }
 }
 
@@ -131,5 +156,36 @@ impl Lookup for LiveLookup {
 
     async fn resolve(&self, _: &Context, keys: LookupKeys) -> Result<LookupMatches> {
         self.find(&keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+
+    use super::*;
+    use crate::record::FieldType;
+    use crate::spec::{Identity, ObjectSpec};
+
+    #[test]
+    fn an_index_over_its_budget_is_refused_and_let_go() {
+        let fields = vec![Field::new("number", FieldType::Integer)];
+        let object = MemoryObject::new(&ObjectSpec::new("thing", Identity::None, fields)).unwrap();
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let records = RecordBatch::try_from_iter([("number", numbers)]).unwrap();
+        object.insert(records).unwrap();
+        let request = LookupRequest::new("thing", vec!["number".into()], "number");
+        let error = LiveLookup::new(object.clone(), &request, 8000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+        assert!(object.read().table.indexes.is_empty());
+        let lookup = LiveLookup::new(object.clone(), &request, 20_000).unwrap();
+        assert!((8001..=20_000).contains(&lookup.info().memory_bytes));
+        // It is there now, and stays.
+        LiveLookup::new(object.clone(), &request, 8000).unwrap_err();
+        assert_eq!(object.read().table.indexes.len(), 1);
     }
 }

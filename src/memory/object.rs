@@ -66,6 +66,9 @@ pub(super) struct State {
     pub(super) table: Table,
     /// The newest epoch of each job and partition.
     pub(super) epochs: HashMap<(String, String), u64>,
+    /// The number of the next id for records that are there before any run: where to go on, so that ids
+    /// that were taken once are not all passed over again.
+    preload_ids: u64,
 }
 
 impl Facts {
@@ -201,6 +204,7 @@ impl MemoryObject {
         let state = State {
             table,
             epochs: HashMap::new(),
+            preload_ids: 0,
         };
         Ok(MemoryObject {
             facts: Arc::new(facts),
@@ -254,7 +258,7 @@ impl MemoryObject {
     /// Adds records that are there before any run: all of them or none.
     ///
     /// Any fields may be given, found by name; others are null. Ids that are not given are made up, always the
-    /// same ones for the same rows.
+    /// same ones for the same rows after the same records, and none that a record has.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with object, field and row number (from 0, in `records`) if a record
@@ -262,7 +266,9 @@ impl MemoryObject {
     /// unknown field; [`Contract`](ErrorKind::Contract) for a column of another type.
     pub fn insert(&self, records: RecordBatch) -> Result<()> {
         let mut state = self.write();
-        let table = &mut state.table;
+        let State {
+            table, preload_ids, ..
+        } = &mut *state;
         let schema = records.schema();
         let names: Vec<&str> = schema
             .fields()
@@ -272,11 +278,12 @@ impl MemoryObject {
         let plan = Plan::preload(&self.facts, table, &names)?;
         plan.check(&self.facts, &records)?;
         let before = table.slots.len();
-        let ids = Ids::of_preload(&self.facts.name).from(before);
+        let ids = Ids::of_preload(&self.facts.name).from((*preload_ids).max(before as u64));
         let mut memory = Memory { ids, touched: None };
         let (rows, columns) = (records.num_rows(), records.columns().to_vec());
         let applied = apply(table, &plan, columns, rows, &mut memory, |row| row as u64)?;
         let Some((row, refusal)) = applied.refusals.into_iter().next() else {
+            *preload_ids = memory.ids.position();
             return Ok(());
         };
         table.truncate(before);

@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub(super) unique: Vec<usize>,
     /// The fields that may not be null.
     pub(super) required: Vec<usize>,
+    /// The index of the ids in use, if new records get an id.
+    pub(super) ids: Option<usize>,
 }
 
 /// What a system field gets, as a column behind those of the batch.
@@ -176,6 +178,13 @@ impl Plan {
         let mut unique: Vec<usize> = sets.map(|fields| table.index(fields)).collect();
         unique.sort_unstable();
         unique.dedup();
+        let makes_ids = mode != Mode::Update
+            && matches!(
+                sources.first(),
+                Some(Source::Generated | Source::Matched { .. })
+            )
+            && facts.identity == Identity::Generated;
+        let ids = makes_ids.then(|| table.index(&[0]));
         Plan {
             mode,
             no_match: NoMatchOnUpdate::Reject,
@@ -185,6 +194,7 @@ impl Plan {
             identifiers: Vec::new(),
             unique,
             required: facts.required.clone(),
+            ids,
         }
     }
 

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
-use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, StringViewArray, UInt32Array, new_null_array};
 use arrow_select::nullif::nullif;
 
 use super::chunks::{NO_VERSION, typed};
-use super::ids::Ids;
+use super::ids::{ID_LENGTH, Ids};
 use super::plan::{Plan, Source};
 use super::table::{Table, insert};
 use crate::Result;
-use crate::lookup::NO_ROW;
+use crate::lookup::{Hit, NO_ROW};
+use crate::record::key::KeyColumns;
 use crate::spec::WriteOn;
 
 /// A batch whose rows have their slots and wait for their values.
@@ -98,17 +99,58 @@ impl Batch<'_> {
                 Source::Given { column, .. } => kept(field, Some(&given[column])),
                 Source::Kept => kept(field, None),
                 Source::Generated | Source::Matched { .. } => {
+                    let count = (0..rows).filter(|&row| made(row)).count();
+                    let mut fresh = self.fresh_ids(table, ids, count)?.into_iter();
                     let mut new = StringViewBuilder::with_capacity(rows);
                     for row in 0..rows {
-                        match made(row) {
-                            true => new.append_option(std::str::from_utf8(&ids.next()).ok()),
-                            false => new.append_null(),
-                        }
+                        let id = if made(row) { fresh.next() } else { None };
+                        new.append_option(id.as_ref().and_then(|id| std::str::from_utf8(id).ok()));
                     }
                     kept(field, Some(&(Arc::new(new.finish()) as ArrayRef)))
                 }
             })
             .collect()
+    }
+
+    /// The next so many ids that no record has: those that are taken are passed over one by one, so which
+    /// come does not depend on the batch size.
+    fn fresh_ids(
+        &self,
+        table: &Table,
+        ids: &mut Ids,
+        count: usize,
+    ) -> Result<Vec<[u8; ID_LENGTH]>> {
+        let mut fresh = Vec::with_capacity(count);
+        while fresh.len() < count {
+            let drawn: Vec<_> = (fresh.len()..count).map(|_| ids.next()).collect();
+            let Some(index) = self.plan.ids.map(|index| &table.indexes[index]) else {
+                fresh.extend(drawn);
+                continue;
+            };
+            let texts = drawn.iter().map(|id| std::str::from_utf8(id).ok());
+            let keys = KeyColumns::new(&[Arc::new(StringViewArray::from_iter(texts)) as ArrayRef])?;
+            let mut hashes = Vec::new();
+            keys.hash(index.table.seed(), &mut hashes);
+            let same = |i: usize, slot: u32| {
+                let mut version = table.slots[slot as usize];
+                if let Some(row) = version.checked_sub(self.base) {
+                    // Changed by this batch, which is not stored yet; its id stayed.
+                    version = self.origins[row as usize];
+                }
+                if version >= self.base {
+                    return false;
+                }
+                let (columns, row) = table.chunks.keys(version);
+                let mut parts = index.fields.iter().zip(keys.columns());
+                parts.all(|(&field, key)| key.equal(i, &columns[field], row))
+            };
+            for (i, (id, hash)) in drawn.into_iter().zip(hashes).enumerate() {
+                if let Hit::None = index.table.find(hash, |slot| same(i, slot)) {
+                    fresh.push(id);
+                }
+            }
+        }
+        Ok(fresh)
     }
 
     /// Whether an index has to be brought up to date with the versions of these rows: all of those that the

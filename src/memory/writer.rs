@@ -229,7 +229,8 @@ impl Writer for MemoryWriter {
             let message = "a writer looks up its own object only";
             return Err(Error::new(ErrorKind::Invalid, message).with("object", &request.object));
         }
-        Ok(Arc::new(LiveLookup::new(self.object.clone(), &request)?))
+        let object = self.object.clone();
+        Ok(Arc::new(LiveLookup::new(object, &request, u64::MAX)?))
     }
 
     async fn patch(&mut self, _: &Context, patch: Patch) -> Result<()> {

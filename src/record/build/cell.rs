@@ -64,7 +64,9 @@ pub(super) fn of_integer(value: i128, field_type: &FieldType) -> Option<Cell> {
         FieldType::Integer => i64::try_from(value).ok().map(Cell::Integer),
         FieldType::Float => {
             let float = value as f64;
-            (float as i128 == value).then_some(Cell::Float(float))
+            // 2^127 is no such integer, but would be cast to the greatest.
+            let within = float < -(i128::MIN as f64);
+            (within && float as i128 == value).then_some(Cell::Float(float))
         }
         FieldType::Json => Some(Cell::Text(value.to_string())),
         _ => digits(field_type)?

@@ -1,6 +1,7 @@
 //! Batches for those who think in rows.
 
 mod cell;
+mod finite;
 mod serialize;
 #[cfg(test)]
 mod tests;

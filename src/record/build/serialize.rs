@@ -5,6 +5,7 @@ use std::fmt;
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
 use super::cell::{self, Cell};
+use super::finite::is_finite;
 use super::{RecordBuilder, Refusal};
 use crate::record::{FieldType, Reason};
 
@@ -21,6 +22,10 @@ pub(super) fn row<T: Serialize + ?Sized>(
 fn cell<T: Serialize + ?Sized>(value: &T, of: &FieldType) -> Option<Cell> {
     if *of == FieldType::Json {
         let text = serde_json::to_string(value).ok()?;
+        // A number that is not finite became null.
+        if text.contains("null") && !is_finite(value) {
+            return None;
+        }
         return Some(if text == "null" {
             Cell::Null
         } else {

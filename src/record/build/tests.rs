@@ -247,3 +247,66 @@ fn what_is_no_row_is_refused() {
     assert_eq!(refusal.field.as_deref(), Some("score"));
     assert!(builder.is_empty());
 }
+
+#[test]
+fn json_holds_no_number_that_is_not_finite() {
+    #[derive(Serialize)]
+    enum Kind {
+        Unit,
+        Wrapped(f32),
+        Pair(u8, f64),
+        Named { x: f64 },
+    }
+    #[derive(Serialize)]
+    struct Pair(Option<f64>, (f64, u128));
+    #[derive(Serialize)]
+    struct Row<T> {
+        extra: T,
+    }
+    fn push<T: Serialize>(extra: T) -> Option<String> {
+        let mut builder = RecordBuilder::new(&schema());
+        let pushed = builder.push(&Row { extra });
+        if let Err(refusal) = pushed {
+            assert_eq!(refusal.field.as_deref(), Some("extra"));
+            return None;
+        }
+        let text = row(&builder.finish().unwrap(), 0).swap_remove(11);
+        Some(text.unwrap_or_default())
+    }
+    assert_eq!(push(f64::NAN), None);
+    assert_eq!(push(f32::INFINITY), None);
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(push(Some(bad)), None);
+        assert_eq!(push(vec![1.0, bad]), None);
+        assert_eq!(push(BTreeMap::from([("a", vec![(1, bad)])])), None);
+        assert_eq!(push(Pair(Some(bad), (0.0, 1))), None);
+        assert_eq!(push(Pair(None, (bad, 1))), None);
+        assert_eq!(push(Kind::Wrapped(bad as f32)), None);
+        assert_eq!(push(Kind::Pair(1, bad)), None);
+        assert_eq!(push([Kind::Named { x: bad }]), None);
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(push(()), text(""));
+    assert_eq!(push(None::<f64>), text(""));
+    assert_eq!(push("null"), text("\"null\""));
+    assert_eq!(push(Pair(None, (0.5, 1))), text("[null,[0.5,1]]"));
+    let kinds = (
+        (None::<u8>, Kind::Unit, Kind::Wrapped(0.5)),
+        (Kind::Pair(1, 2.0), Kind::Named { x: 0.5 }),
+        json!({"a": null, "b": [1.5, true, 'c']}),
+        BTreeMap::from([(1, i128::MIN)]),
+    );
+    let expected = "[[null,\"Unit\",{\"Wrapped\":0.5}],[{\"Pair\":[1,2.0]},{\"Named\":{\"x\":0.5}}],\
+                    {\"a\":null,\"b\":[1.5,true,\"c\"]},{\"1\":-170141183460469231731687303715884105728}]";
+    assert_eq!(push(kinds), text(expected));
+}
+
+#[test]
+fn a_float_holds_an_integer_only_if_it_is_the_same() {
+    let read = |value: i128| {
+        let mut builder = RecordBuilder::new(&schema());
+        builder.push(&BTreeMap::from([("score", value)])).is_ok()
+    };
+    assert!(read(i128::MIN) && read(1 << 126) && read(-1));
+    assert!(!read(i128::MAX) && !read(i128::MAX - 1) && !read((1 << 53) + 1));
+}

@@ -84,6 +84,28 @@ fn the_first_of_several_is_the_least_or_the_oldest() {
     }
 }
 
+/// Sought for each asking row anew, the least would take two hundred million comparisons.
+#[test]
+fn a_key_of_very_many_records_is_gone_through_once_a_batch() {
+    let object = MemoryObject::new(&spec(Identity::None, &NAMES)).unwrap();
+    let count = 60_000;
+    let sizes: ArrayRef = Arc::new(Int64Array::from_iter_values((0..count).rev()));
+    let codes = StringViewArray::from_iter_values((0..count).map(|i| ["a", "b"][(i % 2) as usize]));
+    let codes: ArrayRef = Arc::new(codes);
+    let all = RecordBatch::try_from_iter([("code", codes), ("size", sizes)]).unwrap();
+    object.insert(all).unwrap();
+    let connection = MemoryConnection::new("home");
+    connection.add(object);
+    let request = LookupRequest::new("thing", vec!["code".into()], "size").with_order_by("size");
+    let lookup = block_on(connection.lookup(&context(), request)).unwrap();
+    let asked = StringViewArray::from_iter_values((0..8192).map(|i| ["a", "b"][i % 2]));
+    let found = find(&*lookup, vec![Arc::new(asked)]);
+    assert_eq!(found.len(), 8192);
+    for (i, answer) in found.iter().enumerate() {
+        assert_eq!(*answer, (Match::Many, ["1", "0"][i % 2].to_owned()));
+    }
+}
+
 #[test]
 fn several_keys_must_all_match_in_the_asked_order() {
     let object = object(&rows!["a x 1", "a y 2", "b x 3"]);
@@ -216,6 +238,55 @@ fn an_index_holds_no_more_than_it_needs() {
     builder.push(&records).unwrap();
     let bytes = builder.finish().unwrap().info().memory_bytes;
     assert!(bytes < 1000 * (16 + 30 + 22), "{bytes}");
+}
+
+#[test]
+fn a_slice_counts_for_itself_only() {
+    let schema = Schema::new(vec![
+        Field::new("code", FieldType::Text),
+        Field::new("size", FieldType::Integer),
+    ]);
+    let count = 100_000;
+    // Short texts stand in the views alone; nulls make a bitmap.
+    let codes = (0..count).map(|i| (i % 7 > 0).then(|| i.to_string()));
+    let sizes = (0..count).map(|i| (i % 5 > 0).then_some(i));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(codes.collect::<StringViewArray>()),
+        Arc::new(sizes.collect::<Int64Array>()),
+    ];
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), columns).unwrap();
+    let request = LookupRequest::new("thing", vec!["code".into()], "size");
+    let build = |budget, to: usize| {
+        let mut builder = LookupIndexBuilder::new(&request, &schema, budget)?;
+        for from in (0..to).step_by(1000) {
+            builder.push(&records.slice(from, 1000))?;
+        }
+        builder.finish()
+    };
+    let rows = count as u64;
+    let index = build(rows * (16 + 16 + 8 + 2), count as usize).unwrap();
+    assert!(index.info().memory_bytes < rows * (16 + 16 + 8 + 2));
+    let one = build(1 << 30, 1000).unwrap().info().memory_bytes;
+    assert!(one < 60_000, "{one}");
+}
+
+#[test]
+fn what_keys_of_several_records_take_counts_too() {
+    let schema = Schema::new(vec![Field::new("size", FieldType::Integer)]);
+    let pairs: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|i| i / 2)));
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![pairs]).unwrap();
+    let request = LookupRequest::new("thing", vec!["size".into()], "size");
+    let build = |budget| {
+        let mut builder = LookupIndexBuilder::new(&request, &schema, budget).unwrap();
+        builder.push(&records).unwrap();
+        builder.finish()
+    };
+    let bytes = build(1 << 30).unwrap().info().memory_bytes;
+    assert!(bytes > 10_000 * (8 + 16) + 1024);
+    let error = build(bytes - 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.to_string().contains("thing"));
+    assert_eq!(build(bytes).unwrap().info().memory_bytes, bytes);
 }
 
 const WORDS: [Cell; 6] = [

@@ -272,6 +272,75 @@ fn generated_ids_do_not_depend_on_the_batch_size() {
     );
 }
 
+/// The ids of an object's records.
+fn ids(object: &MemoryObject) -> Vec<String> {
+    let batches = object.scan().unwrap();
+    batches.iter().flat_map(|b| cells(b.column(0))).collect()
+}
+
+fn distinct(ids: &[String]) -> usize {
+    ids.iter().collect::<std::collections::HashSet<_>>().len()
+}
+
+#[test]
+fn a_generated_id_is_none_that_a_record_has() {
+    let spec = spec(Identity::Generated, &["code", "name"]);
+    let rows = rows!["a A", "b B", "c C", "d D", "e E"];
+    let make = |steps: &[usize]| {
+        let first = MemoryObject::new(&spec).unwrap();
+        first.insert(records(&["code", "name"], &rows)).unwrap();
+        let exported = first.scan().unwrap().remove(0);
+        let object = MemoryObject::new(&spec).unwrap();
+        object.insert(exported.slice(1, 3)).unwrap();
+        let again = object.insert(exported.slice(3, 2)).unwrap_err();
+        let told: Vec<_> = again.context().collect();
+        assert_eq!(again.kind(), ErrorKind::Invalid);
+        assert!(told.contains(&("row", "0")) && told.contains(&("field", "id")));
+        let mut from = 0;
+        for &step in steps {
+            let rows = &rows[from..from + step];
+            object.insert(records(&["code", "name"], rows)).unwrap();
+            from += step;
+        }
+        ids(&object)
+    };
+    let all = make(&[5]);
+    assert_eq!((all.len(), distinct(&all)), (8, 8));
+    assert_eq!(make(&[1, 1, 1, 1, 1]), all);
+    assert_eq!(make(&[2, 3]), all);
+}
+
+#[test]
+fn runs_of_one_entropy_make_different_ids() {
+    let spec = spec(Identity::Generated, &["code", "name"]);
+    let names = ["code", "name"];
+    let make = |batch: usize| {
+        let object = MemoryObject::new(&spec).unwrap();
+        let all = [
+            rows!["a A", "b B", "c C"].to_vec(),
+            rows!["d D", "a A2", "e E", "f F", "d D2", "b B2"].to_vec(),
+        ];
+        for rows in &all {
+            let request = OpenRequest::new("job", fields(&names), WriteMode::upsert(["code"]));
+            let mut run = Run::new(&object, &names, request);
+            for rows in rows.chunks(batch) {
+                run.write(rows);
+            }
+        }
+        let mut insert = Run::new(
+            &object,
+            &names,
+            OpenRequest::new("job", fields(&names), WriteMode::Insert),
+        );
+        insert.write(&all[0]);
+        ids(&object)
+    };
+    let all = make(10);
+    assert_eq!((all.len(), distinct(&all)), (9, 9));
+    assert_eq!(make(1), all);
+    assert_eq!(make(4), all);
+}
+
 #[test]
 fn a_generated_id_identifies_but_is_never_written() {
     let object = MemoryObject::new(&spec(Identity::Generated, &["code", "name"])).unwrap();
