@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringViewArray, new_null_array,
 };
+use serde_json::Number;
 
 use crate::record::convert::Converter;
 use crate::record::{FieldType, parse};
@@ -13,7 +14,8 @@ use crate::spec::Literal;
 /// A column of one row that holds `literal` as a value of `field_type`.
 ///
 /// A text is read like one from a file, so every type can be written as text; a number is a value of
-/// the number types, true and false of boolean, and both are JSON documents.
+/// the number types, true and false of boolean, and both are JSON documents. For an exact type a number with
+/// a point has at most 15 significant digits, and an integer at most 64 bits: JSON keeps no more, a text all.
 ///
 /// # Errors
 /// What the place wants, as a sentence for a [`Problem`](crate::Problem).
@@ -61,7 +63,12 @@ pub fn constant(literal: &Literal, field_type: &FieldType) -> Result<ArrayRef, S
                     | FieldType::Percent { .. }
                     | FieldType::Json,
                     Some(exact),
-                ) => (exact.column()?, exact.field_type()),
+                ) => {
+                    if *field_type == FieldType::Integer || field_type.decimal().is_some() {
+                        check_value(number)?;
+                    }
+                    (exact.column()?, exact.field_type())
+                }
                 _ => return Err(wrong()),
             }
         }
@@ -117,6 +124,31 @@ impl Typed {
     }
 }
 
+const LOST: &str =
+    "the constant has more digits than a JSON number keeps; write it as text, like \"12.50\"";
+
+/// Refuses a float of more digits than every float keeps, where each digit counts.
+fn check_digits(number: &Number) -> Result<(), String> {
+    let text = number.to_string();
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_start_matches('0').trim_end_matches('0');
+    if number.is_f64() && digits.len() > 15 {
+        return Err(LOST.into());
+    }
+    Ok(())
+}
+
+/// The same, and refuses a float so large that it may have been an integer which no integer type holds: its
+/// last digits may have been lost without a trace.
+fn check_value(number: &Number) -> Result<(), String> {
+    let float = number.as_f64().filter(|_| number.is_f64());
+    if float.is_some_and(|float| !(i64::MIN as f64..u64::MAX as f64).contains(&float)) {
+        return Err(LOST.into());
+    }
+    check_digits(number)
+}
+
 const NULL: &str =
     "null is no constant of an expression: nothing is equal to it; ask with `is_null`";
 
@@ -140,7 +172,10 @@ pub(super) fn beside(literal: &Literal, other: &FieldType) -> Result<Typed, Stri
     let exact = *other == FieldType::Integer || other.decimal().is_some();
     match literal {
         Literal::Null => Err(NULL.into()),
-        Literal::Number(number) if exact => Typed::number(&number.to_string()),
+        Literal::Number(number) if exact => {
+            check_digits(number)?;
+            Typed::number(&number.to_string())
+        }
         Literal::Text(text) if exact => Typed::number(text),
         _ => constant(literal, other).map(|column| Typed::new(column, other.clone())),
     }

@@ -98,6 +98,11 @@ fn every_mistake_is_found_with_its_path() {
 fn each_kind_of_mistake_says_what_would_be_right() {
     for (json, path, words) in [
         (
+            r#"{"lt": [{"field": "d"}, {"value": 12345678901234.567}]}"#,
+            ".lt[1].value",
+            "write it as text",
+        ),
+        (
             r#"{"lt": [{"field": "at"}, {"field": "local"}]}"#,
             ".lt",
             "wall clock",

@@ -281,6 +281,22 @@ fn constants_are_read_as_their_type() {
         ("12.0", "integer", Some("12")),
         ("\"12\"", "integer", Some("12")),
         ("12.5", "currency(6,2)", Some("12.50")),
+        (
+            "\"12345678901234567.89\"",
+            "decimal(38,2)",
+            Some("12345678901234567.89"),
+        ),
+        (
+            "18446744073709551615",
+            "decimal(38,0)",
+            Some("18446744073709551615"),
+        ),
+        (
+            "1234567890123.45",
+            "decimal(38,2)",
+            Some("1234567890123.45"),
+        ),
+        ("0.12345678901234568", "float", Some("0.12345678901234568")),
         ("1e2", "decimal(6,2)", Some("100.00")),
         ("0.1", "float", Some("0.1")),
         ("1e300", "float", Some("1e300")),
@@ -298,6 +314,18 @@ fn constants_are_read_as_their_type() {
             expected,
             "{literal} as {field_type}"
         );
+    }
+    // These have lost digits when they arrive.
+    for (literal, field_type) in [
+        ("12345678901234567.89", "decimal(38,2)"),
+        ("0.1234567890123456789", "decimal(38,30)"),
+        ("18446744073709551616", "decimal(38,0)"),
+        ("-9223372036854775809", "decimal(38,0)"),
+        ("20000000000000000001", "decimal(38,0)"),
+        ("1234567890123456.7", "integer"),
+    ] {
+        let message = read(literal, field_type).unwrap_err();
+        assert!(message.contains("write it as text"), "{literal}: {message}");
     }
     for (literal, field_type) in [
         ("12.5", "integer"),
