@@ -83,3 +83,89 @@ fn each_job_of_nycflights_runs_by_itself() {
         assert_eq!(records(file("rejects")).len(), rejected, "{job}");
     }
 }
+
+/// A job over `rows.csv` that upserts numbers by name.
+const NUMBERS: &str = r#"{
+  "version": 1, "name": "numbers",
+  "dataset": {"version": 1, "source": {"file": {"name": "rows.csv", "columns": [
+    {"name": "name", "type": "text"}, {"name": "n", "type": "integer"}]}}},
+  "objects": [{"name": "number", "identity": {"supplied": ["name"]}, "fields": [
+    {"name": "name", "type": "text"}, {"name": "n", "type": "integer"}]}],
+  "destinations": [{"object": "number", "mode": {"upsert": {"identifiers": [["name"]]}}, "mapping": {"fields": [
+    {"field": "name", "from": "name"}, {"field": "n", "from": "n"}]}}]
+}"#;
+
+#[test]
+fn exit_codes_and_files_of_sync_files() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    std::fs::write(path("job.json"), NUMBERS).unwrap();
+    let run = |job: &str, more: &[&str]| {
+        let mut command = example("sync_files");
+        command
+            .arg(path(job))
+            .arg("--data")
+            .arg(folder.path())
+            .arg("--out")
+            .arg(path("out"));
+        exit_code(
+            &command
+                .arg("--report")
+                .arg(path("report.json"))
+                .args(more)
+                .output()
+                .unwrap(),
+        )
+    };
+
+    std::fs::write(
+        path("rows.csv"),
+        "name,n,extra\na,1,\"\"\n=b,x,keep\nc,3,\n",
+    )
+    .unwrap();
+    assert_eq!(run("job.json", &["--dry-run"]), 2);
+    assert!(
+        !path("out").exists(),
+        "a dry run writes nothing but the report"
+    );
+    let report: serde_json::Value = serde_json::from_str(&text("report.json")).unwrap();
+    assert_eq!(report["destinations"][0]["rejects"]["bad_value"], 1);
+
+    assert_eq!(
+        run("job.json", &["--threads", "2"]),
+        2,
+        "one record rejected"
+    );
+    assert_eq!(text("out/number.csv"), "name,n\na,1\nc,3\n");
+    let rejects = text("out/rejects/_source.csv");
+    let (header, record) = rejects.split_once('\n').unwrap();
+    assert_eq!(
+        header,
+        "name,n,extra,_reason,_field,_message,_position,_raw"
+    );
+    assert!(record.starts_with("'=b,x,keep,bad_value,n,"), "{record}");
+    assert!(record.contains("rows.csv:3 (byte 20)"), "{record}");
+
+    std::fs::write(path("rows.csv"), "name,n\na,1\n").unwrap();
+    assert_eq!(run("job.json", &[]), 0);
+    assert!(
+        !path("out/rejects/_source.csv").exists(),
+        "rejects of an earlier run are gone"
+    );
+
+    std::fs::write(path("rows.csv"), "name,n\na,x\n").unwrap();
+    assert_eq!(run("job.json", &[]), 1, "every record was rejected");
+    std::fs::remove_file(path("rows.csv")).unwrap();
+    assert_eq!(run("job.json", &[]), 1, "no source file");
+
+    std::fs::write(
+        path("wrong.json"),
+        NUMBERS.replace("\"from\": \"n\"", "\"from\": \"m\""),
+    )
+    .unwrap();
+    std::fs::write(path("rows.csv"), "name,n\na,1\n").unwrap();
+    assert_eq!(run("wrong.json", &[]), 64, "a wrong job");
+    assert_eq!(run("nowhere.json", &[]), 64, "no job");
+    assert_eq!(run("job.json", &["--threads", "none"]), 64, "bad usage");
+}
