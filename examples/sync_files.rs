@@ -6,7 +6,8 @@
 //!
 //! Reads the job's files from `--data` and writes each destination object as `<object>.csv` (the
 //! whole object after the run), refused records as `rejects/<object>.csv`, those that no destination
-//! saw as `rejects/_source.csv`, and the report as JSON. A dry run writes nothing but the report.
+//! saw as `rejects/_source.csv`, and the report as JSON. A dry run writes nothing but the report; a run
+//! that breaks off writes no object.
 //!
 //! Exit code: 0 success, 2 some records rejected, 1 failed, 64 bad usage or bad job.
 
@@ -152,6 +153,10 @@ async fn run(prepared: &Prepared) -> Result<Outcome> {
         files.clear_stale().await?;
         Arc::new(files)
     };
+    if let Some(path) = &arguments.report {
+        // A run that cannot begin must not leave an older one's report.
+        let _ = std::fs::remove_file(path);
+    }
     let request = RunRequest::new(rejects).with_dry_run(arguments.dry_run);
     let report = job.run(context, request).await?;
     print!("{report}");

@@ -250,10 +250,12 @@ impl Trace {
     /// A record that no row makes any more is gone, and the rows that refer to it go with it: a whole
     /// chain at once, where one trial for each link would be slow.
     fn cascade(&self, parents: &Parents<'_>, refused: &mut BTreeMap<Row, Refusal>) {
+        // A row with several parents does not hang on the one that it would take.
+        let several: HashSet<&Row> = parents.several.iter().collect();
         let mut children: HashMap<String, Vec<Row>> = HashMap::new();
         for (i, rows) in parents.rows.iter().enumerate() {
             for (row, parent) in texts(&rows.values).into_iter().enumerate() {
-                if let Some(parent) = parent {
+                if let (Some(parent), false) = (parent, several.contains(&(i, row))) {
                     children.entry(parent).or_default().push((i, row));
                 }
             }

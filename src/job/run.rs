@@ -234,13 +234,17 @@ impl Run<'_> {
         drop(batches);
 
         let finishing = self.context.clock().now();
+        // Nobody knows what the rest of the source would have brought: after a cancel, rows that are held
+        // back stay pending, and no cursor passes a row that waited.
+        let waiting = cancelled && self.is_waiting();
         for stage in &mut self.stages {
-            // After a cancel nobody knows what the rest of the source would have been: rows that are held
-            // back stay pending.
             stage.finish(self.context, cancelled).await?;
         }
         // Rejects are durable before the last group is.
         self.request.rejects.seal().await?;
+        if waiting {
+            self.resume = None;
+        }
         self.commit(!cancelled).await?;
         self.timings.finish = seconds(finishing, self.context.clock().now());
         Ok(if cancelled {
@@ -307,14 +311,21 @@ impl Run<'_> {
         Ok(ready)
     }
 
+    fn is_waiting(&self) -> bool {
+        self.stages.iter().any(Stage::is_waiting)
+    }
+
     async fn commit(&mut self, last: bool) -> Result<()> {
         // The counts of all destinations agree before anything is called done.
         for stage in &self.stages {
             stage.check(last)?;
         }
         // A row that waits for the end of the run is not safe yet, so no cursor may pass it.
-        let waiting = self.stages.iter().any(Stage::is_waiting);
-        let cursor = if waiting { None } else { self.resume.clone() };
+        let cursor = if self.is_waiting() {
+            None
+        } else {
+            self.resume.clone()
+        };
         for stage in &mut self.stages {
             let mut request = CommitRequest::new(self.group.number)
                 .with_cursor(self.request.epoch, cursor.clone());

@@ -129,6 +129,10 @@ impl Home {
         .await
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<Object> {
         self.objects
             .read()
@@ -182,7 +186,10 @@ impl Home {
 
     pub(super) fn add(&self, spec: ObjectSpec, table: Option<MemoryObject>) {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        objects.insert(spec.name.clone(), Object { spec, table });
+        // If another job declared it meanwhile, that one's records stay.
+        objects
+            .entry(spec.name.clone())
+            .or_insert(Object { spec, table });
     }
 
     fn table(&self, name: &str) -> Result<MemoryConnection> {

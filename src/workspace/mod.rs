@@ -78,78 +78,69 @@ impl Workspace {
     /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake in the spec and its path; errors of
     /// the files that it names. Then no object was made.
     pub async fn job(&self, context: &Context, spec: &JobSpec) -> Result<SyncJob> {
-        let mut problems = Vec::new();
-        if spec.name.is_empty() {
-            problems.push(Problem::new("name", "a job has a name"));
-        }
-        if spec.version != 1 {
-            problems.push(wrong_version("version", spec.version));
-        }
-        if spec.dataset.version != 1 {
-            problems.push(wrong_version("dataset.version", spec.dataset.version));
-        }
+        let mut problems = own_problems(spec);
         // What the job will see: the objects that are there, and drafts of those to be made.
-        let draft = self.home.fork();
-        let mut new: Vec<(usize, &ObjectSpec, Option<MemoryObject>)> = Vec::new();
-        for (i, object) in spec.objects.iter().enumerate() {
-            let path = format!("objects[{i}]");
-            if spec.objects[..i]
-                .iter()
-                .any(|other| other.name == object.name)
-            {
-                let message = format!(
-                    "the object `{}` is there twice; keep one of the two",
-                    object.name
-                );
-                problems.push(Problem::new(format!("{path}.name"), message));
-                continue;
-            }
-            match draft.declare(object) {
-                Ok(home::Declared::Known) => {}
-                Ok(home::Declared::New(table)) => new.push((i, object, table)),
-                Err(error) => problems.extend(under(&path, error)),
-            }
-        }
-        for (i, object, table) in &new {
-            let path = format!("objects[{i}].preload");
-            problems.extend(
-                table
-                    .iter()
-                    .flat_map(|table| preload::problems(object, table.schema(), &path)),
-            );
-        }
+        let draft = Arc::new(self.home.fork());
+        let new = declare(&draft, spec, &mut problems);
         let SourceSpec::File(source) = &spec.dataset.source;
-        problems.extend(source.problems("dataset.source.file"));
-        if !problems.is_empty() {
-            return Err(
-                Error::invalid("the job cannot run as it is", problems).with("job", &spec.name)
-            );
-        }
-
-        let dataset: Arc<dyn Dataset> =
-            Arc::new(DelimitedDataset::open(context, Arc::clone(&self.sources), source).await?);
-        let plan = self
-            .sync_job(spec, &dataset, &Arc::new(draft))
-            .plan(context)
-            .await;
-        let mut problems = Vec::new();
-        if let Err(error) = plan {
-            if error.problems().is_empty() {
-                return Err(error);
+        let mut dataset: Option<Arc<dyn Dataset>> = None;
+        let unreadable = source.problems("dataset.source.file");
+        if unreadable.is_empty() {
+            match DelimitedDataset::open(context, Arc::clone(&self.sources), source).await {
+                Ok(opened) => dataset = Some(Arc::new(opened)),
+                Err(error) if problems.is_empty() => {
+                    return Err(error.with("path", "dataset.source.file"));
+                }
+                // The spec's own mistakes come first.
+                Err(_) => {}
             }
-            problems.extend_from_slice(error.problems());
         }
-        if !problems.is_empty() {
+        problems.extend(unreadable);
+        if let Some(dataset) = &dataset {
+            match self.sync_job(spec, dataset, &draft).plan(context).await {
+                Ok(_) => {}
+                Err(error) if error.problems().is_empty() => return Err(error),
+                Err(error) => {
+                    // That an object which is wrong cannot be used is no second mistake.
+                    let missing: Vec<String> = (spec.objects.iter())
+                        .filter(|object| !draft.has(&object.name))
+                        .flat_map(|object| {
+                            [
+                                format!("`{}`", object.name),
+                                format!("object: {})", object.name),
+                            ]
+                        })
+                        .collect();
+                    let second = |problem: &&Problem| {
+                        missing.iter().any(|name| problem.message.contains(name))
+                    };
+                    problems.extend(
+                        error
+                            .problems()
+                            .iter()
+                            .filter(|problem| !second(problem))
+                            .cloned(),
+                    );
+                }
+            }
+        }
+        let (Some(dataset), true) = (dataset, problems.is_empty()) else {
             return Err(
                 Error::invalid("the job cannot run as it is", problems).with("job", &spec.name)
             );
-        }
-        for (_, object, table) in &new {
+        };
+        for New {
+            path,
+            object,
+            table,
+        } in &new
+        {
             if let (Some(preload), Some(table)) = (&object.preload, table) {
-                preload::fill(context, &self.sources, preload, table).await?;
+                let filled = preload::fill(context, &self.sources, preload, table).await;
+                filled.map_err(|error| error.with("path", format!("{path}.preload")))?;
             }
         }
-        for (_, object, table) in new {
+        for New { object, table, .. } in new {
             self.home.add(object.clone(), table);
         }
         Ok(self.sync_job(spec, &dataset, &self.home))
@@ -168,6 +159,67 @@ impl Workspace {
         }
         job
     }
+}
+
+/// An object that a job makes.
+struct New<'a> {
+    /// Its place in the spec.
+    path: String,
+    object: &'a ObjectSpec,
+    table: Option<MemoryObject>,
+}
+
+/// What is wrong with the job before its parts are looked at.
+fn own_problems(spec: &JobSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if spec.name.is_empty() {
+        problems.push(Problem::new("name", "a job has a name"));
+    }
+    if spec.version != 1 {
+        problems.push(wrong_version("version", spec.version));
+    }
+    if spec.dataset.version != 1 {
+        problems.push(wrong_version("dataset.version", spec.dataset.version));
+    }
+    problems
+}
+
+/// Declares the job's objects in the draft, and answers with those that are new.
+fn declare<'a>(draft: &Home, spec: &'a JobSpec, problems: &mut Vec<Problem>) -> Vec<New<'a>> {
+    let mut new = Vec::new();
+    for (i, object) in spec.objects.iter().enumerate() {
+        let path = format!("objects[{i}]");
+        if spec.objects[..i]
+            .iter()
+            .any(|other| other.name == object.name)
+        {
+            let message = format!(
+                "the object `{}` is there twice; keep one of the two",
+                object.name
+            );
+            problems.push(Problem::new(format!("{path}.name"), message));
+            continue;
+        }
+        match draft.declare(object) {
+            Ok(home::Declared::Known) => {}
+            Ok(home::Declared::New(table)) => {
+                if let Some(table) = &table {
+                    problems.extend(preload::problems(
+                        object,
+                        table.schema(),
+                        &format!("{path}.preload"),
+                    ));
+                }
+                new.push(New {
+                    path,
+                    object,
+                    table,
+                });
+            }
+            Err(error) => problems.extend(under(&path, error)),
+        }
+    }
+    new
 }
 
 fn wrong_version(path: &str, version: u32) -> Problem {

@@ -390,3 +390,26 @@ fn a_cancelled_run_judges_nothing_it_holds_back() {
     assert_eq!(rejects.all().len(), 0);
     report.destinations[0].check().unwrap();
 }
+
+#[test]
+fn a_row_with_several_parents_does_not_hang_on_one_of_them() {
+    // Two records of one name: the first one goes, the other one stays a parent.
+    let job = job(r#", "dangling": "reject", "multi_match": "any""#)
+        .replace(
+            r#"{"name": "code", "type": "text"}, {"name": "parent", "type": "text"}]}}}"#,
+            r#"{"name": "code", "type": "text"}, {"name": "name", "type": "text"}, {"name": "parent", "type": "text"}]}}}"#,
+        )
+        .replace(
+            r#""fields": [{"name": "code", "type": "text"}, "#,
+            r#""fields": [{"name": "code", "type": "text"}, {"name": "name", "type": "text"}, "#,
+        )
+        .replace(
+            r#"{"field": "code", "from": "code"},"#,
+            r#"{"field": "code", "from": "code"}, {"field": "name", "from": "name"},"#,
+        )
+        .replace(r#""source": "parent", "field": "code""#, r#""source": "parent", "field": "name""#);
+    let nodes = "code,name,parent\np,X,nowhere\nq,X,\nc,Z,X\n";
+    let ran = run(&job, &[("old.csv", "code,parent\n"), ("nodes.csv", nodes)]);
+    assert_eq!(ran.reasons(), [(0, "no_match")]);
+    assert_eq!(table(&ran), ["c,Z,q", "q,X,"]);
+}

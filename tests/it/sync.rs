@@ -568,3 +568,24 @@ fn a_repeated_key_in_a_preload_is_told_with_its_line() {
     .unwrap_err();
     assert!(error.to_string().contains("old.csv:5"), "{error}");
 }
+
+#[test]
+fn mistakes_in_objects_do_not_hide_those_in_mappings() {
+    let object = THING.replace(
+        r#"{"supplied": ["key"]}"#,
+        r#"{"supplied": ["key"]}, "unique": [["nothing"]]"#,
+    );
+    let spec = job(&object, UPSERT, KEY_AMOUNT, "").replace(
+        r#""objects": ["#,
+        r#""objects": [{"name": "other", "identity": "none", "fields": [{"name": "n", "type": "integer"}]},"#,
+    );
+    let spec = spec.replace(
+        r#""destinations": ["#,
+        r#""destinations": [{"object": "other", "mode": "insert", "mapping": {"fields": [{"field": "m", "from": "key"}]}},"#,
+    );
+    let found = problems(&spec, &[OLD, ("rows.csv", "key,amount,on,note\n")]);
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths.len(), 2, "{found:?}");
+    assert!(paths[0].starts_with("objects[1]"), "{found:?}");
+    assert_eq!(paths[1], "destinations[0].mapping.fields[0].field");
+}
