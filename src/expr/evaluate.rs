@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 
 use super::arithmetic::{self, Number, Operation};
 use super::compare::{self, Comparison};
+use super::kernel::Kernel;
 use super::logic::{self, Decides};
 use super::side::Value;
 use crate::record::format::ColumnText;
@@ -33,6 +34,8 @@ pub(super) enum Node {
     Arithmetic(Operation, Number, Box<[Node; 2]>, Arc<str>),
     Concat(Vec<Node>),
     UtcDay(Box<Node>),
+    /// A function of its operands.
+    Call(Arc<dyn Kernel>, Vec<Node>),
 }
 
 /// A column that the expression reads.
@@ -136,6 +139,15 @@ impl Evaluation<'_> {
                 arithmetic::compute(*op, *number, &left, &right, overflow)?
             }
             Node::Concat(parts) => self.concat(parts)?,
+            Node::Call(kernel, operands) => {
+                let operands: Vec<Value> = (operands.iter())
+                    .map(|operand| self.value(operand))
+                    .collect::<Result<_>>()?;
+                let refused = &mut self.refused;
+                kernel.compute(&operands, self.rows, &mut |row, refusal| {
+                    refused.push((row, refusal));
+                })?
+            }
             Node::UtcDay(part) => {
                 let instants = self.column(part)?;
                 let instants = instants

@@ -70,14 +70,21 @@
 //! ```
 
 mod arithmetic;
+mod choice;
 mod compare;
+mod conditions;
+mod conversion;
 mod evaluate;
 mod families;
+mod kernel;
 mod literal;
 mod logic;
+mod number;
 mod side;
 #[cfg(test)]
 mod tests;
+mod text;
+mod time;
 mod typing;
 
 pub use literal::constant;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::MAX_DEPTH;
 use super::arithmetic::{Number, Operation};
 use super::compare::Comparison;
 use super::evaluate::{Input, Node};
 use super::families::{arithmetic_type, comparable};
 use super::literal::{self, Typed};
 use super::logic::Decides;
+use super::{MAX_DEPTH, choice, conditions, conversion, number, text, time};
 use crate::Problem;
 use crate::record::{FieldType, Schema};
 use crate::spec::{Expr, Literal};
@@ -46,7 +46,7 @@ pub(super) struct Operand {
 }
 
 impl Operand {
-    fn new(node: Node, field_type: FieldType) -> Self {
+    pub(super) fn new(node: Node, field_type: FieldType) -> Self {
         Operand {
             node,
             field_type,
@@ -54,7 +54,7 @@ impl Operand {
         }
     }
 
-    fn constant(typed: Typed) -> Self {
+    pub(super) fn constant(typed: Typed) -> Self {
         Operand {
             node: Node::Constant(typed.column),
             field_type: typed.field_type,
@@ -64,13 +64,13 @@ impl Operand {
 }
 
 /// An operand, or a literal that still waits for a type.
-enum Term<'e> {
+pub(super) enum Term<'e> {
     Operand(Operand),
     Literal(&'e Literal),
 }
 
 /// A method that answers `None` has noted a problem; its callers go on to find the others.
-struct Compiler<'a> {
+pub(super) struct Compiler<'a> {
     schema: &'a Schema,
     path: String,
     depth: usize,
@@ -80,7 +80,7 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// Does `f` one step further down the path.
-    fn at<R>(&mut self, step: &str, f: impl FnOnce(&mut Self) -> R) -> R {
+    pub(super) fn at<R>(&mut self, step: &str, f: impl FnOnce(&mut Self) -> R) -> R {
         let length = self.path.len();
         self.path.push_str(step);
         let result = f(self);
@@ -88,17 +88,17 @@ impl Compiler<'_> {
         result
     }
 
-    fn problem(&mut self, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, message: impl Into<String>) {
         self.problems.push(Problem::new(self.path.clone(), message));
     }
 
     /// The success, or `None` with its problem noted.
-    fn note<T>(&mut self, result: Result<T, String>) -> Option<T> {
+    pub(super) fn note<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.problem(message)).ok()
     }
 
     /// A typed step; a literal has the type that it has by itself.
-    fn operand(&mut self, expr: &Expr) -> Option<Operand> {
+    pub(super) fn operand(&mut self, expr: &Expr) -> Option<Operand> {
         match self.term(expr)? {
             Term::Operand(operand) => Some(operand),
             Term::Literal(literal) => {
@@ -152,6 +152,45 @@ impl Compiler<'_> {
                 })?;
                 Some(Operand::new(Node::Concat(parts), FieldType::Text))
             }
+            Expr::Between { .. }
+            | Expr::In { .. }
+            | Expr::Like { .. }
+            | Expr::Contains(_)
+            | Expr::StartsWith(_)
+            | Expr::EndsWith(_)
+            | Expr::IsNotNull(_)
+            | Expr::Logic(_) => conditions::compile(self, expr),
+            Expr::Coalesce(_) | Expr::Case { .. } => choice::compile(self, expr),
+            Expr::Convert { .. } => conversion::compile(self, expr),
+            Expr::Divide { .. }
+            | Expr::Modulo(_)
+            | Expr::Round { .. }
+            | Expr::Ceil(_)
+            | Expr::Floor(_)
+            | Expr::Abs(_)
+            | Expr::Negate(_)
+            | Expr::Sqrt(_)
+            | Expr::Exp(_)
+            | Expr::Log { .. } => number::compile(self, expr),
+            Expr::Length(_)
+            | Expr::Upper(_)
+            | Expr::Lower(_)
+            | Expr::Trim { .. }
+            | Expr::Pad { .. }
+            | Expr::Substring { .. }
+            | Expr::Position(_)
+            | Expr::Replace { .. }
+            | Expr::Split { .. }
+            | Expr::Before { .. }
+            | Expr::After { .. } => text::compile(self, expr),
+            Expr::Day { .. }
+            | Expr::ToLocal { .. }
+            | Expr::ToInstant { .. }
+            | Expr::DateAdd { .. }
+            | Expr::DateDiff { .. }
+            | Expr::Truncate { .. }
+            | Expr::Part { .. }
+            | Expr::Format { .. } => time::compile(self, expr),
             Expr::UtcDay(part) => self.at(".utc_day", |this| {
                 let part = this.operand(part)?;
                 if part.field_type != FieldType::DateTime {
@@ -186,7 +225,7 @@ impl Compiler<'_> {
         Some(Operand::new(Node::Field(input), field.field_type.clone()))
     }
 
-    fn boolean(&mut self, expr: &Expr) -> Option<Node> {
+    pub(super) fn boolean(&mut self, expr: &Expr) -> Option<Node> {
         let operand = self.operand(expr)?;
         if operand.field_type != FieldType::Boolean {
             self.problem(format!(
@@ -199,7 +238,7 @@ impl Compiler<'_> {
     }
 
     /// The operands of a list; all are looked at, even if one is wrong.
-    fn parts(
+    pub(super) fn parts(
         &mut self,
         name: &str,
         parts: &[Expr],
@@ -223,7 +262,7 @@ impl Compiler<'_> {
     }
 
     /// Two operands; a literal takes the type of the other side.
-    fn sides(&mut self, name: &str, sides: &[Expr; 2]) -> Option<[Operand; 2]> {
+    pub(super) fn sides(&mut self, name: &str, sides: &[Expr; 2]) -> Option<[Operand; 2]> {
         let [left, right] = sides;
         let paths = [format!(".{name}[0]"), format!(".{name}[1]")];
         let left = self.at(&paths[0], |this| this.term(left));

@@ -89,7 +89,7 @@ impl DelimitedDataset {
             info: DatasetInfo::new(&source.name, Arc::clone(&names))
                 .with_raw_text()
                 .with_size_bytes(opened.size),
-            schema: Schema::new(source.columns.clone()),
+            schema: source.schema(),
             files,
             facts: Arc::new(FileFacts {
                 name: source.name.as_str().into(),

@@ -38,7 +38,7 @@ impl Dialect {
         Ok(Dialect {
             // ASCII, as the problems would say otherwise.
             delimiter: format.delimiter as u8,
-            quote: format.quote as u8,
+            quote: format.quote.map_or(0, |quote| quote as u8),
             nulls: format
                 .null_tokens
                 .iter()

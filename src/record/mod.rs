@@ -8,6 +8,7 @@ pub mod format;
 pub mod key;
 mod origin;
 pub mod parse;
+pub mod pattern;
 mod reject;
 mod schema;
 

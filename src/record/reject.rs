@@ -20,6 +20,11 @@ pub enum Reason {
     TooLarge,
     /// `overflow`: a formula's result does not fit its type.
     Overflow,
+    /// `division_by_zero`: a formula divides by zero.
+    DivisionByZero,
+    /// `out_of_range`: a formula asks for what is not there, like the third part of a text of two, or the root of a
+    /// negative number.
+    OutOfRange,
     /// `no_match`: a lookup, or an update, found no record.
     NoMatch,
     /// `multi_match`: a lookup, or the identifiers of an update or upsert, hit several records.
@@ -42,13 +47,15 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 15] = [
+    pub const ALL: [Reason; 17] = [
         Reason::BadValue,
         Reason::BadEncoding,
         Reason::WrongColumnCount,
         Reason::BadQuotes,
         Reason::TooLarge,
         Reason::Overflow,
+        Reason::DivisionByZero,
+        Reason::OutOfRange,
         Reason::NoMatch,
         Reason::MultiMatch,
         Reason::EmptyKey,
@@ -69,6 +76,8 @@ impl Reason {
             Reason::BadQuotes => "bad_quotes",
             Reason::TooLarge => "too_large",
             Reason::Overflow => "overflow",
+            Reason::DivisionByZero => "division_by_zero",
+            Reason::OutOfRange => "out_of_range",
             Reason::NoMatch => "no_match",
             Reason::MultiMatch => "multi_match",
             Reason::EmptyKey => "empty_key",

@@ -2,13 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cycles, Dangling, EmptyKey, Literal, MultiMatch, NoMatch, WriteOn};
+use super::{Cycles, Dangling, EmptyKey, Expr, FormulaSpec, Literal, MultiMatch, NoMatch, WriteOn};
 
 /// How dataset fields become object fields; what is not mapped is left alone.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MappingSpec {
+    /// Keeps the rows of the dataset for which it is true; the others count as filtered for this destination alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
+    /// Fields computed for the rows kept, in order; each sees the dataset's fields and the formulas before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formulas: Vec<FormulaSpec>,
     /// One entry for each field that is written.
     pub fields: Vec<FieldMapping>,
 }
@@ -16,7 +22,11 @@ pub struct MappingSpec {
 impl MappingSpec {
     /// A mapping of these fields.
     pub fn new(fields: Vec<FieldMapping>) -> Self {
-        MappingSpec { fields }
+        MappingSpec {
+            filter: None,
+            formulas: Vec::new(),
+            fields,
+        }
     }
 }
 

@@ -5,13 +5,19 @@
 
 mod dataset;
 mod expr;
+mod file;
 mod job;
 mod mapping;
 mod object;
 mod policy;
+mod value_format;
 
-pub use dataset::{DatasetSpec, Delimited, FileSource, FormulaSpec, Limits, SourceSpec};
-pub use expr::{Expr, Literal};
+pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
+pub use expr::{
+    Branch, Condition, Expr, Literal, Logic, PadSide, Repeated, Rounding, TimePart, TimeUnit,
+    TrimSide, Unfit,
+};
+pub use file::{Column, Compression, Delimited, Encoding, Escape, FileSource, Header, Limits};
 pub use job::{DestinationSpec, JobSpec};
 pub use mapping::{
     DefaultSpec, FieldMapping, LookupSpec, MappingSpec, MatchPair, Rule, SelfLookupSpec,
@@ -21,3 +27,4 @@ pub use policy::{
     Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, WriteMode,
     WriteOn,
 };
+pub use value_format::ValueFormat;

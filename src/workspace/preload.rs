@@ -20,7 +20,7 @@ pub(super) fn problems(object: &ObjectSpec, target: &Schema, path: &str) -> Vec<
         return Vec::new();
     };
     let mut problems = preload.file.problems(&format!("{path}.file"));
-    let columns = Schema::new(preload.file.columns.clone());
+    let columns = preload.file.schema();
     if let Err(found) = compile(preload, &object.name, &columns, target) {
         // The mapping's fields have positions; here they have names.
         problems.extend(

@@ -11,7 +11,7 @@ use syncline::file::{DelimitedDataset, DelimitedEncoder, LocalFiles};
 use syncline::host::{Context, FileStore, ThreadPool};
 use syncline::memory::MemoryFiles;
 use syncline::record::{Field, FieldType, RawRecord, Reason, format};
-use syncline::spec::{Delimited, FileSource};
+use syncline::spec::{Column, Delimited, FileSource};
 use syncline::{Error, ErrorKind, Problem};
 
 type Row = Vec<Option<String>>;
@@ -94,7 +94,7 @@ fn read(bytes: impl AsRef<[u8]>, source: &FileSource) -> Result<Read, Error> {
 /// All columns `names` as text.
 fn texts(names: &[&str]) -> FileSource {
     let columns = names.iter().map(|name| Field::new(*name, FieldType::Text));
-    FileSource::new("t.csv", columns.collect())
+    FileSource::new("t.csv", columns)
 }
 
 fn row(cells: &[&str]) -> Row {
@@ -116,14 +116,14 @@ fn csv_spectrum_reads_as_its_json_says() {
             serde_json::Value::Array(rows) => rows,
             one => vec![one],
         };
-        let mut source = FileSource::new(&name, Vec::new());
+        let mut source = FileSource::new(&name, Vec::<Field>::new());
         source.format.empty_is_text = true;
         let shared: Arc<dyn FileStore> = Arc::clone(&files) as _;
         let header = block_on(DelimitedDataset::open(&context, shared, &source)).unwrap();
         let header = header.info().columns.to_vec();
         source.columns = header
             .iter()
-            .map(|name| Field::new(name, FieldType::Text))
+            .map(|name| Column::new(name, FieldType::Text))
             .collect();
         if name == "location_coordinates.csv" {
             // This JSON has another number than its CSV.
@@ -351,13 +351,13 @@ fn what_makes_a_file_unreadable_is_an_error_that_says_what_to_do() {
         ErrorKind::LimitExceeded
     );
     let mut source = source.clone();
-    source.format.quote = ',';
+    source.format.quote = Some(',');
     assert_eq!(
         read("a,b\n", &source).unwrap_err().kind(),
         ErrorKind::Invalid
     );
     source.name = "gone.csv".into();
-    source.format.quote = '"';
+    source.format.quote = Some('"');
     let gone = read_with(
         &Context::new(),
         MemoryFiles::new(),
@@ -372,8 +372,8 @@ fn a_format_that_cannot_be_is_refused_wherever_it_is_given() {
     type Change = fn(&mut Delimited);
     let changes: [(&str, Change); 6] = [
         ("delimiter", |format| format.delimiter = '\0'),
-        ("quote", |format| format.quote = 'é'),
-        ("quote", |format| format.quote = ','),
+        ("quote", |format| format.quote = Some('é')),
+        ("quote", |format| format.quote = Some(',')),
         ("limits.record_bytes", |format| {
             format.limits.record_bytes = 0
         }),

@@ -259,6 +259,7 @@ pub(super) fn type_of(expr: &Expr) -> Option<Type> {
                 .try_for_each(|side| type_of(side).map(|_| ()))?;
             Type::Boolean
         }
+        _ => return None,
     })
 }
 
@@ -386,5 +387,6 @@ pub(super) fn evaluate(expr: &Expr, row: &dyn Fn(&str) -> Value) -> Result<Value
                 _ => order.is_ge(),
             })
         }
+        other => panic!("{other:?}"),
     })
 }

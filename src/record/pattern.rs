@@ -1,0 +1,1 @@
+//! Patterns of days and times.

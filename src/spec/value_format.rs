@@ -1,0 +1,50 @@
+//! How the values of a text column are written.
+
+use serde::{Deserialize, Serialize};
+
+/// How values are written in a text: one of three kinds, by the type that they have.
+///
+/// ```
+/// use syncline::spec::ValueFormat;
+///
+/// let day: ValueFormat = serde_json::from_str(r#"{"time": {"patterns": ["%d.%m.%Y"]}}"#)?;
+/// let amount: ValueFormat = serde_json::from_str(r#"{"number": {"decimal_mark": ",", "grouping": "."}}"#)?;
+/// let active: ValueFormat = serde_json::from_str(r#"{"boolean": {"true": ["yes", "y"], "false": ["no", "n"]}}"#)?;
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ValueFormat {
+    /// Of dates and times.
+    Time {
+        /// One or more patterns, tried in order; see [`record::pattern`](crate::record::pattern).
+        patterns: Vec<String>,
+        /// For datetimes whose patterns have no offset: the zone, like `Europe/Berlin`, of the clocks that they show.
+        /// A time that those clocks never show, or show twice, is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<String>,
+    },
+    /// Of numbers.
+    Number {
+        /// Stands in front of the fraction.
+        #[serde(default = "point")]
+        decimal_mark: char,
+        /// May stand between groups of three digits in front of the decimal mark; if it does, it stands between all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grouping: Option<char>,
+    },
+    /// Of booleans.
+    Boolean {
+        /// The words for true, in any case of their ASCII letters.
+        #[serde(rename = "true")]
+        yes: Vec<String>,
+        /// The words for false, in any case of their ASCII letters.
+        #[serde(rename = "false")]
+        no: Vec<String>,
+    },
+}
+
+fn point() -> char {
+    '.'
+}
