@@ -34,6 +34,8 @@ pub use error::{Error, ErrorKind, Problem, Result, Retry};
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/expressions.md")]
+    pub mod expressions {}
     #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
 }
