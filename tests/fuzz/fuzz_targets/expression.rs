@@ -1,6 +1,7 @@
 //! Any JSON as an expression over a small batch: problems, or for each row a value, null or a refusal, of the type that
 //! it was compiled to.
 #![no_main]
+#![allow(clippy::expect_used)]
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,6 @@
 //! Any text as a job: it is read and written the same, or refused with a reason.
 #![no_main]
+#![allow(clippy::expect_used)]
 
 use libfuzzer_sys::fuzz_target;
 use syncline::spec::JobSpec;
