@@ -11,6 +11,7 @@ pub mod parse;
 pub mod pattern;
 mod reject;
 mod schema;
+pub(crate) mod zone;
 
 pub use batch::{Batch, Cursor, RowOp};
 pub use build::RecordBuilder;
