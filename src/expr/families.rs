@@ -35,6 +35,68 @@ fn family(field_type: &FieldType) -> Family {
     }
 }
 
+/// Whether its values are texts to compute with.
+pub(super) fn is_text(field_type: &FieldType) -> bool {
+    family(field_type) == Family::Text
+}
+
+/// Whether its values are exact numbers.
+pub(super) fn is_exact(field_type: &FieldType) -> bool {
+    family(field_type) == Family::Exact
+}
+
+/// The one type that holds the values of all operands, or why there is none; `operands` is not empty.
+pub(super) fn unify(operands: &[&Operand]) -> Result<FieldType, String> {
+    let types = || operands.iter().map(|operand| &operand.field_type);
+    let Some(first) = types().next() else {
+        return Err("there is no value".into());
+    };
+    if types().all(|other| other == first) {
+        return Ok(first.clone());
+    }
+    if types().all(is_text) {
+        return Ok(FieldType::Text);
+    }
+    if types().all(is_exact) {
+        if types().all(|other| *other == FieldType::Integer) {
+            return Ok(FieldType::Integer);
+        }
+        let digits = || operands.iter().map(|operand| digits(operand));
+        let scale = digits().map(|(_, scale)| scale).max().unwrap_or(0);
+        let whole = digits()
+            .map(|(precision, scale)| precision.saturating_sub(scale))
+            .max();
+        let precision = whole.unwrap_or(0).saturating_add(scale);
+        if precision > MAX_DIGITS {
+            return Err(format!(
+                "a number that holds all of these has {precision} digits and {MAX_DIGITS} is the most; `round` or `convert` \
+                 one of them"
+            ));
+        }
+        // Integers and literals follow the others.
+        let mut deciding = (operands.iter())
+            .filter(|operand| operand.literal.is_none() && operand.field_type != FieldType::Integer)
+            .map(|operand| &operand.field_type);
+        let kind = deciding.next();
+        let same = |kind: &FieldType| {
+            deciding.all(|other| std::mem::discriminant(other) == std::mem::discriminant(kind))
+        };
+        return Ok(match kind.filter(|kind| same(kind)) {
+            Some(FieldType::Currency { .. }) => FieldType::Currency { precision, scale },
+            Some(FieldType::Percent { .. }) => FieldType::Percent { precision, scale },
+            _ => FieldType::Decimal { precision, scale },
+        });
+    }
+    let other = types().find(|other| *other != first).unwrap_or(first);
+    let advice = match (family(first), family(other)) {
+        (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => MIXED,
+        _ => "`convert` one of them",
+    };
+    Err(format!(
+        "the values are of one type, and these are {first} and {other}: {advice}"
+    ))
+}
+
 /// Why two values do not compare, and what to do instead.
 pub(super) fn comparable(
     op: Comparison,

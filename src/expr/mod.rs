@@ -77,9 +77,12 @@ mod conversion;
 mod evaluate;
 mod families;
 mod kernel;
+mod like;
 mod literal;
 mod logic;
+mod logic_text;
 mod number;
+mod one_of;
 mod side;
 #[cfg(test)]
 mod tests;

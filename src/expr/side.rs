@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Decimal128Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
 
@@ -71,5 +71,33 @@ pub(super) fn exact(value: &Value) -> Option<(Side<'_, i128>, u8)> {
             u8::try_from(*scale).ok()?,
         )),
         _ => None,
+    }
+}
+
+/// The texts of a [`Value`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Texts<'a> {
+    Column(&'a StringViewArray),
+    Constant(&'a str),
+}
+
+impl<'a> Texts<'a> {
+    /// `None` if the array is of another type.
+    pub(super) fn of(value: &'a Value) -> Option<Self> {
+        let array = value.array.as_string_view_opt()?;
+        if value.constant {
+            array.iter().next()?.map(Texts::Constant)
+        } else {
+            Some(Texts::Column(array))
+        }
+    }
+
+    /// The text of a row; `None` is null.
+    #[inline]
+    pub(super) fn get(self, row: usize) -> Option<&'a str> {
+        match self {
+            Texts::Constant(text) => Some(text),
+            Texts::Column(array) => array.is_valid(row).then(|| array.value(row)),
+        }
     }
 }
