@@ -8,12 +8,14 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::block::{Block, FileFacts};
-use super::blocks::{BLOCK_BYTES, Blocks, Filling};
+use super::blocks::{BLOCK_BYTES, Blocks};
 use super::decode::{Plan, Wanted, decode};
 use super::dialect::Dialect;
 use super::header::Header;
+use super::opening::Opening;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::{Context, Executor, FileStore, run_on};
+use crate::record::notation::Notation;
 use crate::record::{Batch, Schema};
 use crate::spec::FileSource;
 use crate::{Error, ErrorKind, Result};
@@ -53,7 +55,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct DelimitedDataset {
     info: DatasetInfo,
     schema: Schema,
-    files: Arc<dyn FileStore>,
+    opening: Arc<Opening>,
     facts: Arc<FileFacts>,
     /// For each field of the schema, its column in the file.
     columns: Vec<usize>,
@@ -80,17 +82,19 @@ impl DelimitedDataset {
                 .with("file", &source.name)
         };
         let dialect = Dialect::new(&source.format).map_err(named)?;
-        let opened = files.open(&source.name, 0).await.map_err(named)?;
-        let mut filling = Filling::new(opened.bytes);
+        let notations = notations(source).map_err(named)?;
+        let opening = Opening::new(files, source);
+        let (mut filling, size) = opening.open().await.map_err(named)?;
         let header = Header::read(&mut filling, &dialect).await.map_err(named)?;
         let columns = find_columns(source, &header.columns).map_err(named)?;
         let names: Arc<[String]> = header.columns.into();
         Ok(DelimitedDataset {
             info: DatasetInfo::new(&source.name, Arc::clone(&names))
                 .with_raw_text()
-                .with_size_bytes(opened.size),
+                .with_notations(notations)
+                .with_size_bytes(size),
             schema: source.schema(),
-            files,
+            opening: Arc::new(opening),
             facts: Arc::new(FileFacts {
                 name: source.name.as_str().into(),
                 columns: names,
@@ -142,7 +146,10 @@ impl DelimitedDataset {
                 .as_ref()
                 .map_or(DataType::Utf8View, |field_type| field_type.data_type());
             arrow.push(arrow_schema::Field::new(&name, data_type, true));
-            wanted.push(Wanted::new(name, column, field_type));
+            let mut notations = self.info.notations.iter();
+            let notation = notations.find(|(noted, _)| *noted == name);
+            let notation = notation.map(|(_, notation)| notation.clone());
+            wanted.push(Wanted::new(name, column, field_type).with_notation(notation));
         }
         Ok(Plan {
             wanted,
@@ -168,12 +175,11 @@ impl Dataset for DelimitedDataset {
             Ok(plan) => Arc::new(plan),
             Err(error) => return stream::iter([Err(named(error))]).boxed(),
         };
-        let (files, facts) = (Arc::clone(&self.files), Arc::clone(&self.facts));
+        let (opening, facts) = (Arc::clone(&self.opening), Arc::clone(&self.facts));
         let block_bytes = self.block_bytes;
         let executor = context.executor_handle();
         let begin = async move {
-            let opened = files.open(&facts.name, 0).await?;
-            let mut filling = Filling::new(opened.bytes);
+            let (mut filling, _) = opening.open().await?;
             // The file may be another one by now, and its columns elsewhere.
             let header = Header::read(&mut filling, &facts.dialect).await?;
             if header.columns != *facts.columns {
@@ -260,6 +266,26 @@ impl Reading {
             None => vec![Err(self.failed.take()?)],
         };
         Some((batches, self))
+    }
+}
+
+/// How the values of columns with a format are written.
+fn notations(source: &FileSource) -> Result<Vec<(String, Notation)>> {
+    let (mut notations, mut problems) = (Vec::new(), Vec::new());
+    for (i, column) in source.columns.iter().enumerate() {
+        match column.notation(&format!("columns[{i}].format")) {
+            Ok(notation) => {
+                notations.extend(notation.map(|notation| (column.name.clone(), notation)));
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(notations),
+        false => Err(Error::invalid(
+            "the columns of a file have formats that are wrong",
+            problems,
+        )),
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ValueFormat;
 use crate::error::Problem;
+use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
@@ -59,6 +60,8 @@ impl FileSource {
                 );
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
+            let notation = column.notation(&format!("{path}.columns[{i}].format"));
+            problems.extend(notation.err().unwrap_or_default());
         }
         problems.extend(self.format.problems(&format!("{path}.format")));
         problems
@@ -99,6 +102,16 @@ impl Column {
     pub fn with_format(mut self, format: ValueFormat) -> Self {
         self.format = Some(format);
         self
+    }
+
+    /// The format checked for the type and ready to read, if there is one. `path` is its place in a spec.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn notation(&self, path: &str) -> Result<Option<Notation>, Vec<Problem>> {
+        let format = self.format.as_ref();
+        let notation = format.map(|format| format.notation(&self.field_type, path));
+        notation.transpose()
     }
 
     /// Name and type.
