@@ -28,6 +28,12 @@ use crate::{Error, ErrorKind, Result};
 /// up to the limit. Each read reads the header again, and fails as
 /// [`Malformed`](ErrorKind::Malformed) if it is not the one that was there at the opening.
 ///
+/// A file that is packed, or in another encoding than UTF-8, is unpacked and made UTF-8 on the polling thread. Its
+/// positions, its limits and [`Batch::bytes_read`] count the bytes of that text, without the byte order mark of another
+/// encoding, and [`DatasetInfo::size_bytes`] is not known; lines are the same. Bytes that mean nothing in the encoding become
+/// `FF`, which no text has: they reject the records that need them. A stream that fails in its middle gives the records in
+/// front of that first.
+///
 /// ```
 /// use std::sync::Arc;
 /// use futures::{StreamExt, executor::block_on};
@@ -66,10 +72,12 @@ impl DelimitedDataset {
     /// Reads the header of a file and finds the columns of `source` in it.
     ///
     /// # Errors
-    /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
-    ///   split, lacks a column of the source, or names one twice.
+    /// - [`Malformed`](ErrorKind::Malformed): the file is empty, or not packed or encoded as the format says; its header
+    ///   cannot be split, lacks a column of the source, or names one twice.
     /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
-    /// - [`Invalid`](ErrorKind::Invalid): the format has [problems](crate::spec::Delimited::problems).
+    /// - [`Invalid`](ErrorKind::Invalid): the format, or that of a column, has
+    ///   [problems](crate::spec::FileSource::problems).
+    /// - [`Unsupported`](ErrorKind::Unsupported): the file is packed, and the crate's feature `compression` is off.
     /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
     pub async fn open(
         _context: &Context,

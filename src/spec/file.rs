@@ -306,7 +306,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
+/// Bounds of a delimited file, in bytes of its UTF-8 text (quotes included) and in columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]

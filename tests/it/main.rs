@@ -1,7 +1,10 @@
 //! The integration tests: one binary, a module for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "compression")]
+mod compression;
 mod delimited;
+mod encodings;
 mod examples;
 mod file_destination;
 mod lookup;
