@@ -273,19 +273,65 @@ fn a_column_is_read_by_its_format() {
         messages,
         [
             (
-                "t.csv:4 (byte 65)",
+                "t.csv:4 (byte 59)",
                 Reason::BadValue,
                 "n",
                 "expected a whole number of at most 64 bits like 1.234"
             ),
             (
-                "t.csv:5 (byte 75)",
+                "t.csv:5 (byte 69)",
                 Reason::BadValue,
                 "d",
                 "expected a decimal number within the field's digits, like 1.234,56; also bad: `f`, `b`"
             ),
         ]
     );
+}
+
+#[test]
+fn times_are_read_by_their_patterns() {
+    let source = formatted(
+        r#"[
+            {"name": "day", "type": "date", "format": {"time": {"patterns": ["%d/%m/%Y", "%Y%m%d"]}}},
+            {"name": "at", "type": "datetime", "format": {"time": {"patterns": ["%d.%m.%Y %H:%M"], "zone": "Europe/Berlin"}}},
+            {"name": "wall", "type": "local_datetime", "format": {"time": {"patterns": ["%d.%m.%Y %H:%M"]}}}
+        ]"#,
+    );
+    let bytes = "day;at;wall\n03/04/2025;31.07.2025 12:00;30.03.2025 02:30\n20250403;31.01.2025 12:00;\n2025-04-03;;\n;30.03.2025 02:30;\n;26.10.2025 02:30;\n";
+    let found = read(bytes.as_bytes(), 7, &source).unwrap();
+    assert_eq!(
+        found.rows,
+        [
+            row(&["2025-04-03", "2025-07-31T10:00:00Z", "2025-03-30T02:30:00"]),
+            vec![
+                Some("2025-04-03".to_owned()),
+                Some("2025-01-31T11:00:00Z".to_owned()),
+                None
+            ],
+        ]
+    );
+    let [day, gap, twice] = &found.rejects[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        (day.1, &*day.3),
+        (
+            Reason::BadValue,
+            "expected a date like `%d/%m/%Y` or `%Y%m%d`"
+        )
+    );
+    for stray in [gap, twice] {
+        assert_eq!(
+            (stray.1, stray.2.as_deref()),
+            (Reason::BadValue, Some("at"))
+        );
+        assert!(
+            stray
+                .3
+                .contains("the clocks of Europe/Berlin never show this time, or show it twice"),
+            "{stray:?}"
+        );
+    }
 }
 
 #[test]
@@ -319,7 +365,9 @@ fn formats_that_cannot_be_are_problems_with_their_path() {
             {"name": "a", "type": "integer", "format": {"number": {"decimal_mark": ".", "grouping": "."}}},
             {"name": "b", "type": "text", "format": {"number": {}}},
             {"name": "c", "type": "boolean", "format": {"boolean": {"true": ["y"], "false": []}}},
-            {"name": "d", "type": "date", "format": {"boolean": {"true": ["y"], "false": ["n"]}}}
+            {"name": "d", "type": "date", "format": {"boolean": {"true": ["y"], "false": ["n"]}}},
+            {"name": "e", "type": "datetime", "format": {"time": {"patterns": ["%Y-%m-%d %H:%M"]}}},
+            {"name": "f", "type": "datetime", "format": {"time": {"patterns": ["%Y-%m-%d %H:%M"], "zone": "Mars"}}}
         ]"#,
     );
     let paths = |problems: &[syncline::Problem]| -> Vec<String> {
@@ -333,6 +381,8 @@ fn formats_that_cannot_be_are_problems_with_their_path() {
         "columns[1].format",
         "columns[2].format.boolean.false",
         "columns[3].format",
+        "columns[4].format.time.patterns[0]",
+        "columns[5].format.time.zone",
     ];
     let at = |path: &str| -> Vec<String> {
         expected
@@ -351,39 +401,78 @@ fn formats_that_cannot_be_are_problems_with_their_path() {
     );
 }
 
-/// A job that maps `seats` with a default for invalid values, which reads the column as text.
-fn job(format: &str) -> String {
+/// A job that maps a column with a default for invalid values, for which the column is read as text.
+fn job(field_type: &str, format: &str, default: &str) -> String {
     format!(
         r#"{{"version": 1, "name": "j", "dataset": {{"version": 1, "source": {{"file": {{"name": "in.csv",
             "format": {{"delimiter": ";"}},
-            "columns": [{{"name": "id", "type": "text"}}, {{"name": "seats", "type": "decimal(9,1)", "format": {format}}}]}}}}}},
+            "columns": [{{"name": "id", "type": "text"}}, {{"name": "v", "type": "{field_type}", "format": {format}}}]}}}}}},
           "objects": [{{"name": "o", "identity": {{"supplied": ["id"]}}, "fields": [
-            {{"name": "id", "type": "text"}}, {{"name": "seats", "type": "decimal(9,1)"}}]}}],
+            {{"name": "id", "type": "text"}}, {{"name": "v", "type": "{field_type}"}}]}}],
           "destinations": [{{"object": "o", "mode": "insert", "mapping": {{"fields": [
             {{"field": "id", "from": "id"}},
-            {{"field": "seats", "from": "seats", "default": {{"value": "-1"}}}}]}}}}]}}"#
+            {{"field": "v", "from": "v", "default": {{"value": "{default}", "when_missing": false}}}}]}}}}]}}"#
     )
 }
 
 #[test]
 fn a_default_for_invalid_values_knows_the_format() {
-    let format = r#"{"number": {"decimal_mark": ",", "grouping": "."}}"#;
-    // The last is a number of the usual form, and none of this one.
-    let ran = run(
-        &job(format),
-        &[("in.csv", "id;seats\na;1.234,5\nb;many\nc;\nd;1234.5\n")],
-    );
-    assert_eq!(
-        ran.object("o"),
-        "id,seats\na,1234.5\nb,-1.0\nc,-1.0\nd,-1.0\n"
-    );
-    assert_eq!(ran.reasons(), []);
-    let found = problems(
-        &job(r#"{"number": {"decimal_mark": "e"}}"#),
-        &[("in.csv", "id;seats\n")],
-    );
+    let german = r#"{"number": {"decimal_mark": ",", "grouping": "."}}"#;
+    let words = r#"{"boolean": {"true": ["y"], "false": ["n"]}}"#;
+    let day = r#"{"time": {"patterns": ["%d.%m.%Y"]}}"#;
+    let clock = r#"{"time": {"patterns": ["%d.%m.%Y %H:%M"], "zone": "Europe/Berlin"}}"#;
+    let wall = r#"{"time": {"patterns": ["%d.%m.%Y %H:%M"]}}"#;
+    // Each with a good value, and with one of the usual form, which is none of this one.
+    for (field_type, format, default, good, value, usual) in [
+        (
+            "decimal(9,1)",
+            german,
+            "-1.0",
+            "1.234,5",
+            "1234.5",
+            "1234.5",
+        ),
+        ("integer", german, "-1", "1.234", "1234", "1.5"),
+        ("float", german, "-1", "1.234,5", "1234.5", "1234.5"),
+        ("boolean", words, "false", "Y", "true", "true"),
+        (
+            "date",
+            day,
+            "1970-01-01",
+            "03.04.2025",
+            "2025-04-03",
+            "2025-04-03",
+        ),
+        (
+            "datetime",
+            clock,
+            "1970-01-01T00:00:00Z",
+            "03.04.2025 12:00",
+            "2025-04-03T10:00:00Z",
+            "30.03.2025 02:30",
+        ),
+        (
+            "local_datetime",
+            wall,
+            "1970-01-01T00:00:00",
+            "30.03.2025 02:30",
+            "2025-03-30T02:30:00",
+            "2025-03-30T02:30:00",
+        ),
+    ] {
+        let job = job(field_type, format, default);
+        let text = format!("id;v\na;{good}\nb;many\nc;\nd;{usual}\n");
+        let ran = run(&job, &[("in.csv", &text)]);
+        assert_eq!(
+            ran.object("o"),
+            format!("id,v\na,{value}\nb,{default}\nc,\nd,{default}\n")
+        );
+        assert_eq!(ran.reasons(), []);
+    }
+    let wrong = job("date", r#"{"time": {"patterns": ["%d"]}}"#, "1970-01-01");
+    let found = problems(&wrong, &[("in.csv", "id;v\n")]);
     assert_eq!(
         found[0].0,
-        "dataset.source.file.columns[1].format.number.decimal_mark"
+        "dataset.source.file.columns[1].format.time.patterns[0]"
     );
 }

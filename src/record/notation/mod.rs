@@ -16,11 +16,13 @@
 mod number;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use super::{FieldType, parse};
 use crate::error::Problem;
 
 use self::number::Marks;
+use self::time::Times;
 
 /// How the values of a type are written: checked, and ready to read them one by one, as strictly as
 /// [`parse`](super::parse) does. Nothing is trimmed and nothing is guessed.
@@ -44,6 +46,7 @@ enum Kind {
         yes: Box<[String]>,
         no: Box<[String]>,
     },
+    Time(Times),
 }
 
 impl Notation {
@@ -118,16 +121,25 @@ impl Notation {
         }
     }
 
-    /// Dates and times by these patterns, tried in order; of datetimes whose pattern has no offset, in this zone.
+    /// Dates and times by these patterns, tried in order; of datetimes whose pattern has no offset, by the clocks of this
+    /// zone.
     ///
     /// # Errors
-    /// Problems of `patterns` and `zone`. One without path if `field_type` is neither date nor time.
+    /// Problems of `patterns` and `zone`: a pattern says all that the type wants and no more, and only a datetime has a
+    /// zone. One without path if `field_type` is neither date nor time.
     pub fn times(
         field_type: &FieldType,
-        _patterns: &[String],
-        _zone: Option<&str>,
+        patterns: &[String],
+        zone: Option<&str>,
     ) -> Result<Self, Vec<Problem>> {
-        Err(unfit("a date or time", field_type))
+        use FieldType::{Date, DateTime, LocalDateTime};
+        if !matches!(field_type, Date | DateTime | LocalDateTime) {
+            return Err(unfit("a date or time", field_type));
+        }
+        Ok(Notation {
+            field_type: field_type.clone(),
+            kind: Kind::Time(Times::new(field_type, patterns, zone)?),
+        })
     }
 
     /// The type of the values.
@@ -181,27 +193,39 @@ impl Notation {
         is_in(no).then_some(false)
     }
 
-    /// Days since 1970-01-01.
+    /// A date: days since 1970-01-01.
     #[inline]
-    pub fn date(&self, _text: &[u8]) -> Option<i32> {
-        None
+    pub fn date(&self, text: &[u8]) -> Option<i32> {
+        self.time(&FieldType::Date)?.date(text)
     }
 
-    /// Microseconds since 1970-01-01 in UTC.
+    /// A datetime: microseconds since 1970-01-01 in UTC.
     #[inline]
-    pub fn datetime(&self, _text: &[u8]) -> Option<i64> {
-        None
+    pub fn datetime(&self, text: &[u8]) -> Option<i64> {
+        self.time(&FieldType::DateTime)?.datetime(text)
     }
 
-    /// Microseconds since 1970-01-01T00:00:00 of the same wall clock.
+    /// A local datetime: microseconds since 1970-01-01T00:00:00 of the same wall clock.
     #[inline]
-    pub fn local_datetime(&self, _text: &[u8]) -> Option<i64> {
-        None
+    pub fn local_datetime(&self, text: &[u8]) -> Option<i64> {
+        self.time(&FieldType::LocalDateTime)?.local_datetime(text)
+    }
+
+    #[inline]
+    fn time(&self, of: &FieldType) -> Option<&Times> {
+        match &self.kind {
+            Kind::Time(times) if self.field_type == *of => Some(times),
+            _ => None,
+        }
     }
 
     /// Why a text is refused: a sentence for a reject, without the text.
-    pub fn refusal(&self, _text: &[u8]) -> String {
-        format!("expected {}", self.expected())
+    pub fn refusal(&self, text: &[u8]) -> String {
+        let special = match &self.kind {
+            Kind::Time(times) => times.refusal(text),
+            _ => None,
+        };
+        special.unwrap_or_else(|| format!("expected {}", self.expected()))
     }
 
     /// What a value looks like, for messages.
@@ -217,6 +241,7 @@ impl Notation {
             Kind::Boolean { yes, no } => {
                 format!("{} for true or {} for false", list(yes), list(no))
             }
+            Kind::Time(times) => times.expected(&self.field_type),
         }
     }
 }

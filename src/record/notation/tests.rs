@@ -141,7 +141,124 @@ fn marks_that_cannot_be_told_apart_are_problems() {
     assert!(found[0].1.contains("the type is text"), "{found:?}");
 }
 
+fn times(of: &FieldType, patterns: &[&str], zone: Option<&str>) -> Result<Notation, Vec<Problem>> {
+    let patterns: Vec<String> = patterns.iter().map(|text| (*text).into()).collect();
+    Notation::times(of, &patterns, zone)
+}
+
+#[test]
+fn dates_go_by_their_patterns_in_order() {
+    let dates = times(&FieldType::Date, &["%d.%m.%Y", "%m/%d/%Y"], None).unwrap();
+    for (text, value) in [
+        ("31.01.2025", parse::date(b"2025-01-31")),
+        ("01/31/2025", parse::date(b"2025-01-31")),
+        ("01.01.0001", parse::date(b"0001-01-01")),
+        ("31/01/2025", None),
+        ("29.02.2025", None),
+        ("1.1.2025", None),
+        (" 31.01.2025", None),
+        ("31.01.2025 ", None),
+        ("31.01.0000", None),
+        ("2025-01-31", None),
+        ("", None),
+    ] {
+        assert_eq!(dates.date(text.as_bytes()), value, "{text}");
+    }
+    assert_eq!(
+        dates.refusal(b"x"),
+        "expected a date like `%d.%m.%Y` or `%m/%d/%Y`"
+    );
+    assert_eq!(dates.local_datetime(b"31.01.2025"), None);
+}
+
+#[test]
+fn a_time_of_a_zone_is_one_instant_or_refused() {
+    let berlin = times(
+        &FieldType::DateTime,
+        &["%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M%z"],
+        Some("Europe/Berlin"),
+    );
+    let berlin = berlin.unwrap();
+    for (text, instant) in [
+        ("31.01.2025 12:34", "2025-01-31T11:34:00Z"),
+        ("31.07.2025 12:34", "2025-07-31T10:34:00Z"),
+        ("31.07.2025 12:34Z", "2025-07-31T12:34:00Z"),
+        ("26.10.2025 02:30+0100", "2025-10-26T01:30:00Z"),
+        ("26.10.2025 02:30+02:00", "2025-10-26T00:30:00Z"),
+    ] {
+        let expected = parse::datetime(instant.as_bytes());
+        assert!(expected.is_some());
+        assert_eq!(berlin.datetime(text.as_bytes()), expected, "{text}");
+    }
+    // Put forward at two, put back at three.
+    for stray in [&b"30.03.2025 02:30"[..], b"26.10.2025 02:30"] {
+        assert_eq!(berlin.datetime(stray), None);
+        let message = berlin.refusal(stray);
+        assert!(
+            message
+                .starts_with("the clocks of Europe/Berlin never show this time, or show it twice"),
+            "{message}"
+        );
+    }
+    for bad in [
+        &b"31.01.2025 24:00"[..],
+        b"31.01.2025 12:60",
+        b"31.01.2025 12:34+16:00",
+        b"31.01.2025",
+    ] {
+        assert_eq!(berlin.datetime(bad), None);
+        assert!(
+            berlin
+                .refusal(bad)
+                .starts_with("expected a time of Europe/Berlin like `%d"),
+            "{}",
+            berlin.refusal(bad)
+        );
+    }
+    let local = times(&FieldType::LocalDateTime, &["%Y%m%d%H%M%S,%f"], None).unwrap();
+    assert_eq!(
+        local.local_datetime(b"20250330023000,25"),
+        parse::local_datetime(b"2025-03-30T02:30:00.25")
+    );
+    assert_eq!(local.local_datetime(b"20250330023000,0000001"), None);
+}
+
+#[test]
+fn patterns_say_all_that_a_type_wants_and_no_more() {
+    for (of, pattern, says) in [
+        (FieldType::Date, "%d.%m", "`%Y`"),
+        (FieldType::Date, "%d.%m.%Y %H:%M", "no time of day"),
+        (FieldType::Date, "%d.%m.%Y %d", "twice"),
+        (FieldType::Date, "%d.%m.%Y%", "behind `%`"),
+        (FieldType::Date, "%d.%m.%Q", "behind `%`"),
+        (FieldType::DateTime, "%d.%m.%Y", "`%H`"),
+        (FieldType::DateTime, "%d.%m.%Y %H:%M", "`zone`"),
+        (FieldType::LocalDateTime, "%d.%m.%Y %H:%M%z", "no offset"),
+    ] {
+        let found = paths(times(&of, &["%d.%m.%Y", pattern], None));
+        let (path, message) = found.last().unwrap();
+        assert_eq!(path, "patterns[1]");
+        assert!(message.contains(says), "{message}");
+    }
+    let found = paths(times(&FieldType::Date, &[], Some("Europe/Berlin")));
+    assert_eq!((&*found[0].0, &*found[1].0), ("zone", "patterns"));
+    let found = paths(times(
+        &FieldType::DateTime,
+        &["%Y-%m-%d %H:%M"],
+        Some("Europe/Bonn"),
+    ));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].1.contains("`Europe/Bonn`"), "{found:?}");
+    assert_eq!(paths(times(&FieldType::Text, &["%Y"], None))[0].0, "");
+}
+
 proptest! {
+    #[test]
+    fn the_usual_form_is_a_pattern(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]([+-]0[0-9]:[0-5][0-9]|Z)") {
+        let usual = times(&FieldType::DateTime, &["%Y-%m-%dT%H:%M:%S%z"], None).unwrap();
+        prop_assert_eq!(usual.datetime(text.as_bytes()), parse::datetime(text.as_bytes()));
+    }
+
     #[test]
     fn what_is_written_with_marks_reads_back(
         units in -999_999_999_999i64..=999_999_999_999,
