@@ -160,7 +160,7 @@ impl Reader {
                 let written = encoding_rs::mem::convert_latin1_to_utf8(bytes, free);
                 out.truncate(length + written);
             }
-            Reader::Table(decoder, gaps) if gaps.is_empty() => decode(decoder, bytes, false, out),
+            Reader::Table(decoder, []) => decode(decoder, bytes, false, out),
             Reader::Table(decoder, gaps) => {
                 let mut parts = bytes.split(|byte| gaps.contains(byte));
                 if let Some(first) = parts.next() {

@@ -25,7 +25,7 @@ use self::number::Marks;
 use self::time::Times;
 
 /// How the values of a type are written: checked, and ready to read them one by one, as strictly as
-/// [`parse`](super::parse) does. Nothing is trimmed and nothing is guessed.
+/// [`parse`] does. Nothing is trimmed and nothing is guessed.
 ///
 /// A reader for another type than the notation's own answers `None`.
 #[derive(Debug, Clone)]
@@ -123,6 +123,9 @@ impl Notation {
 
     /// Dates and times by these patterns, tried in order; of datetimes whose pattern has no offset, by the clocks of this
     /// zone.
+    ///
+    /// In a pattern `%Y` is a year of four digits; `%m`, `%d`, `%H`, `%M` and `%S` are of two; `%f` is a fraction of a second,
+    /// `%z` an offset like `+01:00`, `+0100` or `Z`, `%%` a percent sign; anything else is itself.
     ///
     /// # Errors
     /// Problems of `patterns` and `zone`: a pattern says all that the type wants and no more, and only a datetime has a
