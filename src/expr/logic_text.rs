@@ -30,11 +30,11 @@ impl Tree {
 }
 
 /// What a condition is called, in lower case, and its number from 0 on.
-pub(super) type Labels = HashMap<String, usize>;
+pub(super) type Labels = HashMap<String, usize, foldhash::fast::RandomState>;
 
 /// The labels of conditions: their own, or a letter by their place; and their numbers from 1 on. Or which of them are wrong.
 pub(super) fn labels(conditions: &[Condition]) -> Result<Labels, Vec<(usize, String)>> {
-    let mut labels = Labels::new();
+    let mut labels = Labels::default();
     let mut problems = Vec::new();
     for (number, condition) in conditions.iter().enumerate() {
         let label = match &condition.label {
@@ -193,15 +193,17 @@ impl<'t> Parser<'t> {
         }
         if token.is("(") {
             let tree = self.any(depth + 1)?;
-            return match self.peek() {
-                _ if self.take(")") => Ok(tree),
-                Some(other) => Err(other.unexpected("AND, OR or `)`")),
-                None => Err(format!(
+            if self.take(")") {
+                return Ok(tree);
+            }
+            return Err(match self.peek() {
+                Some(other) => other.unexpected("AND, OR or `)`"),
+                None => format!(
                     "at character {}: the text ends; expected `)`, as the parenthesis at character {} is open",
                     self.length + 1,
                     token.at
-                )),
-            };
+                ),
+            });
         }
         if token.is(")") || token.is("and") || token.is("or") {
             return Err(token.unexpected(EXPECTED));

@@ -144,7 +144,9 @@ impl Kernel for OneOf {
             }
             (OneOf::Whole(set), DataType::Int64) => {
                 let array = array.as_primitive::<Int64Type>();
-                BooleanBuffer::collect_bool(rows, |i| set.contains(&array.value(row(i)).into()))
+                BooleanBuffer::collect_bool(rows, |i| {
+                    set.contains(&i128::from(array.value(row(i))))
+                })
             }
             (OneOf::Whole(set), DataType::Decimal128(..)) => {
                 let array = array.as_primitive::<Decimal128Type>();
@@ -152,11 +154,15 @@ impl Kernel for OneOf {
             }
             (OneOf::Whole(set), DataType::Date32) => {
                 let array = array.as_primitive::<Date32Type>();
-                BooleanBuffer::collect_bool(rows, |i| set.contains(&array.value(row(i)).into()))
+                BooleanBuffer::collect_bool(rows, |i| {
+                    set.contains(&i128::from(array.value(row(i))))
+                })
             }
             (OneOf::Whole(set), DataType::Timestamp(..)) => {
                 let array = array.as_primitive::<TimestampMicrosecondType>();
-                BooleanBuffer::collect_bool(rows, |i| set.contains(&array.value(row(i)).into()))
+                BooleanBuffer::collect_bool(rows, |i| {
+                    set.contains(&i128::from(array.value(row(i))))
+                })
             }
             _ => return Err(wrong_layout()),
         };

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Decimal128Type, Int64Type};
-use arrow_array::{Array, ArrayRef, StringViewArray};
+use arrow_array::{Array, ArrayRef, StringViewArray, UInt32Array};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
+
+use crate::Result;
 
 /// The value of a step.
 #[derive(Debug, Clone)]
@@ -23,6 +25,15 @@ impl Value {
             array,
             constant: false,
         }
+    }
+
+    /// A value for each of so many rows.
+    pub(super) fn spread(self, rows: usize) -> Result<ArrayRef> {
+        if !self.constant {
+            return Ok(self.array);
+        }
+        let first = UInt32Array::from(vec![0; rows]);
+        Ok(arrow_select::take::take(&self.array, &first, None)?)
     }
 
     /// The rows without a value; a constant has none.
@@ -50,6 +61,15 @@ impl<'a, T: ArrowNativeType> Side<'a, T> {
             array.values().first().copied().map(Side::Constant)
         } else {
             Some(Side::Column(Cow::Borrowed(array.values())))
+        }
+    }
+
+    /// The value of a row; also what lies under a null.
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> T {
+        match self {
+            Side::Column(values) => values.get(row).copied().unwrap_or_default(),
+            Side::Constant(value) => *value,
         }
     }
 
