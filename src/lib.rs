@@ -36,6 +36,8 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/expressions.md")]
     pub mod expressions {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
     #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
 }

@@ -5,6 +5,7 @@ mod delimited;
 mod examples;
 mod file_destination;
 mod lookup;
+mod mapping_filters;
 mod memory;
 mod reference_jobs;
 mod reject_files;
