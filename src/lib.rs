@@ -40,6 +40,8 @@ pub mod docs {
     pub mod glossary {}
     #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
+    #[doc = include_str!("docs/policies.md")]
+    pub mod policies {}
 }
 
 /// The README's code is compiled and run.

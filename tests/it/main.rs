@@ -4,6 +4,7 @@
 mod delimited;
 mod examples;
 mod file_destination;
+mod guides;
 mod lookup;
 mod mapping_filters;
 mod memory;
