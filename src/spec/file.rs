@@ -8,6 +8,7 @@ use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FileSource {
@@ -67,6 +68,7 @@ impl FileSource {
 
 /// A column of a delimited file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Column {
@@ -124,6 +126,7 @@ impl From<Field> for Column {
 
 /// How a delimited file is written. The default is UTF-8, comma-separated, quoted with `"`, its first record the header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Delimited {
@@ -216,6 +219,7 @@ impl Delimited {
 
 /// How a quote inside quotes is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Escape {
@@ -229,6 +233,7 @@ pub enum Escape {
 
 /// How the columns of a delimited file are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Header {
@@ -245,6 +250,7 @@ pub enum Header {
 
 /// How the characters of a file are written as bytes. A byte order mark is passed over where it belongs to the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Encoding {
     /// UTF-8, and with it ASCII.
@@ -279,6 +285,7 @@ pub enum Encoding {
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Compression {
@@ -295,6 +302,7 @@ pub enum Compression {
 
 /// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Limits {
