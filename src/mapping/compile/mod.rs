@@ -2,6 +2,8 @@
 
 mod lookups;
 
+use std::sync::Arc;
+
 use crate::error::Problem;
 use crate::lookup::LookupRequest;
 use crate::record::convert::Converter;
@@ -13,6 +15,7 @@ use crate::spec::{
 
 use super::constant::Constant;
 use super::plan::{DefaultPlan, DirectPlan, FieldPlan, MappingPlan, Step};
+use super::prepare::Preparation;
 
 /// The most pairs that a lookup matches by (the original's bound).
 pub const MAX_MATCH_PAIRS: usize = 6;
@@ -103,9 +106,29 @@ impl MappingPlan {
         request: &CompileRequest<'_>,
         path: &str,
     ) -> Result<Self, Vec<Problem>> {
+        let (preparation, mut problems) =
+            Preparation::compile(request.source, spec.filter.as_ref(), &spec.formulas, path);
+        if let Some(name) = preparation
+            .fields()
+            .find(|name| request.raw.iter().any(|raw| raw == name))
+        {
+            let message = format!(
+                "its filter or a formula needs the value of `{name}`, which is read as text"
+            );
+            problems.push(Problem::new(path, message));
+        }
+        let broken = (spec.formulas.iter().map(|formula| formula.name.as_str()))
+            .filter(|name| preparation.schema().field(name).is_none())
+            .collect();
+        let source = preparation.schema().clone();
+        let request = &CompileRequest {
+            source: &source,
+            ..*request
+        };
         let mut compiler = Compiler {
             request,
-            problems: Vec::new(),
+            problems,
+            broken,
             lookups: Vec::new(),
             lookup_fields: 0,
             late: late_fields(spec),
@@ -160,6 +183,7 @@ impl MappingPlan {
                 .collect::<Vec<_>>(),
         );
         Ok(MappingPlan {
+            preparation: Arc::new(preparation),
             object: request.object.to_owned(),
             fields,
             lookups,
@@ -197,6 +221,8 @@ fn is_kept_by_the_object(request: &CompileRequest<'_>, name: &str) -> bool {
 struct Compiler<'a> {
     request: &'a CompileRequest<'a>,
     problems: Vec<Problem>,
+    /// Formulas that could not be made: that a rule misses them is no second mistake.
+    broken: Vec<&'a str>,
     lookups: Vec<LookupRequest>,
     /// How many fields with a lookup, direct or self, came before.
     lookup_fields: usize,
@@ -355,7 +381,7 @@ impl Compiler<'_> {
 
     fn source(&mut self, name: &str, path: &str) -> Option<Field> {
         let found = self.request.source.field(name).cloned();
-        if found.is_none() {
+        if found.is_none() && !self.broken.contains(&name) {
             let message = format!(
                 "the dataset has no field `{name}`; {}",
                 has(self.request.source)
