@@ -70,6 +70,7 @@
 //! ```
 
 mod arithmetic;
+mod calendar;
 mod choice;
 mod compare;
 mod conditions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Int64Array};
+use arrow_array::{ArrayRef, Int64Array};
 
 use super::evaluate::{Node, wrong_layout};
 use super::kernel::Kernel;

@@ -97,6 +97,18 @@ impl Compiler<'_> {
         result.map_err(|message| self.problem(message)).ok()
     }
 
+    /// The success, or `None` with its problems noted, which have their paths.
+    pub(super) fn note_all<T>(&mut self, result: Result<T, Vec<Problem>>) -> Option<T> {
+        result
+            .map_err(|problems| self.problems.extend(problems))
+            .ok()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// A typed step; a literal has the type that it has by itself.
     pub(super) fn operand(&mut self, expr: &Expr) -> Option<Operand> {
         match self.term(expr)? {
@@ -108,7 +120,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn term<'e>(&mut self, expr: &'e Expr) -> Option<Term<'e>> {
+    pub(super) fn term<'e>(&mut self, expr: &'e Expr) -> Option<Term<'e>> {
         if self.depth == MAX_DEPTH {
             self.problem(format!(
                 "the expression is nested deeper than {MAX_DEPTH} levels; lists of `and`, `or` and `concat` \

@@ -292,7 +292,7 @@ fn days(text: &[u8; 10]) -> Option<i32> {
 }
 
 #[inline]
-pub(super) fn days_in_month(year: u32, month: u32) -> u32 {
+pub(crate) fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -304,7 +304,7 @@ pub(super) fn days_in_month(year: u32, month: u32) -> u32 {
 /// Days since 1970-01-01 of a day of the proleptic Gregorian calendar, of the years 1 to 9999: years that
 /// begin in March put the leap day last, so the months before it have fixed lengths.
 #[inline]
-pub(super) fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
+pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
     let (year, month) = match month {
         1 | 2 => (year - 1, month + 9),
         _ => (year, month - 3),

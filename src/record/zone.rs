@@ -1,5 +1,7 @@
 //! What the clocks of a zone show, and when.
 
+use std::fmt;
+
 use chrono::{DateTime, LocalResult, NaiveDateTime, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
 
@@ -93,6 +95,12 @@ impl Zone {
             }
         }
         Some(after)
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
     }
 }
 

@@ -124,8 +124,7 @@ impl Notation {
     /// Dates and times by these patterns, tried in order; of datetimes whose pattern has no offset, by the clocks of this
     /// zone.
     ///
-    /// In a pattern `%Y` is a year of four digits; `%m`, `%d`, `%H`, `%M` and `%S` are of two; `%f` is a fraction of a second,
-    /// `%z` an offset like `+01:00`, `+0100` or `Z`, `%%` a percent sign; anything else is itself.
+    /// What a pattern is made of, [`pattern`](super::pattern) says.
     ///
     /// # Errors
     /// Problems of `patterns` and `zone`: a pattern says all that the type wants and no more, and only a datetime has a
