@@ -36,9 +36,9 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, expr: &Expr) -> Option<Operan
                 return None;
             }
             let values = (parts.iter().enumerate())
-                .map(|(i, part)| (format!(".coalesce[{i}]"), part))
+                .map(|(i, part)| (format!("[{i}]"), part))
                 .collect();
-            let (values, field_type) = unified(compiler, values)?;
+            let (values, field_type) = compiler.at(".coalesce", |this| unified(this, values))?;
             Some(choice(
                 values.into_iter().map(|value| (None, value)),
                 field_type,

@@ -45,20 +45,24 @@ impl Like {
                     segments.push(Vec::new());
                     continue;
                 }
-                '_' => vec![Mark::Any],
+                '_' => Mark::Any,
                 '\\' => match characters.next() {
-                    Some(escaped @ ('%' | '_' | '\\')) => vec![Mark::One(escaped)],
-                    _ => {
+                    Some(escaped) => Mark::One(escaped),
+                    None => {
                         return Err(
-                            "behind a backslash stands `%`, `_` or another backslash".into()
+                            "a backslash at the end makes nothing ordinary; write two for one"
+                                .into(),
                         );
                     }
                 },
-                other if ignore_case => other.to_lowercase().map(Mark::One).collect(),
-                other => vec![Mark::One(other)],
+                other => Mark::One(other),
+            };
+            let mark = match mark {
+                Mark::One(character) if ignore_case => Mark::One(lower(character)),
+                other => other,
             };
             if let Some(segment) = segments.last_mut() {
-                segment.extend(mark);
+                segment.push(mark);
             }
         }
         Ok(Like {
@@ -71,7 +75,7 @@ impl Like {
         if !self.ignore_case {
             return self.matches_characters(text.chars());
         }
-        let lower: String = text.chars().flat_map(char::to_lowercase).collect();
+        let lower: String = text.chars().map(lower).collect();
         self.matches_characters(lower.chars())
     }
 
@@ -100,6 +104,15 @@ impl Like {
         }
         let mut marks = last.iter().rev().peekable();
         take_back(&mut text, &mut marks)
+    }
+}
+
+/// The lower case of a character, if that is one character.
+fn lower(character: char) -> char {
+    let mut lower = character.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(lower), None) => lower,
+        _ => character,
     }
 }
 
@@ -173,9 +186,8 @@ mod tests {
             Like::new("ΑΣ", true).unwrap().matches("ας")
                 == Like::new("ας", true).unwrap().matches("ΑΣ")
         );
-        for wrong in ["a\\", "\\a"] {
-            assert!(Like::new(wrong, false).unwrap_err().contains("backslash"));
-        }
+        assert!(Like::new("\\a\\_", false).unwrap().matches("a_"));
+        assert!(Like::new("a\\", false).unwrap_err().contains("backslash"));
     }
 
     #[test]

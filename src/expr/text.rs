@@ -252,11 +252,15 @@ impl Kernel for Function {
             Function::Split(part, missing) => {
                 let by = texts(1)?;
                 found(rows, refuse, (of, by), *missing, |text, by| {
-                    let wanted = part.unsigned_abs() as usize - 1;
-                    match *part > 0 {
-                        true => text.split(by).nth(wanted),
-                        false => text.rsplit(by).nth(wanted),
-                    }
+                    // From the left, also when counted from the last part.
+                    let wanted = match usize::try_from(*part) {
+                        Ok(part) => part.checked_sub(1)?,
+                        Err(_) => {
+                            let back = part.unsigned_abs() as usize;
+                            text.split(by).count().checked_sub(back)?
+                        }
+                    };
+                    text.split(by).nth(wanted)
                 })
             }
             Function::Before(missing) => {
