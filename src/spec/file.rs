@@ -8,6 +8,20 @@ use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
+///
+/// ```
+/// use syncline::record::FieldType;
+/// use syncline::spec::{Column, FileSource};
+///
+/// let source = FileSource::new("people.csv", [
+///     Column::new("name", FieldType::Text),
+///     Column::new("born", FieldType::Date)
+///         .with_format(serde_json::from_str(r#"{"time": {"patterns": ["%d.%m.%Y"]}}"#)?),
+/// ]);
+/// assert!(source.problems("file").is_empty());
+/// assert_eq!(source.schema().fields()[1].name, "born");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -138,6 +152,19 @@ impl From<Field> for Column {
 }
 
 /// How a delimited file is written. The default is UTF-8, comma-separated, quoted with `"`, its first record the header.
+///
+/// ```
+/// use syncline::spec::Delimited;
+///
+/// let format: Delimited = serde_json::from_str(
+///     r#"{"delimiter": ";", "header": "ignore_case", "encoding": "windows-1252", "null_tokens": ["-"]}"#)?;
+/// assert!(format.problems("format").is_empty());
+///
+/// let mut wrong = Delimited::tsv();
+/// wrong.quote = Some('\t');
+/// assert_eq!(wrong.problems("format")[0].path, "format.quote");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
