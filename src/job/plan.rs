@@ -137,6 +137,7 @@ impl SyncJob {
                 &spec.mode,
             )
             .with_raw(&raw)
+            .with_notations(&self.dataset.info().notations)
             .with_system_fields(info.system_fields)
             .with_objects(&objects);
             match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {

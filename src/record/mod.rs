@@ -6,6 +6,7 @@ pub mod convert;
 mod field_type;
 pub mod format;
 pub mod key;
+pub mod notation;
 mod origin;
 pub mod parse;
 pub mod pattern;

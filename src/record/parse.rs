@@ -201,9 +201,12 @@ pub fn datetime(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let instant = local - offset_minutes * 60_000_000;
-    (FIRST_MICROS..=LAST_MICROS)
-        .contains(&instant)
-        .then_some(instant)
+    is_instant(instant).then_some(instant)
+}
+
+/// Whether microseconds since 1970 are in the years that have a text.
+pub(super) fn is_instant(micros: i64) -> bool {
+    (FIRST_MICROS..=LAST_MICROS).contains(&micros)
 }
 
 /// 0001-01-01T00:00:00
@@ -245,7 +248,7 @@ fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// The digits behind a point as millionths, and what stands behind them; `None` if that would lose a digit.
-fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
+pub(super) fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(length);
     let (kept, lost) = digits.split_at(length.min(6));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ValueFormat;
 use crate::error::Problem;
+use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
@@ -60,6 +61,8 @@ impl FileSource {
                 );
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
+            let notation = column.notation(&format!("{path}.columns[{i}].format"));
+            problems.extend(notation.err().unwrap_or_default());
         }
         problems.extend(self.format.problems(&format!("{path}.format")));
         problems
@@ -101,6 +104,16 @@ impl Column {
     pub fn with_format(mut self, format: ValueFormat) -> Self {
         self.format = Some(format);
         self
+    }
+
+    /// The format checked for the type and ready to read, if there is one. `path` is its place in a spec.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn notation(&self, path: &str) -> Result<Option<Notation>, Vec<Problem>> {
+        let format = self.format.as_ref();
+        let notation = format.map(|format| format.notation(&self.field_type, path));
+        notation.transpose()
     }
 
     /// Name and type.
@@ -300,7 +313,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
+/// Bounds of a delimited file, in bytes of its UTF-8 text (quotes included) and in columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

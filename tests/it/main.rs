@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+#[cfg(feature = "compression")]
+mod compression;
 mod delimited;
+mod encodings;
 mod examples;
 mod file_destination;
 mod lookup;

@@ -5,6 +5,7 @@ mod lookups;
 use crate::error::Problem;
 use crate::lookup::LookupRequest;
 use crate::record::convert::Converter;
+use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 use crate::spec::{
     FieldMapping, Identity, MappingSpec, NoMatch, Rule, SystemFields, WriteMode, WriteOn,
@@ -24,6 +25,8 @@ pub struct CompileRequest<'a> {
     pub source: &'a Schema,
     /// Those of them that will be read as unparsed text.
     pub raw: &'a [String],
+    /// How texts of source fields are written, by name, where that is not the usual form.
+    pub notations: &'a [(String, Notation)],
     /// The object's name.
     pub object: &'a str,
     /// The object's fields.
@@ -50,6 +53,7 @@ impl<'a> CompileRequest<'a> {
         CompileRequest {
             source,
             raw: &[],
+            notations: &[],
             object,
             target,
             identity,
@@ -63,6 +67,13 @@ impl<'a> CompileRequest<'a> {
     #[must_use]
     pub fn with_raw(mut self, raw: &'a [String]) -> Self {
         self.raw = raw;
+        self
+    }
+
+    /// The same; the texts of these source fields are written like this.
+    #[must_use]
+    pub fn with_notations(mut self, notations: &'a [(String, Notation)]) -> Self {
+        self.notations = notations;
         self
     }
 
@@ -364,10 +375,13 @@ impl Compiler<'_> {
         let path = format!("{path}.from");
         let source = self.source(from, &path)?;
         let raw = self.request.raw.iter().any(|name| name == from);
-        let parse = match raw
-            .then(|| Converter::new(&FieldType::Text, &source.field_type, false))
-            .transpose()
-        {
+        let mut notations = self.request.notations.iter();
+        let parse = match notations.find(|(name, _)| name == from) {
+            _ if !raw => Ok(None),
+            Some((_, notation)) => Ok(Some(Converter::reading(notation))),
+            None => Converter::new(&FieldType::Text, &source.field_type, false).map(Some),
+        };
+        let parse = match parse {
             Ok(parse) => parse,
             Err(message) => {
                 self.problem(&path, "", message);
