@@ -333,7 +333,7 @@ fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
                 let names = several.iter().filter_map(|&number| header.get(number));
                 let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
                 format!(
-                    "the header names the column twice, as {}; give each a name of its own",
+                    "the header names the column twice, as {}",
                     names.join(" and ")
                 )
             }
@@ -343,14 +343,17 @@ fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
     if problems.is_empty() {
         return Ok(found);
     }
-    let error = Error::new(
-        ErrorKind::Malformed,
-        "the header does not have each column that the source declares just once; correct the header, the source's \
-         columns, or the format's `delimiter` or `header`",
-    );
     let error = match missing.is_empty() {
-        true => error,
-        false => error.with("missing", missing.join(", ")),
+        true => Error::new(
+            ErrorKind::Malformed,
+            "the header names a column of the source twice; give each a name of its own",
+        ),
+        false => Error::new(
+            ErrorKind::Malformed,
+            "the header lacks columns that the source declares; correct the header, the source's columns, or the \
+             format's `delimiter` or `header`",
+        )
+        .with("missing", missing.join(", ")),
     };
     Err(error.with_problems(problems))
 }
