@@ -383,6 +383,7 @@ mod tests {
     use super::*;
     use crate::file::LocalFiles;
     use crate::record::{Field, FieldType};
+    use crate::spec::{Escape, Header as Rule};
 
     /// Rows as (position, cells), rejects as text.
     type Read = (Vec<(String, String)>, Vec<String>);
@@ -419,18 +420,27 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(200))]
 
         #[test]
         fn a_read_is_the_same_for_any_block_size(
-            lines in prop::collection::vec("[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a", 0..60),
+            lines in prop::collection::vec(
+                "[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a|1,a\\\\|1,\\\\\\\\|#[a,\"\r\\\\]{0,50}", 0..60,
+            ),
             limit in prop_oneof![5..60u32, Just(8 << 20)],
             block_bytes in 1..200usize,
+            escape in prop::sample::select(vec![Escape::Doubled, Escape::Backslash]),
+            comment in prop::sample::select(vec![None, Some('#')]),
+            (header, skip_lines) in prop::sample::select(vec![(Rule::Exact, 0), (Rule::Absent, 0), (Rule::Absent, 1)]),
         ) {
             let mut bytes = format!("n,t\n{}", lines.join("\n")).into_bytes();
             bytes.extend_from_slice(b"\n1,\xFF");
             let columns = vec![Field::new("n", FieldType::Integer), Field::new("t", FieldType::Text)];
             let mut source = FileSource::new("t.csv", columns);
+            source.format.escape = escape;
+            source.format.comment = comment;
+            source.format.header = header;
+            source.format.skip_lines = skip_lines;
             source.format.limits.record_bytes = limit;
             let whole = read(BLOCK_BYTES, &bytes, &source);
             prop_assert_eq!(read(block_bytes, &bytes, &source), whole);

@@ -87,26 +87,25 @@ async fn skip_lines(filling: &mut Filling, front: Place, lines: u32) -> Result<P
     let mut inside = false;
     while left > 0 {
         filling.fill(FIRST_READ).await?;
-        let (buffer, eof) = (filling.buffer.as_slice(), filling.eof);
-        let (used, ended) = match memchr::memchr2(b'\n', b'\r', buffer) {
-            Some(end) => match buffer.get(end..).unwrap_or_default() {
-                [b'\r', b'\n', ..] => (end + 2, true),
-                // Whether `\n` follows is not known yet.
-                [b'\r'] if !eof => (end, false),
-                _ => (end + 1, true),
-            },
-            None => (buffer.len(), false),
-        };
-        inside = !ended && (inside || used > 0);
-        place = place.plus(used, u32::from(ended), 0);
-        filling.skip(used);
-        if ended {
-            left -= 1;
-        } else if eof {
-            // The last line may have no end.
-            if left == 1 && inside {
+        let mut used = 0;
+        while left > 0 {
+            let rest = filling.buffer.get(used..).unwrap_or_default();
+            let (length, ended) = line_length(rest, filling.eof);
+            used += length;
+            if !ended {
+                inside = inside || length > 0;
                 break;
             }
+            inside = false;
+            left -= 1;
+        }
+        place = place.plus(used, 0, 0);
+        filling.skip(used);
+        // The last line may have no end.
+        if left == 1 && filling.eof && inside {
+            break;
+        }
+        if left > 0 && filling.eof {
             return Err(malformed(
                 "the file is empty behind the lines that are skipped: it has fewer; correct the file or the format's \
                  `skip_lines`",
@@ -114,7 +113,19 @@ async fn skip_lines(filling: &mut Filling, front: Place, lines: u32) -> Result<P
             .with("skip_lines", lines));
         }
     }
-    Ok(place)
+    Ok(place.plus(0, lines - left, 0))
+}
+
+/// How many bytes of a line there are, with its end if that is known to be whole; and whether it is.
+fn line_length(bytes: &[u8], eof: bool) -> (usize, bool) {
+    let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
+        return (bytes.len(), false);
+    };
+    match bytes.get(end..).unwrap_or_default() {
+        [b'\r', b'\n', ..] => (end + 2, true),
+        [b'\r'] if !eof => (end, false),
+        _ => (end + 1, true),
+    }
 }
 
 fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
@@ -161,6 +172,22 @@ mod tests {
 
     use super::*;
     use crate::spec::Delimited;
+
+    #[test]
+    fn a_skipped_line_of_any_length_is_not_kept() {
+        let piece = Bytes::from("x".repeat(64 << 10));
+        let long = stream::repeat_with(move || Ok(piece.clone())).take(999);
+        let end = stream::iter(["\r", "\na,b\r\n"]).map(|text| Ok(Bytes::from(text)));
+        let mut format = Delimited::csv();
+        format.skip_lines = 1;
+        let dialect = Dialect::new(&format).unwrap();
+        let mut filling = Filling::new(long.chain(end).boxed());
+        let header = block_on(Header::read(&mut filling, &dialect)).unwrap();
+        assert_eq!(header.columns.unwrap(), ["a", "b"]);
+        let Place { byte, line, record } = header.behind;
+        assert_eq!((byte, line, record), (999 * (64 << 10) + 5, 2, 0));
+        assert!(filling.buffer.capacity() <= 2 * FIRST_READ);
+    }
 
     #[test]
     fn blank_lines_without_end_are_not_kept() {

@@ -632,6 +632,79 @@ proptest! {
     }
 
     #[test]
+    fn valid_text_is_read_as_the_csv_crate_reads_it(
+        rows in prop::collection::vec(prop::collection::vec(("[a-z#'\"\\\\,;\n\r\u{E9} ]{0,9}", 0..3u8), 2), 0..20),
+        comments in prop::collection::vec(prop::option::of("[a-z#'\"\\\\,; ]{0,80}"), 1..9),
+        delimiter in prop::sample::select(vec![',', ';', '|', '\t']),
+        quote in prop::sample::select(vec![Some('"'), Some('\''), None]),
+        escape in prop::sample::select(vec![Escape::Doubled, Escape::Backslash]),
+        has_header in any::<bool>(),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+    ) {
+        // Escapes outside quotes are ours alone.
+        let escape = if quote.is_some() { escape } else { Escape::Doubled };
+        let mut text = String::new();
+        if has_header {
+            text = format!("a{delimiter}b{end}");
+        }
+        let mut comments = comments.iter().cycle();
+        for row in &rows {
+            // That crate ends a comment at `\n` only.
+            if let (Some(comment), true) = (comments.next().unwrap(), end != "\r") {
+                text.push_str(&format!("#{comment}{end}"));
+            }
+            for (number, (cell, how)) in row.iter().enumerate() {
+                if number > 0 {
+                    text.push(delimiter);
+                }
+                let marks = ['\n', '\r', '\\', '#', delimiter, quote.unwrap_or('\n')];
+                match (quote, how) {
+                    (Some(quote), 0 | 1) => {
+                        text.push(quote);
+                        for character in cell.chars() {
+                            match (escape, character) {
+                                (Escape::Backslash, '\\') => text.push('\\'),
+                                (Escape::Backslash, 'a' | '\n') => text.push('\\'),
+                                (Escape::Backslash, mark) if mark == quote && *how == 1 => text.push('\\'),
+                                (_, mark) if mark == quote => text.push(quote),
+                                _ => {}
+                            }
+                            text.push(character);
+                        }
+                        text.push(quote);
+                    }
+                    _ => text.push_str(&cell.replace(marks, "x")),
+                }
+            }
+            text.push_str(end);
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter as u8)
+            .quoting(quote.is_some())
+            .quote(quote.unwrap_or('"') as u8)
+            .escape((escape == Escape::Backslash).then_some(b'\\'))
+            .comment(Some(b'#'))
+            .has_headers(has_header)
+            .from_reader(text.as_bytes());
+        let expected: Vec<Row> = reader
+            .records()
+            .map(|row| row.unwrap().iter().map(|cell| Some(cell.to_owned())).collect())
+            .collect();
+        prop_assert_eq!(expected.len(), rows.len());
+        let format = format(|format| {
+            format.delimiter = delimiter;
+            format.quote = quote;
+            format.escape = escape;
+            format.comment = Some('#');
+            format.empty_is_text = true;
+            if !has_header {
+                format.header = Header::Absent;
+            }
+        });
+        prop_assert_eq!(read_in_pieces(text.as_bytes(), &texts(&["a", "b"], format), 99).unwrap().rows, expected);
+    }
+
+    #[test]
     fn numbers_and_dates_are_read_in_any_format(
         format in any_format(),
         rows in prop::collection::vec((any::<i32>(), -9999..9999i64, -40_000..40_000i32), 1..5),
