@@ -254,7 +254,8 @@ impl DelimitedEncoder {
     /// Whether a cell that is written like this, without quotes, is neither null nor no cell at all.
     #[inline]
     fn is_read_as_text(&self, at: At, written: &[u8]) -> bool {
-        !self.dialect.is_null_token(written) && !(at.first && is_lost(&self.dialect, written))
+        let is_lost = at.first && is_lost(&self.dialect, written);
+        !is_lost && !self.dialect.is_null_token(written)
     }
 
     fn quoted(&self, quote: u8, mut text: &[u8], out: &mut Vec<u8>) {
