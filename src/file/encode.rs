@@ -1,5 +1,7 @@
 //! From records to delimited text.
 
+use std::collections::HashSet;
+
 use arrow_array::RecordBatch;
 
 use super::dialect::{Dialect, ESCAPE};
@@ -93,7 +95,8 @@ impl DelimitedEncoder {
     /// Appends the header, or nothing if the format has none.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a name that the format cannot express; nothing is appended then.
+    /// [`Invalid`](ErrorKind::Invalid) for a name that the format cannot express, or two that are one column under its
+    /// [rule](Delimited::header); nothing is appended then.
     pub fn header<N: AsRef<str>>(
         &self,
         names: impl IntoIterator<Item = N>,
@@ -103,6 +106,16 @@ impl DelimitedEncoder {
             return Ok(());
         }
         let names: Vec<N> = names.into_iter().collect();
+        let mut known = HashSet::with_capacity(names.len());
+        for (number, name) in (1..).zip(&names) {
+            if !known.insert(self.dialect.header.key(name.as_ref())) {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "two columns have the same name under the format's `header`; give each a name of its own",
+                )
+                .with("column", format_args!("number {number}")));
+            }
+        }
         self.cells(names.iter().map(|name| Some(name.as_ref().as_bytes())), out)
     }
 

@@ -383,7 +383,7 @@ pub struct Limits {
     pub field_bytes: u32,
     /// A longer record is rejected. 1 byte to 1 GiB.
     pub record_bytes: u32,
-    /// A longer header fails the file; blank lines in front of it count. 1 byte to 1 GiB.
+    /// A longer header fails the file; blank lines and comments in front of it count. 1 byte to 1 GiB.
     pub header_bytes: u32,
     /// More columns in the header fail the file.
     pub columns: u32,

@@ -68,6 +68,23 @@ fn what_a_format_cannot_express_is_an_error_and_nothing_is_written() {
 }
 
 #[test]
+fn a_header_has_no_two_names_that_are_read_as_one() {
+    for (rule, other) in [
+        (Header::Exact, "é"),
+        (Header::Trimmed, " é"),
+        (Header::IgnoreCase, "É "),
+    ] {
+        let encoder = DelimitedEncoder::new(&format(|format| format.header = rule)).unwrap();
+        let mut out = Vec::new();
+        let error = encoder.header(["é", "b", other], &mut out).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("column: number 3"), "{error}");
+        assert_eq!(out, b"");
+        encoder.header(["é", "b", "É2"], &mut out).unwrap();
+    }
+}
+
+#[test]
 fn what_needs_an_escape_gets_one() {
     let written = |format: Delimited, cells: &[&str]| {
         let mut out = Vec::new();
