@@ -5,6 +5,7 @@ mod bad_input;
 #[cfg(feature = "compression")]
 mod compression;
 mod delimited;
+mod dialects;
 mod encodings;
 mod examples;
 mod file_destination;
