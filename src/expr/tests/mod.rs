@@ -1,6 +1,7 @@
 //! Expressions over one schema, with rows given as texts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod numbers;
 mod properties;
 mod reference;
 mod types;
