@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 
 use crate::Result;
 use crate::host::Context;
+use crate::record::notation::Notation;
 use crate::record::{Batch, Schema};
 
 /// Batches in source order. Owns what it needs, does nothing before the first poll, ends after an error.
@@ -22,7 +23,9 @@ pub struct DatasetInfo {
     pub columns: Arc<[String]>,
     /// Whether [`ReadRequest::raw`] is honoured: the source is text, and a column can be had unparsed.
     pub raw_text: bool,
-    /// The source's size in bytes, for progress, if known.
+    /// How the texts of such columns are written, where that is not the usual form.
+    pub notations: Vec<(String, Notation)>,
+    /// The source's size in bytes, for progress, if known: the sum of [`Batch::bytes_read`].
     pub size_bytes: Option<u64>,
 }
 
@@ -33,6 +36,7 @@ impl DatasetInfo {
             name: name.into(),
             columns: columns.into(),
             raw_text: false,
+            notations: Vec::new(),
             size_bytes: None,
         }
     }
@@ -41,6 +45,13 @@ impl DatasetInfo {
     #[must_use]
     pub fn with_raw_text(mut self) -> Self {
         self.raw_text = true;
+        self
+    }
+
+    /// The same, with the notations of fields by name.
+    #[must_use]
+    pub fn with_notations(mut self, notations: Vec<(String, Notation)>) -> Self {
+        self.notations = notations;
         self
     }
 

@@ -36,8 +36,12 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/expressions.md")]
     pub mod expressions {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
     #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
+    #[doc = include_str!("docs/policies.md")]
+    pub mod policies {}
 }
 
 /// The README's code is compiled and run.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, new_null_array};
 use arrow_buffer::BooleanBufferBuilder;
 use arrow_schema::DataType;
 
 use super::arithmetic::{self, Number, Operation};
+use super::choice::Choice;
 use super::compare::{self, Comparison};
 use super::kernel::Kernel;
 use super::logic::{self, Decides};
@@ -34,6 +35,9 @@ pub(super) enum Node {
     Arithmetic(Operation, Number, Box<[Node; 2]>, Arc<str>),
     Concat(Vec<Node>),
     UtcDay(Box<Node>),
+    /// Null in every row.
+    Null(DataType),
+    Choice(Box<Choice>),
     /// A function of its operands.
     Call(Arc<dyn Kernel>, Vec<Node>),
 }
@@ -93,14 +97,18 @@ pub(super) fn evaluate(
     Ok((arrow_select::nullif::nullif(&column, &mask)?, refused))
 }
 
-struct Evaluation<'a> {
+pub(super) struct Evaluation<'a> {
     /// For each input.
     columns: Vec<&'a ArrayRef>,
     rows: usize,
-    refused: Vec<(u32, Refusal)>,
+    pub(super) refused: Vec<(u32, Refusal)>,
 }
 
 impl Evaluation<'_> {
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     fn value(&mut self, node: &Node) -> Result<Value> {
         Ok(Value::column(match node {
             Node::Field(input) => match self.columns.get(*input) {
@@ -139,6 +147,8 @@ impl Evaluation<'_> {
                 arithmetic::compute(*op, *number, &left, &right, overflow)?
             }
             Node::Concat(parts) => self.concat(parts)?,
+            Node::Null(layout) => new_null_array(layout, self.rows),
+            Node::Choice(choice) => choice.evaluate(self)?,
             Node::Call(kernel, operands) => {
                 let operands: Vec<Value> = (operands.iter())
                     .map(|operand| self.value(operand))
@@ -162,17 +172,8 @@ impl Evaluation<'_> {
     }
 
     /// A value for each row.
-    fn column(&mut self, node: &Node) -> Result<ArrayRef> {
-        let value = self.value(node)?;
-        self.spread(value)
-    }
-
-    fn spread(&self, value: Value) -> Result<ArrayRef> {
-        if !value.constant {
-            return Ok(value.array);
-        }
-        let first = UInt32Array::from(vec![0; self.rows]);
-        Ok(arrow_select::take::take(&value.array, &first, None)?)
+    pub(super) fn column(&mut self, node: &Node) -> Result<ArrayRef> {
+        self.value(node)?.spread(self.rows)
     }
 
     fn boolean(&mut self, node: &Node) -> Result<BooleanArray> {
@@ -185,7 +186,7 @@ impl Evaluation<'_> {
         let [left, right] = sides;
         let (mut left, right) = (self.value(left)?, self.value(right)?);
         if left.constant && right.constant {
-            left = Value::column(self.spread(left)?);
+            left = Value::column(left.spread(self.rows)?);
         }
         Ok((left, right))
     }

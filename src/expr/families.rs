@@ -6,7 +6,7 @@ use super::typing::Operand;
 use crate::record::FieldType;
 
 /// The most digits that an exact number has.
-const MAX_DIGITS: u8 = 38;
+pub(super) const MAX_DIGITS: u8 = 38;
 
 /// Types whose values compare with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,67 @@ fn family(field_type: &FieldType) -> Family {
         LocalDateTime => Family::LocalDateTime,
         Json => Family::Json,
     }
+}
+
+/// Whether its values are texts to compute with.
+pub(super) fn is_text(field_type: &FieldType) -> bool {
+    family(field_type) == Family::Text
+}
+
+/// Whether its values are exact numbers.
+pub(super) fn is_exact(field_type: &FieldType) -> bool {
+    family(field_type) == Family::Exact
+}
+
+/// The one type that holds the values of all operands, or why there is none; `operands` is not empty.
+pub(super) fn unify(operands: &[&Operand]) -> Result<FieldType, String> {
+    let types = || operands.iter().map(|operand| &operand.field_type);
+    let Some(first) = types().next() else {
+        return Err("there is no value".into());
+    };
+    if types().all(|other| other == first) {
+        return Ok(first.clone());
+    }
+    if types().all(is_text) {
+        return Ok(FieldType::Text);
+    }
+    if types().all(is_exact) {
+        if types().all(|other| *other == FieldType::Integer) {
+            return Ok(FieldType::Integer);
+        }
+        let digits = || operands.iter().map(|operand| digits(operand));
+        let scale = digits().map(|(_, scale)| scale).max().unwrap_or(0);
+        let whole = digits()
+            .map(|(precision, scale)| precision.saturating_sub(scale))
+            .max();
+        let precision = whole.unwrap_or(0).saturating_add(scale);
+        if precision > MAX_DIGITS {
+            return Err(format!(
+                "a number that holds all of these has {precision} digits and {MAX_DIGITS} is the most; `round` or `convert` \
+                 one of them"
+            ));
+        }
+        // Integers and literals follow the others.
+        let mut deciding = (operands.iter())
+            .filter(|operand| operand.literal.is_none() && operand.field_type != FieldType::Integer)
+            .map(|operand| &operand.field_type);
+        let kind = deciding.next().filter(|kind| {
+            deciding.all(|other| std::mem::discriminant(other) == std::mem::discriminant(*kind))
+        });
+        return Ok(with_digits(
+            kind.unwrap_or(&FieldType::Integer),
+            precision,
+            scale,
+        ));
+    }
+    let other = types().find(|other| *other != first).unwrap_or(first);
+    let advice = match (family(first), family(other)) {
+        (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => MIXED,
+        _ => "`convert` one of them",
+    };
+    Err(format!(
+        "the values are of one type, and these are {first} and {other}: {advice}"
+    ))
 }
 
 /// Why two values do not compare, and what to do instead.
@@ -72,19 +133,10 @@ pub(super) fn arithmetic_type(
     left: &Operand,
     right: &Operand,
 ) -> Result<FieldType, String> {
+    numbers(op.name(), left, right)?;
     let (a, b) = (&left.field_type, &right.field_type);
-    match (family(a), family(b)) {
-        (Family::Exact, Family::Exact) => {}
-        (Family::Float, Family::Float) => return Ok(FieldType::Float),
-        (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => {
-            return Err(format!("`{}` of {a} and {b}: {MIXED}", op.name()));
-        }
-        _ => {
-            return Err(format!(
-                "`{}` wants two numbers and has {a} and {b}",
-                op.name()
-            ));
-        }
+    if *a == FieldType::Float {
+        return Ok(FieldType::Float);
     }
     if *a == FieldType::Integer && *b == FieldType::Integer {
         return Ok(FieldType::Integer);
@@ -105,11 +157,72 @@ pub(super) fn arithmetic_type(
         ));
     }
     let precision = precision.min(MAX_DIGITS);
-    Ok(match kind(op, left, right) {
+    Ok(with_digits(&kind(op, left, right), precision, scale))
+}
+
+/// The kind of an exact number, with other digits.
+pub(super) fn with_digits(kind: &FieldType, precision: u8, scale: u8) -> FieldType {
+    match kind {
         FieldType::Currency { .. } => FieldType::Currency { precision, scale },
         FieldType::Percent { .. } => FieldType::Percent { precision, scale },
         _ => FieldType::Decimal { precision, scale },
-    })
+    }
+}
+
+/// Whether two operands are numbers that compute with each other, or why not.
+fn numbers(name: &str, left: &Operand, right: &Operand) -> Result<(), String> {
+    let (a, b) = (&left.field_type, &right.field_type);
+    match (family(a), family(b)) {
+        (Family::Exact, Family::Exact) | (Family::Float, Family::Float) => Ok(()),
+        (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => {
+            Err(format!("`{name}` of {a} and {b}: {MIXED}"))
+        }
+        _ => Err(format!("`{name}` wants two numbers and has {a} and {b}")),
+    }
+}
+
+/// The type of a quotient with so many digits behind the point, or why there is none.
+pub(super) fn quotient_type(
+    left: &Operand,
+    right: &Operand,
+    scale: u8,
+) -> Result<FieldType, String> {
+    numbers("divide", left, right)?;
+    if left.field_type == FieldType::Float {
+        return Ok(FieldType::Float);
+    }
+    let ((p1, s1), (_, s2)) = (digits(left), digits(right));
+    // The least divisor is the unit of its last digit, and rounding up may need a digit more.
+    let whole = p1.saturating_sub(s1).saturating_add(s2).saturating_add(1);
+    let precision = whole.saturating_add(scale).min(MAX_DIGITS);
+    let follows = right.literal.is_some() || right.field_type == FieldType::Integer;
+    let kind = if follows {
+        &left.field_type
+    } else {
+        &FieldType::Integer
+    };
+    Ok(with_digits(kind, precision, scale))
+}
+
+/// The type of the rest of a division, or why there is none.
+pub(super) fn modulo_type(left: &Operand, right: &Operand) -> Result<FieldType, String> {
+    numbers("modulo", left, right)?;
+    if left.field_type == FieldType::Float {
+        return Ok(FieldType::Float);
+    }
+    if left.field_type == FieldType::Integer && right.field_type == FieldType::Integer {
+        return Ok(FieldType::Integer);
+    }
+    let ((p1, s1), (p2, s2)) = (digits(left), digits(right));
+    let scale = s1.max(s2);
+    // It is no larger than either.
+    let whole = p1.saturating_sub(s1).min(p2.saturating_sub(s2));
+    let precision = whole.saturating_add(scale).clamp(1, MAX_DIGITS);
+    Ok(with_digits(
+        &kind(Operation::Subtract, left, right),
+        precision,
+        scale,
+    ))
 }
 
 /// The operand that says whether the result is a currency, a percent or a plain decimal.

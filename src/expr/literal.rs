@@ -96,7 +96,7 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    fn new(column: ArrayRef, field_type: FieldType) -> Self {
+    pub(super) fn new(column: ArrayRef, field_type: FieldType) -> Self {
         Typed {
             column,
             field_type,

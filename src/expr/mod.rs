@@ -70,6 +70,7 @@
 //! ```
 
 mod arithmetic;
+mod calendar;
 mod choice;
 mod compare;
 mod conditions;
@@ -77,9 +78,12 @@ mod conversion;
 mod evaluate;
 mod families;
 mod kernel;
+mod like;
 mod literal;
 mod logic;
+mod logic_text;
 mod number;
+mod one_of;
 mod side;
 #[cfg(test)]
 mod tests;

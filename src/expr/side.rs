@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Decimal128Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringViewArray, UInt32Array};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
+
+use crate::Result;
 
 /// The value of a step.
 #[derive(Debug, Clone)]
@@ -23,6 +25,15 @@ impl Value {
             array,
             constant: false,
         }
+    }
+
+    /// A value for each of so many rows.
+    pub(super) fn spread(self, rows: usize) -> Result<ArrayRef> {
+        if !self.constant {
+            return Ok(self.array);
+        }
+        let first = UInt32Array::from(vec![0; rows]);
+        Ok(arrow_select::take::take(&self.array, &first, None)?)
     }
 
     /// The rows without a value; a constant has none.
@@ -53,6 +64,15 @@ impl<'a, T: ArrowNativeType> Side<'a, T> {
         }
     }
 
+    /// The value of a row; also what lies under a null.
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> T {
+        match self {
+            Side::Column(values) => values.get(row).copied().unwrap_or_default(),
+            Side::Constant(value) => *value,
+        }
+    }
+
     /// Every value mapped; `f` also sees what lies under nulls.
     pub(super) fn map<U: ArrowNativeType>(self, f: impl Fn(T) -> U) -> Side<'a, U> {
         match self {
@@ -71,5 +91,33 @@ pub(super) fn exact(value: &Value) -> Option<(Side<'_, i128>, u8)> {
             u8::try_from(*scale).ok()?,
         )),
         _ => None,
+    }
+}
+
+/// The texts of a [`Value`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Texts<'a> {
+    Column(&'a StringViewArray),
+    Constant(&'a str),
+}
+
+impl<'a> Texts<'a> {
+    /// `None` if the array is of another type.
+    pub(super) fn of(value: &'a Value) -> Option<Self> {
+        let array = value.array.as_string_view_opt()?;
+        if value.constant {
+            array.iter().next()?.map(Texts::Constant)
+        } else {
+            Some(Texts::Column(array))
+        }
+    }
+
+    /// The text of a row; `None` is null.
+    #[inline]
+    pub(super) fn get(self, row: usize) -> Option<&'a str> {
+        match self {
+            Texts::Constant(text) => Some(text),
+            Texts::Column(array) => array.is_valid(row).then(|| array.value(row)),
+        }
     }
 }

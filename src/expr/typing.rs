@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::arithmetic::{Number, Operation};
 use super::compare::Comparison;
 use super::evaluate::{Input, Node};
-use super::families::{arithmetic_type, comparable};
+use super::families::{arithmetic_type, comparable, is_text};
 use super::literal::{self, Typed};
 use super::logic::Decides;
 use super::{MAX_DEPTH, choice, conditions, conversion, number, text, time};
@@ -97,6 +97,18 @@ impl Compiler<'_> {
         result.map_err(|message| self.problem(message)).ok()
     }
 
+    /// The success, or `None` with its problems noted, which have their paths.
+    pub(super) fn note_all<T>(&mut self, result: Result<T, Vec<Problem>>) -> Option<T> {
+        result
+            .map_err(|problems| self.problems.extend(problems))
+            .ok()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// A typed step; a literal has the type that it has by itself.
     pub(super) fn operand(&mut self, expr: &Expr) -> Option<Operand> {
         match self.term(expr)? {
@@ -108,7 +120,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn term<'e>(&mut self, expr: &'e Expr) -> Option<Term<'e>> {
+    pub(super) fn term<'e>(&mut self, expr: &'e Expr) -> Option<Term<'e>> {
         if self.depth == MAX_DEPTH {
             self.problem(format!(
                 "the expression is nested deeper than {MAX_DEPTH} levels; lists of `and`, `or` and `concat` \
@@ -261,33 +273,91 @@ impl Compiler<'_> {
         Some(Operand::new(Node::Join(decides, parts), FieldType::Boolean))
     }
 
-    /// Two operands; a literal takes the type of the other side.
+    /// The two operands of a list.
     pub(super) fn sides(&mut self, name: &str, sides: &[Expr; 2]) -> Option<[Operand; 2]> {
         let [left, right] = sides;
         let paths = [format!(".{name}[0]"), format!(".{name}[1]")];
-        let left = self.at(&paths[0], |this| this.term(left));
-        let right = self.at(&paths[1], |this| this.term(right));
-        let literal = |this: &mut Self, side: usize, typed: Result<Typed, String>| {
-            let path = format!("{}.value", paths[side]);
-            this.at(&path, |this| this.note(typed))
+        self.pair((&paths[0], left), (&paths[1], right))
+    }
+
+    /// Two operands with their steps of the path; a literal takes the type of the other side.
+    pub(super) fn pair(
+        &mut self,
+        (left_path, left): (&str, &Expr),
+        (right_path, right): (&str, &Expr),
+    ) -> Option<[Operand; 2]> {
+        let left = self.at(left_path, |this| this.term(left));
+        let right = self.at(right_path, |this| this.term(right));
+        let literal = |this: &mut Self, path: &str, typed: Result<Typed, String>| {
+            this.at(&format!("{path}.value"), |this| this.note(typed))
                 .map(Operand::constant)
         };
         match (left?, right?) {
             (Term::Operand(left), Term::Operand(right)) => Some([left, right]),
             (Term::Operand(left), Term::Literal(right)) => {
-                let right = literal(self, 1, literal::beside(right, &left.field_type))?;
+                let right = literal(self, right_path, literal::beside(right, &left.field_type))?;
                 Some([left, right])
             }
             (Term::Literal(left), Term::Operand(right)) => {
-                let left = literal(self, 0, literal::beside(left, &right.field_type))?;
+                let left = literal(self, left_path, literal::beside(left, &right.field_type))?;
                 Some([left, right])
             }
             (Term::Literal(left), Term::Literal(right)) => {
-                let left = literal(self, 0, literal::alone(left))?;
-                let right = literal(self, 1, literal::beside(right, &left.field_type))?;
+                let left = literal(self, left_path, literal::alone(left))?;
+                let right = literal(self, right_path, literal::beside(right, &left.field_type))?;
                 Some([left, right])
             }
         }
+    }
+
+    /// An operand of a known type; a literal is read as it.
+    pub(super) fn of_type(&mut self, expr: &Expr, field_type: &FieldType) -> Option<Operand> {
+        match self.term(expr)? {
+            Term::Operand(operand) if operand.field_type == *field_type => Some(operand),
+            Term::Operand(operand) => {
+                self.problem(format!(
+                    "this must be {field_type} and is {}; `convert` it",
+                    operand.field_type
+                ));
+                None
+            }
+            Term::Literal(literal) => {
+                let typed = match literal {
+                    Literal::Null => literal::alone(literal),
+                    _ => literal::constant(literal, field_type)
+                        .map(|column| Typed::new(column, field_type.clone())),
+                };
+                self.at(".value", |this| this.note(typed))
+                    .map(Operand::constant)
+            }
+        }
+    }
+
+    /// An operand of one of the textual types; a literal is a text.
+    pub(super) fn text(&mut self, expr: &Expr) -> Option<Node> {
+        match self.term(expr)? {
+            Term::Operand(operand) if is_text(&operand.field_type) => Some(operand.node),
+            Term::Operand(operand) => {
+                self.problem(format!(
+                    "this must be a text and is {}; `concat` makes a text of any value",
+                    operand.field_type
+                ));
+                None
+            }
+            Term::Literal(literal) => {
+                let typed = literal::beside(literal, &FieldType::Text);
+                let typed = self.at(".value", |this| this.note(typed))?;
+                Some(Operand::constant(typed).node)
+            }
+        }
+    }
+
+    /// Two texts of a list.
+    pub(super) fn texts(&mut self, name: &str, sides: &[Expr; 2]) -> Option<Vec<Node>> {
+        let [left, right] = sides;
+        let left = self.at(&format!(".{name}[0]"), |this| this.text(left));
+        let right = self.at(&format!(".{name}[1]"), |this| this.text(right));
+        Some(vec![left?, right?])
     }
 
     fn compare(&mut self, op: Comparison, sides: &[Expr; 2]) -> Option<Operand> {

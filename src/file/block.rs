@@ -1,5 +1,6 @@
 //! A block of a file with its index: what decode reads, and what late rejects show.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,6 +40,20 @@ impl Block {
     pub(super) fn cell(&self, row: usize, column: usize) -> Cell {
         let cell = self.column(row..row + 1, column).next();
         cell.unwrap_or(Cell::Null)
+    }
+
+    /// The text of a cell of the `row`-th good record, without its quotes.
+    pub(super) fn text(&self, row: usize, column: usize) -> Option<Cow<'_, [u8]>> {
+        let bytes = |range| self.bytes.get(range).unwrap_or_default();
+        match self.cell(row, column) {
+            Cell::Null => None,
+            Cell::Plain(range) => Some(Cow::Borrowed(bytes(range))),
+            Cell::Doubled(range) => {
+                let mut text = Vec::with_capacity(range.len());
+                self.file.dialect.undouble(bytes(range), &mut text);
+                Some(Cow::Owned(text))
+            }
+        }
     }
 
     /// The reject of the `row`-th good record.

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use bytes::{Buf as _, Bytes};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 
 use super::scan::{Form, Index, Place, Scanner};
-use crate::Result;
 use crate::host::ByteStream;
+use crate::{Error, Result};
 
 /// The target size of a block: small enough for a second-level cache, large enough to be worth a task.
 pub(super) const BLOCK_BYTES: usize = 512 << 10;
@@ -21,6 +21,8 @@ pub(super) struct Filling {
     pub(super) buffer: Vec<u8>,
     /// Whether nothing follows the buffer.
     pub(super) eof: bool,
+    /// Why nothing more comes, and how much was in the buffer when it was last filled.
+    failed: Option<(Error, usize)>,
 }
 
 impl Filling {
@@ -30,6 +32,7 @@ impl Filling {
             rest: Bytes::new(),
             buffer: Vec::new(),
             eof: false,
+            failed: None,
         }
     }
 
@@ -38,8 +41,16 @@ impl Filling {
         self.buffer.drain(..bytes.min(self.buffer.len()));
     }
 
-    /// Reads on until the buffer has `target` bytes or the stream ends.
+    /// Reads on until the buffer has `target` bytes or the stream ends. If the stream fails, what came before that can be
+    /// used first: the error is told when the buffer is to be filled and nothing of it was used.
     pub(super) async fn fill(&mut self, target: usize) -> Result<()> {
+        if let Some((error, seen)) = self.failed.take() {
+            if seen == self.buffer.len() {
+                return Err(error);
+            }
+            self.failed = Some((error, self.buffer.len()));
+            return Ok(());
+        }
         // Exactly: a vector that grows as it likes doubles.
         self.buffer
             .reserve_exact(target.saturating_sub(self.buffer.len()));
@@ -47,7 +58,12 @@ impl Filling {
         while !self.eof && self.buffer.len() < target {
             if self.rest.is_empty() {
                 match self.stream.next().await {
-                    Some(piece) => self.rest = piece?,
+                    Some(Ok(piece)) => self.rest = piece,
+                    Some(Err(error)) => {
+                        self.stream = stream::empty().boxed();
+                        self.failed = Some((error, self.buffer.len()));
+                        return Ok(());
+                    }
                     None => {
                         self.eof = true;
                         return Ok(());
@@ -84,7 +100,11 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// `filling` goes on at `place`, which is in front of a record or at a line end.
-    pub(super) fn new(filling: Filling, form: Form, place: Place, block_bytes: usize) -> Self {
+    pub(super) fn new(mut filling: Filling, form: Form, place: Place, block_bytes: usize) -> Self {
+        // Who filled it before did not use it up.
+        if let Some((_, seen)) = &mut filling.failed {
+            *seen = usize::MAX;
+        }
         Blocks {
             filling,
             scanner: Scanner::new(form, place),
@@ -126,7 +146,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use futures::executor::block_on;
-    use futures::stream;
 
     use super::super::scan::Fault;
     use super::*;

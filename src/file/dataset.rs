@@ -8,12 +8,14 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::block::{Block, FileFacts};
-use super::blocks::{BLOCK_BYTES, Blocks, Filling};
+use super::blocks::{BLOCK_BYTES, Blocks};
 use super::decode::{Plan, Wanted, decode};
 use super::dialect::Dialect;
 use super::header::Header;
+use super::opening::Opening;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::{Context, Executor, FileStore, run_on};
+use crate::record::notation::Notation;
 use crate::record::{Batch, Schema};
 use crate::spec::FileSource;
 use crate::{Error, ErrorKind, Result};
@@ -25,6 +27,12 @@ use crate::{Error, ErrorKind, Result};
 /// [`parallelism`](Executor::parallelism)` + 2` blocks of half a MiB, or more where a record is longer,
 /// up to the limit. Each read reads the header again, and fails as
 /// [`Malformed`](ErrorKind::Malformed) if it is not the one that was there at the opening.
+///
+/// A file that is packed, or in another encoding than UTF-8, is unpacked and made UTF-8 on the polling thread. Its
+/// positions, its limits and [`Batch::bytes_read`] count the bytes of that text, without the byte order mark of another
+/// encoding, and [`DatasetInfo::size_bytes`] is not known; lines are the same. Bytes that mean nothing in the encoding become
+/// `FF`, which no text has: they reject the records that need them. A stream that fails in its middle gives the records in
+/// front of that first.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -53,7 +61,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct DelimitedDataset {
     info: DatasetInfo,
     schema: Schema,
-    files: Arc<dyn FileStore>,
+    opening: Arc<Opening>,
     facts: Arc<FileFacts>,
     /// For each field of the schema, its column in the file.
     columns: Vec<usize>,
@@ -64,10 +72,12 @@ impl DelimitedDataset {
     /// Reads the header of a file and finds the columns of `source` in it.
     ///
     /// # Errors
-    /// - [`Malformed`](ErrorKind::Malformed): the file is empty or not UTF-8, its header cannot be
-    ///   split, lacks a column of the source, or names one twice.
+    /// - [`Malformed`](ErrorKind::Malformed): the file is empty, or not packed or encoded as the format says; its header
+    ///   cannot be split, lacks a column of the source, or names one twice.
     /// - [`LimitExceeded`](ErrorKind::LimitExceeded): the header is too long or has too many columns.
-    /// - [`Invalid`](ErrorKind::Invalid): the format has [problems](crate::spec::Delimited::problems).
+    /// - [`Invalid`](ErrorKind::Invalid): the format, or that of a column, has
+    ///   [problems](crate::spec::FileSource::problems).
+    /// - [`Unsupported`](ErrorKind::Unsupported): the file is packed, and the crate's feature `compression` is off.
     /// - What the store answers, [`NotFound`](ErrorKind::NotFound) for instance.
     pub async fn open(
         _context: &Context,
@@ -80,17 +90,19 @@ impl DelimitedDataset {
                 .with("file", &source.name)
         };
         let dialect = Dialect::new(&source.format).map_err(named)?;
-        let opened = files.open(&source.name, 0).await.map_err(named)?;
-        let mut filling = Filling::new(opened.bytes);
+        let notations = notations(source).map_err(named)?;
+        let opening = Opening::new(files, source);
+        let (mut filling, size) = opening.open().await.map_err(named)?;
         let header = Header::read(&mut filling, &dialect).await.map_err(named)?;
         let columns = find_columns(source, &header.columns).map_err(named)?;
         let names: Arc<[String]> = header.columns.into();
         Ok(DelimitedDataset {
             info: DatasetInfo::new(&source.name, Arc::clone(&names))
                 .with_raw_text()
-                .with_size_bytes(opened.size),
+                .with_notations(notations)
+                .with_size_bytes(size),
             schema: source.schema(),
-            files,
+            opening: Arc::new(opening),
             facts: Arc::new(FileFacts {
                 name: source.name.as_str().into(),
                 columns: names,
@@ -142,7 +154,10 @@ impl DelimitedDataset {
                 .as_ref()
                 .map_or(DataType::Utf8View, |field_type| field_type.data_type());
             arrow.push(arrow_schema::Field::new(&name, data_type, true));
-            wanted.push(Wanted::new(name, column, field_type));
+            let mut notations = self.info.notations.iter();
+            let notation = notations.find(|(noted, _)| *noted == name);
+            let notation = notation.map(|(_, notation)| notation.clone());
+            wanted.push(Wanted::new(name, column, field_type).with_notation(notation));
         }
         Ok(Plan {
             wanted,
@@ -168,12 +183,11 @@ impl Dataset for DelimitedDataset {
             Ok(plan) => Arc::new(plan),
             Err(error) => return stream::iter([Err(named(error))]).boxed(),
         };
-        let (files, facts) = (Arc::clone(&self.files), Arc::clone(&self.facts));
+        let (opening, facts) = (Arc::clone(&self.opening), Arc::clone(&self.facts));
         let block_bytes = self.block_bytes;
         let executor = context.executor_handle();
         let begin = async move {
-            let opened = files.open(&facts.name, 0).await?;
-            let mut filling = Filling::new(opened.bytes);
+            let (mut filling, _) = opening.open().await?;
             // The file may be another one by now, and its columns elsewhere.
             let header = Header::read(&mut filling, &facts.dialect).await?;
             if header.columns != *facts.columns {
@@ -260,6 +274,26 @@ impl Reading {
             None => vec![Err(self.failed.take()?)],
         };
         Some((batches, self))
+    }
+}
+
+/// How the values of columns with a format are written.
+fn notations(source: &FileSource) -> Result<Vec<(String, Notation)>> {
+    let (mut notations, mut problems) = (Vec::new(), Vec::new());
+    for (i, column) in source.columns.iter().enumerate() {
+        match column.notation(&format!("columns[{i}].format")) {
+            Ok(notation) => {
+                notations.extend(notation.map(|notation| (column.name.clone(), notation)));
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(notations),
+        false => Err(Error::invalid(
+            "the columns of a file have formats that are wrong",
+            problems,
+        )),
     }
 }
 

@@ -19,6 +19,7 @@ use super::block::Block;
 use super::dialect::Cell;
 use super::scan::Place;
 use crate::Result;
+use crate::record::notation::Notation;
 use crate::record::{Batch, Cursor, FieldType, Origins, Reason, Refusal, Reject, parse};
 
 /// What a read wants of each block.
@@ -38,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) column: usize,
     /// `None`: as text, unparsed.
     pub(super) field_type: Option<FieldType>,
+    /// How its values are written, if not in the usual form.
+    notation: Option<Notation>,
     /// Of a picklist, so that a cell costs the same in a list of any length.
     items: HashSet<String, foldhash::fast::RandomState>,
 }
@@ -52,8 +55,15 @@ impl Wanted {
             name,
             column,
             field_type,
+            notation: None,
             items,
         }
+    }
+
+    /// The same, with values that are written like this.
+    pub(super) fn with_notation(mut self, notation: Option<Notation>) -> Self {
+        self.notation = notation;
+        self
     }
 
     fn is_text(&self) -> bool {
@@ -162,6 +172,9 @@ impl Stretch<'_> {
         let Some(field_type) = &wanted.field_type else {
             return Ok(Arc::new(self.text(column, bad, |_| true)));
         };
+        if let Some(notation) = &wanted.notation {
+            return self.noted(notation, column, bad);
+        }
         Ok(match field_type {
             FieldType::Integer => Arc::new(self.numbers::<Int64Type>(column, bad, parse::integer)),
             FieldType::Decimal { precision, scale }
@@ -173,7 +186,7 @@ impl Stretch<'_> {
                 .with_precision_and_scale(*precision, *scale as i8)?,
             ),
             FieldType::Float => Arc::new(self.numbers::<Float64Type>(column, bad, parse::float)),
-            FieldType::Boolean => Arc::new(self.booleans(column, bad)),
+            FieldType::Boolean => Arc::new(self.booleans(column, bad, parse::boolean)),
             FieldType::Date => Arc::new(self.numbers::<Date32Type>(column, bad, parse::date)),
             FieldType::DateTime => Arc::new(
                 self.numbers::<TimestampMicrosecondType>(column, bad, parse::datetime)
@@ -189,6 +202,47 @@ impl Stretch<'_> {
                 Arc::new(self.text(column, bad, |text| wanted.items.contains(text)))
             }
             textual => Arc::new(self.text(column, bad, |text| parse::is_textual(textual, text))),
+        })
+    }
+
+    /// As [`column`](Self::column), of values that are written in their own way.
+    fn noted(
+        &self,
+        notation: &Notation,
+        column: usize,
+        bad: impl FnMut(usize),
+    ) -> Result<ArrayRef> {
+        Ok(match notation.field_type() {
+            FieldType::Integer => {
+                Arc::new(self.numbers::<Int64Type>(column, bad, |cell| notation.integer(cell)))
+            }
+            FieldType::Float => {
+                Arc::new(self.numbers::<Float64Type>(column, bad, |cell| notation.float(cell)))
+            }
+            FieldType::Boolean => {
+                Arc::new(self.booleans(column, bad, |cell| notation.boolean(cell)))
+            }
+            FieldType::Date => {
+                Arc::new(self.numbers::<Date32Type>(column, bad, |cell| notation.date(cell)))
+            }
+            FieldType::DateTime => Arc::new(
+                self.numbers::<TimestampMicrosecondType>(column, bad, |cell| {
+                    notation.datetime(cell)
+                })
+                .with_timezone("UTC"),
+            ),
+            FieldType::LocalDateTime => Arc::new(self.numbers::<TimestampMicrosecondType>(
+                column,
+                bad,
+                |cell| notation.local_datetime(cell),
+            )),
+            other => {
+                let (precision, scale) = other.decimal().unwrap_or_default();
+                Arc::new(
+                    self.numbers::<Decimal128Type>(column, bad, |cell| notation.decimal(cell))
+                        .with_precision_and_scale(precision, scale as i8)?,
+                )
+            }
         })
     }
 
@@ -256,8 +310,13 @@ impl Stretch<'_> {
         PrimitiveArray::new(values.into(), nulls)
     }
 
-    fn booleans(&self, column: usize, bad: impl FnMut(usize)) -> BooleanArray {
-        let (values, nulls) = self.values(column, bad, parse::boolean);
+    fn booleans(
+        &self,
+        column: usize,
+        bad: impl FnMut(usize),
+        parse: impl Fn(&[u8]) -> Option<bool>,
+    ) -> BooleanArray {
+        let (values, nulls) = self.values(column, bad, parse);
         BooleanArray::new(values.into(), nulls)
     }
 
@@ -319,20 +378,52 @@ impl Stretch<'_> {
         let others: Vec<String> = wanted
             .map(|(_, other)| format!("`{}`", other.name))
             .collect();
-        let is_utf8 = match self.block.cell(self.rows.start + row, first.column) {
-            Cell::Null => true,
-            Cell::Plain(range) | Cell::Doubled(range) => self.utf8(range).is_some(),
-        };
-        let (reason, mut message) = match &first.field_type {
-            Some(field_type) if is_utf8 => (
-                Reason::BadValue,
-                format!("expected {}", parse::expected(field_type)),
+        let cell = self.block.text(self.rows.start + row, first.column);
+        let cell = cell.as_deref().unwrap_or_default();
+        let (reason, mut message) = match (&first.field_type, std::str::from_utf8(cell)) {
+            (Some(field_type), Ok(text)) => {
+                let message = match &first.notation {
+                    Some(notation) => notation.refusal(cell),
+                    None => {
+                        let advice = match looks_formatted(field_type, text) {
+                            true => "; if it is written in another way, say so in the column's `format`",
+                            false => "",
+                        };
+                        format!("expected {}{advice}", parse::expected(field_type))
+                    }
+                };
+                (Reason::BadValue, message)
+            }
+            _ => (
+                Reason::BadEncoding,
+                "holds bytes that mean nothing in the file's encoding; correct them, or the format's `encoding`".to_owned(),
             ),
-            _ => (Reason::BadEncoding, "expected UTF-8".to_owned()),
         };
         if !others.is_empty() {
             message = format!("{message}; also bad: {}", others.join(", "));
         }
         Refusal::new(reason, message).of(&first.name)
     }
+}
+
+/// Whether a text that is no value of a type may be one that is written in another way: `03/04/2025`, `1.234,5`, `yes`.
+fn looks_formatted(field_type: &FieldType, text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    match field_type {
+        FieldType::Boolean => true,
+        FieldType::Date | FieldType::DateTime | FieldType::LocalDateTime => digits >= 4,
+        FieldType::Integer
+        | FieldType::Float
+        | FieldType::Decimal { .. }
+        | FieldType::Currency { .. }
+        | FieldType::Percent { .. } => {
+            let is_of_number = |c: char| c.is_ascii_digit() || !c.is_alphanumeric();
+            digits > 0 && text.contains(is_mark) && text.chars().all(is_of_number)
+        }
+        _ => false,
+    }
+}
+
+fn is_mark(character: char) -> bool {
+    matches!(character, ',' | '.' | '\'' | ' ' | '\u{A0}' | '\u{202F}')
 }

@@ -25,7 +25,7 @@ impl Header {
         let mut target = FIRST_READ;
         loop {
             filling.fill(target).await?;
-            let start = behind_byte_order_mark(&filling.buffer)?;
+            let start = behind_byte_order_mark(&filling.buffer);
             match first_record(form, &filling.buffer, start, filling.eof) {
                 FirstRecord::Open => target *= 2,
                 FirstRecord::Found(fields, behind) => {
@@ -59,19 +59,12 @@ fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Malformed, message)
 }
 
-/// The offset behind a UTF-8 byte order mark.
-fn behind_byte_order_mark(bytes: &[u8]) -> Result<usize> {
-    let other = match bytes {
-        [0xEF, 0xBB, 0xBF, ..] => return Ok(3),
-        [0xFF, 0xFE, 0, 0, ..] => "UTF-32 (little-endian)",
-        [0, 0, 0xFE, 0xFF, ..] => "UTF-32 (big-endian)",
-        [0xFF, 0xFE, ..] => "UTF-16 (little-endian)",
-        [0xFE, 0xFF, ..] => "UTF-16 (big-endian)",
-        _ => return Ok(0),
-    };
-    Err(malformed(format!(
-        "the file is encoded as {other}; save it as UTF-8"
-    )))
+/// The offset behind a UTF-8 byte order mark; those of other encodings are gone by now.
+fn behind_byte_order_mark(bytes: &[u8]) -> usize {
+    match bytes {
+        [0xEF, 0xBB, 0xBF, ..] => 3,
+        _ => 0,
+    }
 }
 
 fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<Vec<String>> {

@@ -15,9 +15,12 @@ mod encode;
 mod guard;
 mod header;
 mod local;
+mod opening;
 mod rejects;
 mod scan;
 mod sink;
+mod transcode;
+mod unpack;
 
 pub use dataset::DelimitedDataset;
 pub use destination::FileDestination;

@@ -5,7 +5,6 @@ mod cycles;
 mod held;
 mod pending;
 mod plan;
-mod prepare;
 mod report;
 mod run;
 mod stage;

@@ -9,13 +9,12 @@ use crate::destination::{Destination, OpenRequest, WriteField};
 use crate::error::Problem;
 use crate::host::Context;
 use crate::lookup::LookupRequest;
-use crate::mapping::{CompileRequest, MappingPlan, SelfLookupPlan};
+use crate::mapping::{CompileRequest, MappingPlan, Preparation, SelfLookupPlan};
 use crate::record::Schema;
 use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, WriteMode};
 use crate::{Error, Result};
 
 use super::RunRequest;
-use super::prepare::Preparation;
 use super::sync::{SyncJob, Target};
 
 /// A job checked against its dataset and its destinations. `Display` shows every field's source,
@@ -137,6 +136,7 @@ impl SyncJob {
                 &spec.mode,
             )
             .with_raw(&raw)
+            .with_notations(&self.dataset.info().notations)
             .with_system_fields(info.system_fields)
             .with_objects(&objects);
             match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
@@ -171,6 +171,7 @@ impl SyncJob {
         let used: BTreeSet<&str> = preparation
             .fields()
             .chain(self.mapped_fields().map(|(name, _)| name))
+            .chain((targets.iter()).flat_map(|target| target.mapping.prepared_from()))
             .collect();
         let mut fields: Vec<String> = (source.fields().iter())
             .filter(|field| used.contains(field.name.as_str()))
@@ -204,8 +205,17 @@ impl SyncJob {
         if !self.dataset.info().raw_text {
             return Vec::new();
         }
+        // What is wrong with them is told where the mappings are compiled.
+        let own: Vec<Preparation> = (self.targets.iter())
+            .map(|target| &target.spec.mapping)
+            .map(|spec| {
+                let filter = spec.filter.as_ref();
+                Preparation::compile(preparation.schema(), filter, &spec.formulas, "").0
+            })
+            .collect();
         let needs_value: BTreeSet<&str> = preparation
             .fields()
+            .chain(own.iter().flat_map(Preparation::fields))
             .chain(
                 self.mapped_fields()
                     .filter(|(_, has_default)| !has_default)

@@ -12,12 +12,11 @@ use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
 use crate::host::{Context, Event, RejectSegment, run_on};
 use crate::lookup::Lookup;
-use crate::mapping::{Mapped, Mapper};
+use crate::mapping::{Mapped, Mapper, Preparation};
 use crate::record::{Batch, Cursor, Reject};
 use crate::{Error, ErrorKind, Result};
 
 use super::plan::{JobPlan, TargetPlan};
-use super::prepare::Preparation;
 use super::report::{Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;

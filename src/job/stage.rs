@@ -108,6 +108,7 @@ impl Stage {
     /// Takes a mapped batch: writes it, or holds it back.
     pub(super) async fn accept(&mut self, context: &Context, mut mapped: Mapped) -> Result<()> {
         let rejects = std::mem::take(&mut mapped.batch.rejects);
+        self.report.filtered += mapped.filtered;
         if let Some(held) = &mut self.held {
             self.report.pending += mapped.batch.len() as u64;
             held.push(mapped);

@@ -107,6 +107,7 @@ impl SyncJob {
         let mut preview = Preview {
             records: 0,
             filtered: 0,
+            filtered_by_mapping: vec![0; mappers.len()],
             rejects: Vec::new(),
             mapped: vec![Vec::new(); mappers.len()],
         };
@@ -119,10 +120,12 @@ impl SyncJob {
             let mut prepared = plan.preparation.apply(batch)?;
             preview.filtered += prepared.filtered;
             preview.rejects.append(&mut prepared.batch.rejects);
-            for (mapper, mapped) in mappers.iter().zip(&mut preview.mapped) {
-                let mut rows = mapper.map(context, &prepared.batch).await?.batch;
+            for (i, mapper) in mappers.iter().enumerate() {
+                let mapped = mapper.map(context, &prepared.batch).await?;
+                preview.filtered_by_mapping[i] += mapped.filtered;
+                let mut rows = mapped.batch;
                 preview.rejects.append(&mut rows.rejects);
-                mapped.push(rows.records);
+                preview.mapped[i].push(rows.records);
             }
         }
         Ok(preview)
@@ -156,8 +159,10 @@ fn first(mut batch: crate::record::Batch, most: u64) -> Result<crate::record::Ba
 pub struct Preview {
     /// Records read.
     pub records: u64,
-    /// Records that the filter left out.
+    /// Records that the dataset's filter left out.
     pub filtered: u64,
+    /// For each destination, the records that its mapping's filter left out of the rest.
+    pub filtered_by_mapping: Vec<u64>,
     /// Records refused, by the dataset or by a mapping.
     pub rejects: Vec<Reject>,
     /// For each destination, the mapped rows.

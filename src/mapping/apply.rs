@@ -1,5 +1,6 @@
 //! Applying a plan to a batch, column by column.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub enum LookupState {
 pub struct Mapped {
     /// The rows in the plan's schema; rows refused in mapping have gone to its rejects.
     pub batch: Batch,
+    /// How many rows the mapping's filter dropped.
+    pub filtered: u64,
     /// For each [field with a lookup](MappingPlan::lookup_fields), its state for each row of `batch`.
     pub states: Vec<Vec<LookupState>>,
     /// For each [self lookup](MappingPlan::self_lookups), its keys for each row of `batch`; the field itself is null.
@@ -111,6 +114,7 @@ impl Mapper {
     /// # Errors
     /// Those of the lookups; [`Contract`](crate::ErrorKind::Contract) if the batch lacks a field that the plan uses.
     pub async fn map(&self, context: &Context, batch: &Batch) -> Result<Mapped> {
+        let (batch, filtered) = self.prepare(batch)?;
         let records = &batch.records;
         let mut refused = Refused::default();
         let (mut columns, mut states, mut self_keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -143,10 +147,32 @@ impl Mapper {
         out.resume = batch.resume.clone();
         let out = Mapped {
             batch: out,
+            filtered,
             states,
             self_keys,
         };
-        out.without(refused)
+        let mut out = out.without(refused)?;
+        if !batch.rejects.is_empty() {
+            out.batch.rejects.extend_from_slice(&batch.rejects);
+            out.batch
+                .rejects
+                .sort_by_key(|reject| reject.position.record);
+        }
+        Ok(out)
+    }
+
+    /// The batch behind the mapping's own filter and formulas, with the rows that those refused as its
+    /// only rejects; and how many rows the filter dropped.
+    fn prepare<'a>(&self, batch: &'a Batch) -> Result<(Cow<'a, Batch>, u64)> {
+        let preparation = &self.plan.preparation;
+        if preparation.is_empty() && batch.rejects.is_empty() {
+            return Ok((Cow::Borrowed(batch), 0));
+        }
+        let mut own = Batch::new(batch.records.clone(), batch.origins.clone());
+        own.ops = batch.ops.clone();
+        own.resume = batch.resume.clone();
+        let prepared = preparation.apply(own)?;
+        Ok((Cow::Owned(prepared.batch), prepared.filtered))
     }
 }
 
@@ -191,6 +217,7 @@ impl Mapped {
         };
         Ok(Mapped {
             batch: self.batch.filter(keep)?,
+            filtered: self.filtered,
             states: self.states.into_iter().map(kept).collect(),
             self_keys: self
                 .self_keys
@@ -200,7 +227,7 @@ impl Mapped {
         })
     }
 
-    /// Part of the rows; it has no rejects.
+    /// Part of the rows; it has no rejects and nothing filtered.
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         let rows: Vec<u32> = (offset as u32..(offset + length) as u32).collect();
         let mut batch = Batch::new(
@@ -222,6 +249,7 @@ impl Mapped {
         };
         Mapped {
             batch,
+            filtered: 0,
             states: self
                 .states
                 .iter()

@@ -16,6 +16,12 @@ use super::plan::{DefaultPlan, FieldPlan, KeyPlan, MappingPlan, Step};
 pub struct Explanation {
     /// The object.
     pub object: String,
+    /// The fields that the mapping's own filter reads; `None` without a filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Vec<String>>,
+    /// The mapping's own formulas, e.g. `total: decimal(12,2) of price, pieces`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formulas: Vec<String>,
     /// Its mapped fields.
     pub fields: Vec<FieldExplanation>,
     /// Its fields that are left alone.
@@ -49,6 +55,13 @@ impl MappingPlan {
             .filter(|field| self.required.contains(&field.name));
         Explanation {
             object: self.object.clone(),
+            filter: (self.preparation.filter_fields())
+                .map(|fields| fields.into_iter().map(str::to_owned).collect()),
+            formulas: (self.preparation.formulas())
+                .map(|(field, of)| {
+                    format!("{}: {} of {}", field.name, field.field_type, of.join(", "))
+                })
+                .collect(),
             fields: self
                 .fields
                 .iter()
@@ -198,6 +211,12 @@ impl fmt::Display for Explanation {
                 .unwrap_or(0)
         };
         let (name, source) = (width(|field| &field.field), width(|field| &field.source));
+        if let Some(fields) = &self.filter {
+            writeln!(f, "  filter on {}", fields.join(", "))?;
+        }
+        for formula in &self.formulas {
+            writeln!(f, "  formula {formula}")?;
+        }
         for field in &self.fields {
             write!(f, "  {:name$}  <- {:source$}", field.field, field.source)?;
             if let (Some(conversion), Some(class)) = (&field.conversion, &field.class) {

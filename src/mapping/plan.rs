@@ -1,17 +1,22 @@
 //! The compiled form of a mapping.
 
+use std::sync::Arc;
+
 use crate::lookup::LookupRequest;
 use crate::record::convert::Converter;
 use crate::record::{Field, FieldType, Schema};
 use crate::spec::{Cycles, Dangling, EmptyKey, MultiMatch, NoMatch, WriteOn};
 
 use super::constant::Constant;
+use super::prepare::Preparation;
 
 /// A mapping that was checked against both schemas: every field has its source, its conversion and
 /// its policies, and nothing is left to be found out while rows flow.
 #[derive(Debug, Clone)]
 pub struct MappingPlan {
     pub(super) object: String,
+    /// The mapping's own filter and formulas.
+    pub(super) preparation: Arc<Preparation>,
     pub(super) fields: Vec<FieldPlan>,
     /// The lookups to bind, in the order of the fields that use them.
     pub(super) lookups: Vec<LookupRequest>,
@@ -120,6 +125,11 @@ impl MappingPlan {
     /// The schema of mapped batches: the mapped fields of the object, in the order of the mapping.
     pub fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The fields that the mapping's own filter and formulas read, formulas among them.
+    pub fn prepared_from(&self) -> impl Iterator<Item = &str> {
+        self.preparation.fields()
     }
 
     /// Each mapped field with when it is written.

@@ -137,6 +137,36 @@ impl fmt::Display for FieldType {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for FieldType {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FieldType".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let plain = "text|integer|float|boolean|date|datetime|local_datetime|email|url|json|id";
+        let digits = r"\( *\+?[0-9]+ *(, *\+?[0-9]+ *)?\)";
+        let pattern =
+            format!(r"^({plain}|decimal{digits}|(currency|percent)({digits})?|lookup\(.+\))$");
+        let listed = |name: &str, item: &str| {
+            let item = serde_json::json!({"type": "string", "pattern": item});
+            let items = serde_json::json!({
+                "type": "array", "items": item, "minItems": 1, "uniqueItems": true,
+            });
+            serde_json::json!({
+                "type": "object",
+                "properties": {name: items},
+                "required": [name],
+                "additionalProperties": false,
+            })
+        };
+        schemars::json_schema!({
+            "description": "What a field's values mean, like `text`, `decimal(12,2)` or `lookup(account)`.",
+            "anyOf": [{"type": "string", "pattern": pattern}, listed("picklist", ""), listed("multi_picklist", "^[^;]+$")],
+        })
+    }
+}
+
 impl std::str::FromStr for FieldType {
     type Err = String;
 

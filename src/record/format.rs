@@ -219,13 +219,13 @@ impl Digits {
 
 /// A number below 100 in two digits.
 #[inline]
-fn two(value: u32) -> [u8; 2] {
+pub(super) fn two(value: u32) -> [u8; 2] {
     [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }
 
 /// Year, month and day of a day of the proleptic Gregorian calendar; the inverse of what `parse` does.
 #[inline]
-fn civil_from_days(days: i32) -> (i64, u32, u32) {
+pub(crate) fn civil_from_days(days: i32) -> (i64, u32, u32) {
     let days = i64::from(days) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097) as u32;

@@ -6,11 +6,13 @@ pub mod convert;
 mod field_type;
 pub mod format;
 pub mod key;
+pub mod notation;
 mod origin;
 pub mod parse;
 pub mod pattern;
 mod reject;
 mod schema;
+pub(crate) mod zone;
 
 pub use batch::{Batch, Cursor, RowOp};
 pub use build::RecordBuilder;

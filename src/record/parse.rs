@@ -201,15 +201,18 @@ pub fn datetime(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let instant = local - offset_minutes * 60_000_000;
-    (FIRST_MICROS..=LAST_MICROS)
-        .contains(&instant)
-        .then_some(instant)
+    is_instant(instant).then_some(instant)
+}
+
+/// Whether microseconds since 1970 are in the years that have a text.
+pub(super) fn is_instant(micros: i64) -> bool {
+    (FIRST_MICROS..=LAST_MICROS).contains(&micros)
 }
 
 /// 0001-01-01T00:00:00
-const FIRST_MICROS: i64 = -62_135_596_800_000_000;
+pub(crate) const FIRST_MICROS: i64 = -62_135_596_800_000_000;
 /// 9999-12-31T23:59:59.999999
-const LAST_MICROS: i64 = 253_402_300_799_999_999;
+pub(crate) const LAST_MICROS: i64 = 253_402_300_799_999_999;
 
 /// `2025-01-31T12:34:56`, without an offset: microseconds since 1970-01-01T00:00:00 of the same wall clock.
 pub fn local_datetime(text: &[u8]) -> Option<i64> {
@@ -245,7 +248,7 @@ fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// The digits behind a point as millionths, and what stands behind them; `None` if that would lose a digit.
-fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
+pub(super) fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(length);
     let (kept, lost) = digits.split_at(length.min(6));
@@ -267,7 +270,7 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
 }
 
 #[inline]
-fn two(tens: u8, ones: u8) -> Option<u32> {
+pub(super) fn two(tens: u8, ones: u8) -> Option<u32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
@@ -289,7 +292,7 @@ fn days(text: &[u8; 10]) -> Option<i32> {
 }
 
 #[inline]
-fn days_in_month(year: u32, month: u32) -> u32 {
+pub(crate) fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -301,7 +304,7 @@ fn days_in_month(year: u32, month: u32) -> u32 {
 /// Days since 1970-01-01 of a day of the proleptic Gregorian calendar, of the years 1 to 9999: years that
 /// begin in March put the leap day last, so the months before it have fixed lengths.
 #[inline]
-fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
+pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
     let (year, month) = match month {
         1 | 2 => (year - 1, month + 9),
         _ => (year, month - 3),

@@ -6,10 +6,13 @@ use super::{Expr, FileSource};
 
 /// A dataset: a source, a filter over its columns, and formula fields for the rows kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DatasetSpec {
     /// The version of this form: 1.
+    #[serde(deserialize_with = "version")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
     /// Where the records come from.
     pub source: SourceSpec,
@@ -33,8 +36,17 @@ impl DatasetSpec {
     }
 }
 
+/// A form of another version may mean other things by the same words.
+fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        1 => Ok(1),
+        other => Err(serde::de::Error::custom(super::unknown_version(other))),
+    }
+}
+
 /// A computed field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FormulaSpec {
@@ -56,6 +68,7 @@ impl FormulaSpec {
 
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum SourceSpec {

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ValueFormat;
 use crate::error::Problem;
+use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FileSource {
@@ -59,6 +61,8 @@ impl FileSource {
                 );
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
+            let notation = column.notation(&format!("{path}.columns[{i}].format"));
+            problems.extend(notation.err().unwrap_or_default());
         }
         problems.extend(self.format.problems(&format!("{path}.format")));
         problems
@@ -67,6 +71,7 @@ impl FileSource {
 
 /// A column of a delimited file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Column {
@@ -101,6 +106,16 @@ impl Column {
         self
     }
 
+    /// The format checked for the type and ready to read, if there is one. `path` is its place in a spec.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn notation(&self, path: &str) -> Result<Option<Notation>, Vec<Problem>> {
+        let format = self.format.as_ref();
+        let notation = format.map(|format| format.notation(&self.field_type, path));
+        notation.transpose()
+    }
+
     /// Name and type.
     pub fn field(&self) -> Field {
         let field = Field::new(&self.name, self.field_type.clone());
@@ -124,6 +139,7 @@ impl From<Field> for Column {
 
 /// How a delimited file is written. The default is UTF-8, comma-separated, quoted with `"`, its first record the header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Delimited {
@@ -216,6 +232,7 @@ impl Delimited {
 
 /// How a quote inside quotes is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Escape {
@@ -229,6 +246,7 @@ pub enum Escape {
 
 /// How the columns of a delimited file are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Header {
@@ -245,6 +263,7 @@ pub enum Header {
 
 /// How the characters of a file are written as bytes. A byte order mark is passed over where it belongs to the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Encoding {
     /// UTF-8, and with it ASCII.
@@ -279,6 +298,7 @@ pub enum Encoding {
 
 /// How a file is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Compression {
@@ -293,8 +313,9 @@ pub enum Compression {
     Zstd,
 }
 
-/// Bounds of a delimited file, in bytes as read (quotes included) and in columns.
+/// Bounds of a delimited file, in bytes of its UTF-8 text (quotes included) and in columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Limits {

@@ -9,10 +9,12 @@ use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec
 
 /// A whole data-sync job as data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JobSpec {
     /// The version of this form: 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
     /// The job's name.
     pub name: String,
@@ -57,9 +59,7 @@ impl JobSpec {
         let versioned: Versioned =
             serde_json::from_str(text).map_err(|error| wrong(String::new(), error.to_string()))?;
         if let Some(version) = versioned.version.filter(|version| *version != 1) {
-            let message =
-                format!("version {version} is not known here; this release reads version 1");
-            return Err(wrong("version".into(), message));
+            return Err(wrong("version".into(), super::unknown_version(version)));
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -72,6 +72,7 @@ impl JobSpec {
 
 /// One destination of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DestinationSpec {

@@ -6,6 +6,7 @@ use super::{Cycles, Dangling, EmptyKey, Expr, FormulaSpec, Literal, MultiMatch, 
 
 /// How dataset fields become object fields; what is not mapped is left alone.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MappingSpec {
@@ -32,6 +33,7 @@ impl MappingSpec {
 
 /// How one object field gets its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Form", into = "Form")]
 #[non_exhaustive]
 pub struct FieldMapping {
@@ -117,6 +119,7 @@ impl FieldMapping {
 
 /// A value that stands in for a missing or an invalid one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DefaultSpec {
@@ -147,6 +150,7 @@ impl DefaultSpec {
 
 /// A pair of fields that must be equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MatchPair {
@@ -168,6 +172,7 @@ impl MatchPair {
 
 /// A direct lookup: a value from a record of another object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LookupSpec {
@@ -204,6 +209,7 @@ impl LookupSpec {
 
 /// A self lookup: the identity of a record of the same object, rows of the same run included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SelfLookupSpec {
@@ -238,27 +244,48 @@ impl SelfLookupSpec {
 
 /// The written form of a [`FieldMapping`]: the rule is one of four keys.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("oneOf" = one_rule())))]
 #[serde(deny_unknown_fields)]
 struct Form {
+    /// The object field.
     field: String,
+    /// The dataset field that it is filled from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     from: Option<String>,
+    /// The value of every row.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Literal"))]
     constant: Option<Literal>,
+    /// A record of another object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "LookupSpec"))]
     lookup: Option<LookupSpec>,
+    /// A record of the same object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "SelfLookupSpec"))]
     self_lookup: Option<SelfLookupSpec>,
+    /// When the field is written.
     #[serde(default)]
     on: WriteOn,
+    /// The value to use where the rule gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default: Option<DefaultSpec>,
+    /// Whether a conversion may lose digits, time or zone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     lossy: bool,
+}
+
+/// For a schema: one of the four keys is there.
+#[cfg(feature = "schema")]
+fn one_rule() -> serde_json::Value {
+    let rules = ["from", "constant", "lookup", "self_lookup"];
+    let required = |rule: &str| serde_json::json!({"required": [rule]});
+    rules.into_iter().map(required).collect()
 }
 
 /// A key that is there with null is a constant null, not an absent key.

@@ -10,6 +10,8 @@ mod job;
 mod mapping;
 mod object;
 mod policy;
+#[cfg(feature = "schema")]
+mod schema;
 mod value_format;
 
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
@@ -27,4 +29,11 @@ pub use policy::{
     Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, WriteMode,
     WriteOn,
 };
+#[cfg(feature = "schema")]
+pub use schema::schemas;
 pub use value_format::ValueFormat;
+
+/// What is said of a document whose version is not 1.
+pub(crate) fn unknown_version(version: impl std::fmt::Display) -> String {
+    format!("version {version} is not known here; this release reads version 1")
+}

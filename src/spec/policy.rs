@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How records are written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum WriteMode {
@@ -47,6 +48,7 @@ impl WriteMode {
 
 /// When a mapped field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WriteOn {
@@ -61,6 +63,7 @@ pub enum WriteOn {
 
 /// What becomes of several rows of one key in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DuplicateKeys {
@@ -73,6 +76,7 @@ pub enum DuplicateKeys {
 
 /// What an update does with a row whose record does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoMatchOnUpdate {
@@ -85,6 +89,7 @@ pub enum NoMatchOnUpdate {
 
 /// What a lookup does when no record matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoMatch {
@@ -101,6 +106,7 @@ pub enum NoMatch {
 ///
 /// Several matches means several records of the other object, even if the fetched value is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum MultiMatch {
@@ -120,6 +126,7 @@ pub enum MultiMatch {
 
 /// What a lookup does when a part of its key is null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EmptyKey {
@@ -134,6 +141,7 @@ pub enum EmptyKey {
 
 /// What a self lookup does with a row whose parent is neither in the object nor in the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Dangling {
@@ -146,6 +154,7 @@ pub enum Dangling {
 
 /// What a self lookup does with rows that would be their own ancestors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cycles {

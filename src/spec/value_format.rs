@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Problem;
+use crate::record::FieldType;
+use crate::record::notation::Notation;
+
 /// How values are written in a text: one of three kinds, by the type that they have.
 ///
 /// ```
@@ -13,6 +17,7 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ValueFormat {
@@ -43,6 +48,48 @@ pub enum ValueFormat {
         #[serde(rename = "false")]
         no: Vec<String>,
     },
+}
+
+impl ValueFormat {
+    /// The format checked for values of a type, and ready to read them. `path` is its place in a spec.
+    ///
+    /// ```
+    /// use syncline::record::FieldType;
+    /// use syncline::spec::ValueFormat;
+    ///
+    /// let seats: ValueFormat = serde_json::from_str(r#"{"number": {"grouping": "'"}}"#)?;
+    /// let notation = seats.notation(&FieldType::Integer, "columns[0].format").unwrap();
+    /// assert_eq!(notation.integer(b"12'500"), Some(12_500));
+    /// let problems = seats.notation(&FieldType::Date, "columns[0].format").unwrap_err();
+    /// assert_eq!(problems[0].path, "columns[0].format");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, and that it is for another type.
+    pub fn notation(&self, field_type: &FieldType, path: &str) -> Result<Notation, Vec<Problem>> {
+        let (kind, made) = match self {
+            ValueFormat::Time { patterns, zone } => (
+                "time",
+                Notation::times(field_type, patterns, zone.as_deref()),
+            ),
+            ValueFormat::Number {
+                decimal_mark,
+                grouping,
+            } => (
+                "number",
+                Notation::numbers(field_type, *decimal_mark, *grouping),
+            ),
+            ValueFormat::Boolean { yes, no } => {
+                ("boolean", Notation::booleans(field_type, yes, no))
+            }
+        };
+        let placed = |problem: Problem| match problem.path.as_str() {
+            "" => Problem::new(path, problem.message),
+            below => Problem::new(format!("{path}.{kind}.{below}"), problem.message),
+        };
+        made.map_err(|problems| problems.into_iter().map(placed).collect())
+    }
 }
 
 fn point() -> char {

@@ -11,7 +11,7 @@ use crate::file::DelimitedDataset;
 use crate::host::{Context, FileStore};
 use crate::job::SyncJob;
 use crate::memory::MemoryObject;
-use crate::spec::{JobSpec, ObjectSpec, SourceSpec};
+use crate::spec::{JobSpec, ObjectSpec, SourceSpec, unknown_version};
 use crate::{Error, Result};
 
 pub use home::Home;
@@ -223,10 +223,7 @@ fn declare<'a>(draft: &Home, spec: &'a JobSpec, problems: &mut Vec<Problem>) -> 
 }
 
 fn wrong_version(path: &str, version: u32) -> Problem {
-    Problem::new(
-        path,
-        format!("version {version} is not known here; this release reads version 1"),
-    )
+    Problem::new(path, unknown_version(version))
 }
 
 /// An error's findings, placed under a path.

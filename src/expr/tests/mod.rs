@@ -1,9 +1,11 @@
 //! Expressions over one schema, with rows given as texts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod functions;
 mod numbers;
 mod properties;
 mod reference;
+mod times;
 mod types;
 mod values;
 

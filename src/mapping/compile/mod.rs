@@ -2,9 +2,12 @@
 
 mod lookups;
 
+use std::sync::Arc;
+
 use crate::error::Problem;
 use crate::lookup::LookupRequest;
 use crate::record::convert::Converter;
+use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 use crate::spec::{
     FieldMapping, Identity, MappingSpec, NoMatch, Rule, SystemFields, WriteMode, WriteOn,
@@ -12,6 +15,7 @@ use crate::spec::{
 
 use super::constant::Constant;
 use super::plan::{DefaultPlan, DirectPlan, FieldPlan, MappingPlan, Step};
+use super::prepare::Preparation;
 
 /// The most pairs that a lookup matches by (the original's bound).
 pub const MAX_MATCH_PAIRS: usize = 6;
@@ -24,6 +28,8 @@ pub struct CompileRequest<'a> {
     pub source: &'a Schema,
     /// Those of them that will be read as unparsed text.
     pub raw: &'a [String],
+    /// How texts of source fields are written, by name, where that is not the usual form.
+    pub notations: &'a [(String, Notation)],
     /// The object's name.
     pub object: &'a str,
     /// The object's fields.
@@ -50,6 +56,7 @@ impl<'a> CompileRequest<'a> {
         CompileRequest {
             source,
             raw: &[],
+            notations: &[],
             object,
             target,
             identity,
@@ -63,6 +70,13 @@ impl<'a> CompileRequest<'a> {
     #[must_use]
     pub fn with_raw(mut self, raw: &'a [String]) -> Self {
         self.raw = raw;
+        self
+    }
+
+    /// The same; the texts of these source fields are written like this.
+    #[must_use]
+    pub fn with_notations(mut self, notations: &'a [(String, Notation)]) -> Self {
+        self.notations = notations;
         self
     }
 
@@ -92,9 +106,29 @@ impl MappingPlan {
         request: &CompileRequest<'_>,
         path: &str,
     ) -> Result<Self, Vec<Problem>> {
+        let (preparation, mut problems) =
+            Preparation::compile(request.source, spec.filter.as_ref(), &spec.formulas, path);
+        if let Some(name) = preparation
+            .fields()
+            .find(|name| request.raw.iter().any(|raw| raw == name))
+        {
+            let message = format!(
+                "its filter or a formula needs the value of `{name}`, which is read as text"
+            );
+            problems.push(Problem::new(path, message));
+        }
+        let broken = (spec.formulas.iter().map(|formula| formula.name.as_str()))
+            .filter(|name| preparation.schema().field(name).is_none())
+            .collect();
+        let source = preparation.schema().clone();
+        let request = &CompileRequest {
+            source: &source,
+            ..*request
+        };
         let mut compiler = Compiler {
             request,
-            problems: Vec::new(),
+            problems,
+            broken,
             lookups: Vec::new(),
             lookup_fields: 0,
             late: late_fields(spec),
@@ -149,6 +183,7 @@ impl MappingPlan {
                 .collect::<Vec<_>>(),
         );
         Ok(MappingPlan {
+            preparation: Arc::new(preparation),
             object: request.object.to_owned(),
             fields,
             lookups,
@@ -186,6 +221,8 @@ fn is_kept_by_the_object(request: &CompileRequest<'_>, name: &str) -> bool {
 struct Compiler<'a> {
     request: &'a CompileRequest<'a>,
     problems: Vec<Problem>,
+    /// Formulas that could not be made: that a rule misses them is no second mistake.
+    broken: Vec<&'a str>,
     lookups: Vec<LookupRequest>,
     /// How many fields with a lookup, direct or self, came before.
     lookup_fields: usize,
@@ -344,7 +381,7 @@ impl Compiler<'_> {
 
     fn source(&mut self, name: &str, path: &str) -> Option<Field> {
         let found = self.request.source.field(name).cloned();
-        if found.is_none() {
+        if found.is_none() && !self.broken.contains(&name) {
             let message = format!(
                 "the dataset has no field `{name}`; {}",
                 has(self.request.source)
@@ -364,10 +401,13 @@ impl Compiler<'_> {
         let path = format!("{path}.from");
         let source = self.source(from, &path)?;
         let raw = self.request.raw.iter().any(|name| name == from);
-        let parse = match raw
-            .then(|| Converter::new(&FieldType::Text, &source.field_type, false))
-            .transpose()
-        {
+        let mut notations = self.request.notations.iter();
+        let parse = match notations.find(|(name, _)| name == from) {
+            _ if !raw => Ok(None),
+            Some((_, notation)) => Ok(Some(Converter::reading(notation))),
+            None => Converter::new(&FieldType::Text, &source.field_type, false).map(Some),
+        };
+        let parse = match parse {
             Ok(parse) => parse,
             Err(message) => {
                 self.problem(&path, "", message);

@@ -57,11 +57,14 @@ mod tests;
 
 pub use matrix::{Class, class};
 
+use std::sync::Arc;
+
 use arrow_array::ArrayRef;
 
 use self::number::Rounding;
 use self::plan::Plan;
 use super::FieldType;
+use super::notation::Notation;
 use crate::{Error, Result};
 
 /// Converts columns of one type to another.
@@ -116,6 +119,17 @@ impl Converter {
             class,
             plan,
         })
+    }
+
+    /// A converter of texts that are written like this to values of the notation's type. What it refuses is told by
+    /// [`Notation::refusal`].
+    pub fn reading(notation: &Notation) -> Self {
+        Converter {
+            from: FieldType::Text,
+            to: notation.field_type().clone(),
+            class: Class::InRange,
+            plan: Plan::Read(Arc::new(notation.clone())),
+        }
     }
 
     /// The type that values come from.

@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_schema::DataType;
 use hashbrown::HashSet;
 
@@ -14,7 +14,7 @@ use super::kernel::{self, Rows};
 use super::number::{self, Digits, Rounding};
 use super::{Class, FieldType};
 use crate::Result;
-use crate::record::parse;
+use crate::record::{notation::Notation, parse};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -40,6 +40,8 @@ pub(super) enum Plan {
     WriteItems(Items),
     /// Canonical text of a number, which is JSON.
     WriteNumber,
+    /// Reads texts that are written like this.
+    Read(Arc<Notation>),
     ParseInteger,
     ParseDecimal(Digits, DataType),
     ParseFloat,
@@ -162,6 +164,7 @@ impl Plan {
                 let finite = |text: &str| !text.ends_with(['N', 'f']);
                 array(kernel::write(column, finite)?)
             }
+            Plan::Read(notation) => read(texts(), notation)?,
             Plan::ParseInteger => array(kernel::parse::<Int64Type>(texts(), parse::integer)),
             Plan::ParseDecimal(to, layout) => decimal(
                 kernel::parse(texts(), |text| parse::decimal(text, to.precision, to.scale)),
@@ -251,6 +254,40 @@ fn decimal(
     layout: &DataType,
 ) -> (ArrayRef, Rows) {
     (Arc::new(column.with_data_type(layout.clone())), invalid)
+}
+
+/// The values of texts that are written like this.
+fn read(texts: &StringViewArray, notation: &Notation) -> Result<(ArrayRef, Rows)> {
+    let field_type = notation.field_type();
+    let layout = field_type.data_type();
+    Ok(match field_type {
+        FieldType::Integer => array(kernel::parse::<Int64Type>(texts, |text| {
+            notation.integer(text)
+        })),
+        FieldType::Float => array(kernel::parse::<Float64Type>(texts, |text| {
+            notation.float(text)
+        })),
+        FieldType::Boolean => array(kernel::booleans(texts.iter(), |text: &str| {
+            notation.boolean(text.as_bytes())
+        })),
+        FieldType::Date => array(kernel::parse::<Date32Type>(texts, |text| {
+            notation.date(text)
+        })),
+        FieldType::DateTime => {
+            let (instants, invalid) =
+                kernel::parse::<TimestampMicrosecondType>(texts, |text| notation.datetime(text));
+            array((instants.with_data_type(layout), invalid))
+        }
+        FieldType::LocalDateTime => {
+            array(kernel::parse::<TimestampMicrosecondType>(texts, |text| {
+                notation.local_datetime(text)
+            }))
+        }
+        _ if field_type.decimal().is_some() => {
+            decimal(kernel::parse(texts, |text| notation.decimal(text)), &layout)
+        }
+        _ => return Err(super::wrong_layout().with("type", field_type)),
+    })
 }
 
 /// The items of `text` in the order of the list; false if one is not in it.

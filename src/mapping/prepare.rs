@@ -1,4 +1,4 @@
-//! The dataset's own part of a run: filter and formulas over a batch.
+//! Filter and formulas over a batch: a job has them for all its destinations, a mapping for its own.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use crate::spec::{Expr, FormulaSpec};
 
 /// A compiled filter with compiled formulas.
 #[derive(Debug)]
-pub(super) struct Preparation {
+pub(crate) struct Preparation {
     filter: Option<Filter>,
     formulas: Vec<(Field, Formula)>,
-    /// The dataset's fields with the formulas behind them.
+    /// The fields that came in, with the formulas behind them.
     schema: Schema,
 }
 
 /// A batch with its formulas, without what was filtered out or refused.
-pub(super) struct Prepared {
-    pub(super) batch: Batch,
-    pub(super) filtered: u64,
+pub(crate) struct Prepared {
+    pub(crate) batch: Batch,
+    pub(crate) filtered: u64,
 }
 
 impl Preparation {
     /// What can be compiled of a filter and formulas, and what is wrong with the rest.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         source: &Schema,
         filter: Option<&Expr>,
         formulas: &[FormulaSpec],
@@ -68,13 +68,30 @@ impl Preparation {
         (preparation, problems)
     }
 
-    /// The dataset's fields with the formulas behind them.
-    pub(super) fn schema(&self) -> &Schema {
+    /// The fields that came in, with the formulas behind them.
+    pub(crate) fn schema(&self) -> &Schema {
         &self.schema
     }
 
+    /// Whether it leaves every batch as it is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filter.is_none() && self.formulas.is_empty()
+    }
+
+    /// The fields that the filter reads, if there is one.
+    pub(super) fn filter_fields(&self) -> Option<Vec<&str>> {
+        self.filter.as_ref().map(|filter| filter.fields().collect())
+    }
+
+    /// The formulas, each with the fields that it reads.
+    pub(super) fn formulas(&self) -> impl Iterator<Item = (&Field, Vec<&str>)> {
+        self.formulas
+            .iter()
+            .map(|(field, formula)| (field, formula.fields().collect()))
+    }
+
     /// The fields that filter and formulas read, formulas among them.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         let filter = self.filter.iter().flat_map(Filter::fields);
         filter.chain(
             self.formulas
@@ -83,7 +100,8 @@ impl Preparation {
         )
     }
 
-    pub(super) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
+    /// Filters first; then each formula, which rows that an earlier one refused do not reach.
+    pub(crate) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
         let mut filtered = 0;
         if let Some(filter) = &self.filter {
             let (keep, refused) = filter.evaluate(&batch.records)?;
