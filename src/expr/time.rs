@@ -448,10 +448,16 @@ impl Kernel for Format {
                 Clock::Zone(zone) => zone.offset(micros),
                 Clock::Day | Clock::Local => Some(0),
             };
-            let is_written = offset.is_some_and(|offset| {
-                let local = micros.checked_add(offset * 1_000_000);
-                local.is_some_and(|local| self.pattern.append(local, offset, &mut text))
-            });
+            let local = match self.clock.local(micros) {
+                Ok(local) => local,
+                Err(fault) => {
+                    out.append_null();
+                    refuse(row as u32, fault.refusal());
+                    continue;
+                }
+            };
+            let is_written =
+                offset.is_some_and(|offset| self.pattern.append(local, offset, &mut text));
             match std::str::from_utf8(&text) {
                 Ok(text) if is_written => out.append_value(text),
                 _ => {
