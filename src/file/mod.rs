@@ -1,5 +1,5 @@
 //! Delimited files: a [`Dataset`](crate::dataset::Dataset) that reads them, an encoder and a
-//! [`Destination`](crate::destination::Destination) that write them, a [test run](check), reject files, and a store in a
+//! [`Destination`](crate::destination::Destination) that write them, a [test run](check()), reject files, and a store in a
 //! directory.
 //!
 //! A record that cannot be read becomes a [`Reject`](crate::record::Reject) with its position and its
