@@ -4,6 +4,7 @@
 mod bad_input;
 #[cfg(feature = "compression")]
 mod compression;
+mod check;
 mod delimited;
 mod dialects;
 mod encodings;
