@@ -66,6 +66,29 @@ pub struct RunReport {
     pub failure: Option<Error>,
 }
 
+impl RunReport {
+    /// A successful run that read nothing and has no destination: for jobs that are no [`SyncJob`](super::SyncJob) to fill in.
+    pub fn new(
+        job: impl Into<String>,
+        started_at: DateTime<Utc>,
+        finished_at: DateTime<Utc>,
+    ) -> Self {
+        RunReport {
+            job: job.into(),
+            outcome: Outcome::Success,
+            dry_run: false,
+            started_at,
+            finished_at,
+            records: 0,
+            bytes: 0,
+            records_per_second: 0,
+            timings: Timings::default(),
+            destinations: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
 fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&error.as_ref().map(ToString::to_string).unwrap_or_default())
 }
@@ -148,10 +171,8 @@ pub struct LookupCounts {
 }
 
 impl DestinationReport {
-    pub(super) fn new(
-        name: impl Into<String>,
-        lookup_fields: impl Iterator<Item = String>,
-    ) -> Self {
+    /// A destination that has seen nothing yet, with lookups in these fields.
+    pub fn new(name: impl Into<String>, lookup_fields: impl IntoIterator<Item = String>) -> Self {
         DestinationReport {
             name: name.into(),
             read: 0,
@@ -166,6 +187,7 @@ impl DestinationReport {
             pending: 0,
             rejects: BTreeMap::new(),
             lookups: lookup_fields
+                .into_iter()
                 .map(|field| (field, LookupCounts::default()))
                 .collect(),
             lookup_bytes: 0,

@@ -169,3 +169,112 @@ fn exit_codes_and_files_of_sync_files() {
     assert_eq!(run("nowhere.json", &[]), 64, "no job");
     assert_eq!(run("job.json", &["--threads", "none"]), 64, "bad usage");
 }
+
+/// What a program said, and its exit code.
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        exit_code(output),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn own_destination_appends_lines() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("people.jsonl");
+    for run in 1..=2 {
+        let output = example("own_destination").arg(&file).output().unwrap();
+        let (code, out, _) = said(&output);
+        assert_eq!(code, 0);
+        assert!(out.contains("partial_success"), "{out}");
+        let lines = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(lines.lines().count(), 2 * run);
+        assert!(
+            lines.starts_with(r#"{"name":"Ada","born":"1815-12-10"}"#),
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn own_connection_syncs_its_pages() {
+    let (code, out, _) = said(&example("own_connection").output().unwrap());
+    assert_eq!(code, 0);
+    assert!(out.contains("12 readings at home"), "{out}");
+}
+
+#[test]
+fn own_job_checks_before_it_runs() {
+    let (code, out, _) = said(&example("own_job").output().unwrap());
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("people.csv:4 (byte 42): bad_value: expected a date like `%d.%m.%Y`"),
+        "{out}"
+    );
+    assert!(
+        out.contains("too many bad records") && !out.contains("inserted"),
+        "{out}"
+    );
+    let (code, out, _) = said(&example("own_job").arg("40").output().unwrap());
+    assert_eq!(code, 2);
+    assert!(out.contains("2 inserted"), "{out}");
+}
+
+#[test]
+fn filter_evaluates_what_it_is_given() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("seats.csv");
+    std::fs::write(&file, "name,seats\nAda,3\nBo,0\n\"C, D\",many\nEve,\n").unwrap();
+    let filter = |words: &[&str]| said(&example("filter").arg(&file).args(words).output().unwrap());
+
+    let (code, out, _) =
+        filter(&[r#"{"like": {"of": {"field": "name"}, "pattern": "%d%", "ignore_case": true}}"#]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "name,seats\nAda,3\n\"C, D\",many\n")
+    );
+
+    let seats = ["--type", "seats=integer"];
+    let (code, out, errors) = filter(
+        &[
+            &[r#"{"gt": [{"field": "seats"}, {"value": 0}]}"#][..],
+            &seats,
+        ]
+        .concat(),
+    );
+    assert_eq!((code, out.as_str()), (2, "name,seats\nAda,3\n"));
+    assert!(
+        errors.contains("seats.csv:4 (byte 22): bad_value"),
+        "{errors}"
+    );
+
+    let share = r#"{"divide": {"of": {"value": 12}, "by": {"field": "seats"}, "digits": 1, "rounding": "half_even"}}"#;
+    let (code, out, errors) = filter(&[&[share, "--formula", "share"][..], &seats].concat());
+    assert_eq!(
+        (code, out.as_str()),
+        (2, "name,seats,share\nAda,3,4.0\nEve,,\n")
+    );
+    assert!(
+        errors.contains("seats.csv:3 (byte 17): division_by_zero"),
+        "{errors}"
+    );
+
+    let (code, _, errors) = filter(&[r#"{"gt": [{"field": "size"}, {"value": 0}]}"#]);
+    assert_eq!(code, 64);
+    assert!(
+        errors.contains("expression.gt[0].field") && errors.contains("`size`"),
+        "{errors}"
+    );
+    assert_eq!(filter(&[]).0, 64);
+}
+
+#[test]
+fn own_examples_stay_short() {
+    for name in ["own_destination", "own_connection", "own_job", "filter"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+        let lines = std::fs::read_to_string(path).unwrap().lines().count();
+        assert!(lines < 150, "{name} has {lines} lines");
+    }
+}

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod check;
 #[cfg(feature = "compression")]
 mod compression;
-mod check;
 mod delimited;
 mod dialects;
 mod encodings;
