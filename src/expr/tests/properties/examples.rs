@@ -196,6 +196,22 @@ fn differences_are_whole_and_towards_zero() {
 }
 
 #[test]
+fn days_of_a_zone_are_counted_on_its_clocks() {
+    let days = r#"{"date_diff": {"from": {"value": "2024-03-30T01:30:00Z"}, "to": {"field": "at"}, "unit": "day",
+                   "zone": "Europe/Berlin"}}"#;
+    for (at, answer) in [
+        // 01:59:59; 03:15; 03:30, which a day later is; 02:30 two days later.
+        ("2024-03-31T00:59:59Z", "0"),
+        ("2024-03-31T01:15:00Z", "1"),
+        ("2024-03-31T01:30:00Z", "1"),
+        ("2024-04-01T00:30:00Z", "2"),
+        ("2024-03-29T01:30:00Z", "-1"),
+    ] {
+        check(days, &[("at", at)], Ok(Some(answer)));
+    }
+}
+
+#[test]
 fn calendars_of_zones_and_fiscal_years() {
     let truncate = |rest: &str| of("truncate", "at", rest);
     for (at, rest, answer) in [
