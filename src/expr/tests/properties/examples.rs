@@ -299,6 +299,23 @@ fn clocks_that_show_a_time_twice_or_never() {
 }
 
 #[test]
+fn a_time_past_the_last_year_has_no_text() {
+    let json = of(
+        "format",
+        "at",
+        r#""pattern": "%Y-%m-%d", "zone": "Pacific/Apia""#,
+    );
+    check(
+        &json,
+        &[("at", "9999-12-31T23:00:00Z")],
+        Err(Reason::Overflow),
+    );
+    let short = of("format", "day", r#""pattern": "%d.%m.%y""#);
+    check(&short, &[("day", "2068-12-31")], Ok(Some("31.12.68")));
+    check(&short, &[("day", "2069-01-01")], Err(Reason::OutOfRange));
+}
+
+#[test]
 fn what_does_not_convert_is_refused() {
     let to =
         |field: &str, to: &str, rest: &str| of("convert", field, &format!(r#""to": "{to}"{rest}"#));

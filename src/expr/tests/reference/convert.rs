@@ -44,7 +44,7 @@ fn converted(value: Value, from: Type, to: Type, format: Option<&ValueFormat>) -
             "1" => Some(Value::Boolean(true)),
             _ => None,
         },
-        (Value::Date(day), Type::Local) => Some(Value::Local(day.and_time(chrono::NaiveTime::MIN))),
+        (Value::Date(day), Type::Local) => Some(Value::Local(day.and_time(NaiveTime::MIN))),
         (value, to) => panic!("{value:?} as {to:?}"),
     }
 }
