@@ -85,6 +85,21 @@ pub const DEFAULT_LOOKUP_BYTES: u64 = 1 << 30;
 ///
 /// (Airbyte calls a pair of source and destination a connection. Here that pair is a
 /// [job](crate::job::SyncJob).)
+///
+/// ```
+/// use futures::executor::block_on;
+/// use syncline::connection::Connection;
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryConnection;
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::{Identity, ObjectSpec};
+///
+/// let person = ObjectSpec::new("person", Identity::Generated, vec![Field::new("name", FieldType::Text)]);
+/// let home = MemoryConnection::new("home").with_object(&person)?;
+/// let catalog = block_on(home.discover(&Context::new()))?;
+/// assert_eq!(catalog.objects[0].name, "person");
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[async_trait]
 pub trait Connection: fmt::Debug + Send + Sync {
     /// Facts.

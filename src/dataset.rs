@@ -119,6 +119,23 @@ impl ReadRequest {
 /// columns). Every record of the source is either a row of one batch or one of its rejects, in source
 /// order within each; record numbers only grow. The same source gives the same records, rejects and
 /// positions for any batch size and any number of threads.
+///
+/// ```
+/// use futures::{StreamExt, executor::block_on};
+/// use syncline::dataset::{Dataset, ReadRequest};
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryDataset;
+/// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+///
+/// let schema = Schema::new(vec![Field::new("name", FieldType::Text)]);
+/// let mut rows = RecordBuilder::new(&schema);
+/// rows.push(&serde_json::json!({"name": "Ada"})).unwrap();
+/// let people = MemoryDataset::new("people", schema, vec![rows.finish()?])?;
+///
+/// let batch = block_on(people.read(&Context::new(), ReadRequest::new()).next()).unwrap()?;
+/// assert_eq!((batch.len(), batch.origins.position(0).to_string()), (1, "people#0".to_owned()));
+/// # Ok::<(), syncline::Error>(())
+/// ```
 pub trait Dataset: fmt::Debug + Send + Sync {
     /// Facts.
     fn info(&self) -> &DatasetInfo;

@@ -436,6 +436,37 @@ pub trait Destination: fmt::Debug + Send + Sync {
 /// Records of the same run are seen by later rows. Only mapped fields change; a mapped null clears.
 /// A writer without [`tells_same_run`](DestinationCapabilities::tells_same_run) is never given two
 /// rows of one key in a batch. Dropping a writer is like a crash.
+///
+/// ```
+/// use futures::executor::block_on;
+/// use syncline::connection::Connection;
+/// use syncline::destination::{CommitRequest, OpenRequest, RowOutcome, WriteField};
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryConnection;
+/// use syncline::record::{Batch, Field, FieldType, RecordBuilder, RowsAsRead, Schema};
+/// use syncline::spec::{Identity, ObjectSpec, WriteMode};
+///
+/// let fields = vec![Field::new("name", FieldType::Text)];
+/// let home = MemoryConnection::new("home")
+///     .with_object(&ObjectSpec::new("person", Identity::Generated, fields.clone()))?;
+/// let mut rows = RecordBuilder::new(&Schema::new(fields));
+/// rows.push(&serde_json::json!({"name": "Ada"})).unwrap();
+/// let rows = rows.finish()?;
+/// let batch = Batch::new(rows.clone(), RowsAsRead::new("by hand", 1, rows).into_origins());
+///
+/// let outcomes = block_on(async {
+///     let context = Context::new();
+///     let person = home.destination(&context, "person").await?;
+///     let request = OpenRequest::new("import", vec![WriteField::new("name")], WriteMode::Insert);
+///     let mut writer = person.open(&context, request).await?.writer;
+///     let report = writer.write(&context, batch).await?;
+///     writer.commit(&context, CommitRequest::new(1)).await?;
+///     Ok::<_, syncline::Error>(report.outcomes)
+/// })?;
+/// assert_eq!(outcomes, [RowOutcome::Inserted]);
+/// assert_eq!(home.object("person").unwrap().len(), 1);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[async_trait]
 pub trait Writer: fmt::Debug + Send {
     /// Writes a batch; a later `lookup` sees it.

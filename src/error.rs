@@ -123,6 +123,13 @@ impl Error {
         error
     }
 
+    /// Lists findings.
+    #[must_use]
+    pub(crate) fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.0.problems = problems;
+        self
+    }
+
     /// A broken contract; `message` names the rule.
     pub fn contract(message: impl Into<Cow<'static, str>>) -> Self {
         Error::new(ErrorKind::Contract, message)
@@ -184,7 +191,7 @@ impl Error {
             .map(|(key, value)| (*key, value.as_str()))
     }
 
-    /// Every finding of an [`ErrorKind::Invalid`]; empty for other kinds.
+    /// Every finding of an [`ErrorKind::Invalid`], and of a [`Malformed`](ErrorKind::Malformed) header; empty for others.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }

@@ -15,6 +15,9 @@
 //! | `concat` | any, by their canonical texts ([`format`](crate::record::format)) | text |
 //! | `utc_day` | datetime | date |
 //!
+//! The functions of texts, numbers, days and times, conditions joined by a text, `case`, `coalesce` and `convert` have
+//! [a guide of their own](crate::docs::expressions).
+//!
 //! The families: **exact numbers** (integer, decimal, currency, percent; compared exactly, whatever their scales),
 //! **float**, **texts** (text, email, url, the picklists, id, lookup; by bytes; lookups only of one object),
 //! **boolean** (no order), **date**, **datetime**, **local_datetime**. Json documents are not compared: equal
@@ -43,7 +46,8 @@
 //!
 //! # Refused rows
 //! A row that one step refuses is refused as a whole, whatever the other steps make of it: `true or
-//! (overflow)` is refused. Every part is evaluated for every row, so the order of parts does not matter.
+//! (overflow)` is refused. Every part is evaluated for every row, so the order of parts does not matter; only `case` and
+//! `coalesce` ask no more than a row needs, so that a condition can guard a division.
 //!
 //! ```
 //! use std::sync::Arc;

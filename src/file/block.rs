@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::dialect::{Cell, Dialect};
 use super::scan::{Fault, Index, Place, Record, Refused};
 use crate::record::{Position, RawRecord, Reason, Refusal, Reject, SourceRecords};
+use crate::spec::Header;
 
 /// What is the same for all blocks of a file.
 #[derive(Debug)]
@@ -48,9 +49,9 @@ impl Block {
         match self.cell(row, column) {
             Cell::Null => None,
             Cell::Plain(range) => Some(Cow::Borrowed(bytes(range))),
-            Cell::Doubled(range) => {
+            Cell::Escaped(range) => {
                 let mut text = Vec::with_capacity(range.len());
-                self.file.dialect.undouble(bytes(range), &mut text);
+                self.file.dialect.unescape(bytes(range), &mut text);
                 Some(Cow::Owned(text))
             }
         }
@@ -89,10 +90,10 @@ impl Block {
             .map(|column| match self.cell(row, column) {
                 Cell::Null => None,
                 Cell::Plain(range) => Some(copy.slice(range.start - start..range.end - start)),
-                Cell::Doubled(range) => {
+                Cell::Escaped(range) => {
                     let mut cell = Vec::with_capacity(range.len());
                     let bytes = self.bytes.get(range).unwrap_or_default();
-                    self.file.dialect.undouble(bytes, &mut cell);
+                    self.file.dialect.unescape(bytes, &mut cell);
                     Some(cell.into())
                 }
             })
@@ -109,22 +110,45 @@ impl Block {
 
     fn refusal(&self, fault: Fault) -> Refusal {
         let columns = self.file.columns.len();
-        let limits = self.file.dialect.limits;
+        let dialect = &self.file.dialect;
+        let limits = dialect.limits;
         match fault {
             Fault::Quotes => Refusal::new(
                 Reason::BadQuotes,
-                "text follows a closing quote, or a quote is never closed; a quote inside a quoted field is doubled",
+                match dialect.has_escape {
+                    false => {
+                        "text follows a closing quote, or a quote is never closed; a quote inside a quoted field is doubled"
+                    }
+                    true => {
+                        "text follows a closing quote, or a quote is never closed; a quote inside a quoted field has a \
+                         backslash in front"
+                    }
+                },
             ),
             Fault::TooFewFields(found) => Refusal::new(
                 Reason::WrongColumnCount,
-                format!("{found} cells where the header has {columns}"),
+                match dialect.header {
+                    Header::Absent => {
+                        format!("{found} cells where {columns} columns are declared")
+                    }
+                    _ => format!("{found} cells where the header has {columns}"),
+                },
             ),
-            Fault::TooManyFields => Refusal::new(
-                Reason::WrongColumnCount,
-                format!(
-                    "more cells than the {columns} of the header; a cell with the delimiter in it is quoted"
-                ),
-            ),
+            Fault::TooManyFields => {
+                let known = match dialect.header {
+                    Header::Absent => "declared",
+                    _ => "of the header",
+                };
+                let advice = match (dialect.quote, dialect.has_escape) {
+                    (Some(_), _) => "a cell with the delimiter in it is quoted",
+                    (None, true) => "a delimiter in a cell has a backslash in front",
+                    (None, false) => "without quotes no cell can hold the delimiter",
+                };
+                Refusal::new(
+                    Reason::WrongColumnCount,
+                    format!("more cells than the {columns} {known}; {advice}"),
+                )
+            }
             Fault::LongRecord => Refusal::new(
                 Reason::TooLarge,
                 format!(

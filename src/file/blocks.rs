@@ -158,7 +158,9 @@ mod tests {
     ) -> Vec<(Vec<u8>, Index)> {
         let form = Form {
             delimiter: b',',
-            quote: b'"',
+            quote: Some(b'"'),
+            escape: None,
+            comment: None,
             columns: 2,
             record_bytes: 2 * MIB,
             field_bytes: MIB,

@@ -254,16 +254,16 @@ impl Stretch<'_> {
     /// Gives each cell of a column to `take`, with its row in the stretch; `None` is null.
     #[inline(always)]
     fn each(&self, column: usize, mut take: impl FnMut(usize, Option<&[u8]>)) {
-        let mut undoubled = Vec::new();
+        let mut unescaped = Vec::new();
         let bytes = self.block.bytes.as_slice();
         self.cells(column).for_each(|(row, cell)| match cell {
             Cell::Null => take(row, None),
             Cell::Plain(range) => take(row, Some(bytes.get(range).unwrap_or_default())),
-            Cell::Doubled(range) => {
-                undoubled.clear();
+            Cell::Escaped(range) => {
+                unescaped.clear();
                 let cell = bytes.get(range).unwrap_or_default();
-                self.block.file.dialect.undouble(cell, &mut undoubled);
-                take(row, Some(&undoubled));
+                self.block.file.dialect.unescape(cell, &mut unescaped);
+                take(row, Some(&unescaped));
             }
         });
     }
@@ -329,7 +329,7 @@ impl Stretch<'_> {
     ) -> StringViewArray {
         let mut builder = StringViewBuilder::with_capacity(self.rows.len())
             .with_fixed_block_size(self.text_bytes(column));
-        let mut undoubled = Vec::new();
+        let mut unescaped = Vec::new();
         self.cells(column).for_each(|(row, cell)| {
             let text = match cell {
                 Cell::Null => return builder.append_null(),
@@ -337,11 +337,11 @@ impl Stretch<'_> {
                     Some(text) => text.get(range),
                     None => self.utf8(range),
                 },
-                Cell::Doubled(range) => {
-                    undoubled.clear();
+                Cell::Escaped(range) => {
+                    unescaped.clear();
                     let cell = self.block.bytes.get(range).unwrap_or_default();
-                    self.block.file.dialect.undouble(cell, &mut undoubled);
-                    std::str::from_utf8(&undoubled).ok()
+                    self.block.file.dialect.unescape(cell, &mut unescaped);
+                    std::str::from_utf8(&unescaped).ok()
                 }
             };
             match text {

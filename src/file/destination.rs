@@ -1,11 +1,12 @@
 //! A delimited file as a destination.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{Array as _, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use async_trait::async_trait;
 
-use super::encode::DelimitedEncoder;
+use super::encode::{DelimitedEncoder, NO_TEXT};
 use super::sink::Sink;
 use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationCapabilities, DestinationInfo, Durability,
@@ -16,12 +17,13 @@ use crate::record::{Batch, Reason, Refusal, RowOp, Schema};
 use crate::spec::{Delimited, Identity, WriteMode, WriteOn};
 use crate::{Error, ErrorKind, Problem, Result};
 
-/// A file with a header and all fields of a schema, written from front to back.
+/// A file of all fields of a schema, with a header unless the format has none, written from front to back.
 ///
 /// It only takes inserts. Fields that a job does not map are written as null; a record without a
 /// value in a required field is refused as
 /// [`MissingRequired`](crate::record::Reason::MissingRequired), and so is each record with a null that
-/// the format [cannot express](DelimitedEncoder), as that of an object of one field. The file is there, whole and in place of
+/// the format [cannot express](DelimitedEncoder), as that of an object of one field; one with a text that it cannot express is
+/// refused as [`Refused`](crate::record::Reason::Refused). The file is there, whole and in place of
 /// an older one, once the [last](CommitRequest::last) group is committed; commits before that answer
 /// [`Accepted`](Durability::Accepted), and a writer that is dropped or aborted leaves no file.
 #[derive(Debug)]
@@ -111,11 +113,12 @@ impl Destination for FileDestination {
         }
         let columns = self.columns(&request).map_err(named)?;
         let encoder = DelimitedEncoder::new(&self.format).map_err(named)?;
-        let has_null = encoder.has_null(columns.len());
+        let names = self.schema.fields().iter().map(|field| &field.name);
+        encoder.header(names, &mut Vec::new()).map_err(named)?;
         let sink = match request.dry_run {
             true => None,
             false => Some(
-                Sink::create(&*self.files, &self.file_name, &self.schema, encoder)
+                Sink::create(&*self.files, &self.file_name, &self.schema, encoder.clone())
                     .await
                     .map_err(named)?,
             ),
@@ -123,7 +126,7 @@ impl Destination for FileDestination {
         Ok(Opened::new(Box::new(FileDestinationWriter {
             fields: request.fields.len(),
             columns,
-            has_null,
+            encoder,
             schema: self.schema.clone(),
             state: State::Open(sink),
         })))
@@ -135,8 +138,7 @@ struct FileDestinationWriter {
     /// Columns of a batch.
     fields: usize,
     columns: Vec<Option<usize>>,
-    /// Whether the format can express a null.
-    has_null: bool,
+    encoder: DelimitedEncoder,
     schema: Schema,
     state: State,
 }
@@ -180,36 +182,51 @@ impl FileDestinationWriter {
     }
 
     /// The rows that cannot be written.
-    fn refusals(&self, records: &RecordBatch, ops: Option<&[RowOp]>) -> Vec<(u32, Refusal)> {
+    fn refusals(
+        &self,
+        records: &RecordBatch,
+        ops: Option<&[RowOp]>,
+    ) -> Result<Vec<(u32, Refusal)>> {
         let mut refusals = Vec::new();
         let deleted = |row: usize| ops.is_some_and(|ops| ops.get(row) == Some(&RowOp::Delete));
+        let has_null = self.encoder.has_null(self.columns.len());
         let required: Vec<_> = self
             .schema
             .fields()
             .iter()
             .zip(records.columns())
-            .filter(|(field, column)| (field.required || !self.has_null) && column.null_count() > 0)
+            .filter(|(field, column)| (field.required || !has_null) && column.null_count() > 0)
             .collect();
-        if required.is_empty() && ops.is_none() {
-            return refusals;
+        let inexpressible: HashMap<_, _> =
+            self.encoder.inexpressible(records)?.into_iter().collect();
+        if required.is_empty() && inexpressible.is_empty() && ops.is_none() {
+            return Ok(refusals);
         }
         for row in 0..records.num_rows() {
             let missing = required.iter().find(|(_, column)| column.is_null(row));
-            let refusal = match missing {
+            let stranger = inexpressible.get(&row);
+            let refusal = match (missing, stranger) {
                 _ if deleted(row) => Refusal::new(Reason::Refused, "a file takes no deletes"),
-                Some((field, _)) if !field.required => Refusal::new(
+                (Some((field, _)), _) if !field.required => Refusal::new(
                     Reason::MissingRequired,
                     "the format of the file cannot express a null here; map a value, or give the format a null token",
                 )
                 .of(&field.name),
-                Some((field, _)) => {
+                (Some((field, _)), _) => {
                     Refusal::new(Reason::MissingRequired, "the field needs a value").of(&field.name)
                 }
-                None => continue,
+                (None, Some(&column)) => {
+                    let refusal = Refusal::new(Reason::Refused, NO_TEXT);
+                    match self.schema.fields().get(column) {
+                        Some(field) => refusal.of(&field.name),
+                        None => refusal,
+                    }
+                }
+                (None, None) => continue,
             };
             refusals.push((row as u32, refusal));
         }
-        refusals
+        Ok(refusals)
     }
 }
 
@@ -222,7 +239,7 @@ impl Writer for FileDestinationWriter {
             ));
         }
         let mut records = self.widen(&batch.records)?;
-        let refusals = self.refusals(&records, batch.ops.as_deref());
+        let refusals = self.refusals(&records, batch.ops.as_deref())?;
         let mut outcomes = vec![RowOutcome::Inserted; records.num_rows()];
         for (row, _) in &refusals {
             if let Some(outcome) = outcomes.get_mut(*row as usize) {

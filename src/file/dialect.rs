@@ -3,16 +3,25 @@
 use std::ops::Range;
 
 use super::scan::Form;
-use crate::spec::{Delimited, Limits};
+use crate::spec::{Delimited, Escape, Header, Limits};
 use crate::{Error, Result};
+
+/// The only escape there is.
+pub(super) const ESCAPE: u8 = b'\\';
 
 /// How cells are told apart and what they mean.
 #[derive(Debug, Clone)]
 pub(super) struct Dialect {
     pub(super) delimiter: u8,
-    pub(super) quote: u8,
+    pub(super) quote: Option<u8>,
+    /// Whether a backslash takes the meaning from the byte behind it.
+    pub(super) has_escape: bool,
+    pub(super) comment: Option<u8>,
     pub(super) nulls: Vec<Box<[u8]>>,
     pub(super) empty_is_text: bool,
+    /// Lines in front of the header, or of the first record.
+    pub(super) skip_lines: u32,
+    pub(super) header: Header,
     pub(super) limits: Limits,
 }
 
@@ -23,8 +32,8 @@ pub(super) enum Cell {
     Null,
     /// The bytes as they are.
     Plain(Range<usize>),
-    /// The bytes once each pair of quotes is made one.
-    Doubled(Range<usize>),
+    /// What [`Dialect::unescape`] makes of the bytes.
+    Escaped(Range<usize>),
 }
 
 impl Dialect {
@@ -38,7 +47,9 @@ impl Dialect {
         Ok(Dialect {
             // ASCII, as the problems would say otherwise.
             delimiter: format.delimiter as u8,
-            quote: format.quote.map_or(0, |quote| quote as u8),
+            quote: format.quote.map(|quote| quote as u8),
+            has_escape: format.escape == Escape::Backslash,
+            comment: format.comment.map(|comment| comment as u8),
             nulls: format
                 .null_tokens
                 .iter()
@@ -46,6 +57,8 @@ impl Dialect {
                 .map(|token| token.as_bytes().into())
                 .collect(),
             empty_is_text: format.empty_is_text,
+            skip_lines: format.skip_lines,
+            header: format.header,
             limits: format.limits,
         })
     }
@@ -55,6 +68,8 @@ impl Dialect {
         Form {
             delimiter: self.delimiter,
             quote: self.quote,
+            escape: self.has_escape.then_some(ESCAPE),
+            comment: self.comment,
             columns,
             record_bytes: self.limits.record_bytes as usize,
             field_bytes: self.limits.field_bytes as usize,
@@ -67,14 +82,21 @@ impl Dialect {
         match bytes {
             [] if self.empty_is_text => Cell::Plain(at..at),
             [] => Cell::Null,
-            [first, inner @ .., _] if *first == self.quote => {
-                let range = at + 1..at + 1 + inner.len();
-                match memchr::memchr(self.quote, inner) {
-                    Some(_) => Cell::Doubled(range),
-                    None => Cell::Plain(range),
+            [first, inner @ .., _] if Some(*first) == self.quote => {
+                let escaped = match self.has_escape {
+                    true => memchr::memchr2(*first, ESCAPE, inner),
+                    false => memchr::memchr(*first, inner),
+                };
+                match escaped {
+                    Some(_) => Cell::Escaped(at..at + bytes.len()),
+                    None => Cell::Plain(at + 1..at + 1 + inner.len()),
                 }
             }
+            // As they are written: `\N` is one.
             _ if self.is_null_token(bytes) => Cell::Null,
+            _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
+                Cell::Escaped(at..at + bytes.len())
+            }
             _ => Cell::Plain(at..at + bytes.len()),
         }
     }
@@ -85,12 +107,30 @@ impl Dialect {
         !self.nulls.is_empty() && self.nulls.iter().any(|token| **token == *bytes)
     }
 
-    /// Appends bytes with each pair of quotes made one.
-    pub(super) fn undouble(&self, mut bytes: &[u8], out: &mut Vec<u8>) {
-        while let Some(at) = memchr::memchr(self.quote, bytes) {
-            let (head, rest) = bytes.split_at(at + 1);
-            out.extend_from_slice(head);
-            bytes = rest.get(1..).unwrap_or_default();
+    /// Appends what a field of a good record stands for, given with the quotes around it if it has them.
+    pub(super) fn unescape(&self, field: &[u8], out: &mut Vec<u8>) {
+        let (quote, mut bytes) = match field {
+            [first, inner @ .., _] if Some(*first) == self.quote => (Some(*first), inner),
+            _ => (None, field),
+        };
+        // Either mark goes away, and what is behind it is text, even if it is a mark itself.
+        let find = |bytes: &[u8]| match (quote, self.has_escape) {
+            (Some(quote), true) => memchr::memchr2(quote, ESCAPE, bytes),
+            (Some(quote), false) => memchr::memchr(quote, bytes),
+            (None, true) => memchr::memchr(ESCAPE, bytes),
+            (None, false) => None,
+        };
+        while let Some(at) = find(bytes) {
+            let (text, rest) = bytes.split_at(at);
+            out.extend_from_slice(text);
+            bytes = match rest {
+                [_, behind, rest @ ..] => {
+                    out.push(*behind);
+                    rest
+                }
+                // An escape at the end of the file.
+                last => return out.extend_from_slice(last),
+            };
         }
         out.extend_from_slice(bytes);
     }

@@ -1,10 +1,12 @@
 //! From records to delimited text.
 
+use std::collections::HashSet;
+
 use arrow_array::RecordBatch;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, ESCAPE};
 use crate::record::format::ColumnText;
-use crate::spec::Delimited;
+use crate::spec::{Delimited, Header};
 use crate::{Error, ErrorKind, Result};
 
 /// Writes delimited text that a [`DelimitedDataset`](super::DelimitedDataset) of the same format reads
@@ -15,13 +17,17 @@ use crate::{Error, ErrorKind, Result};
 /// [`empty_is_text`](Delimited::empty_is_text) is set, and in a file of one column, where the empty
 /// cell alone would be a blank line, which is no record.
 ///
+/// Without quotes, special characters and a text that would be read as null have a backslash in front if the
+/// [escape](Delimited::escape) is that; such a record ends with `\r\n` if its last character is `\r`. What a format cannot
+/// express at all is an error: without quotes the empty text, and without an escape as well any text that needs one.
+///
 /// ```
 /// use syncline::file::DelimitedEncoder;
 /// use syncline::spec::Delimited;
 ///
 /// let encoder = DelimitedEncoder::new(&Delimited::csv())?;
 /// let mut text = Vec::new();
-/// encoder.header(["name", "note"], &mut text);
+/// encoder.header(["name", "note"], &mut text)?;
 /// encoder.cells([Some("Ada".as_bytes()), None], &mut text)?;
 /// encoder.cells([Some("".as_bytes()), Some("a \"b\", c".as_bytes())], &mut text)?;
 /// assert_eq!(text, b"name,note\nAda,\n\"\",\"a \"\"b\"\", c\"\n");
@@ -37,8 +43,23 @@ pub struct DelimitedEncoder {
     null_token: Option<Box<[u8]>>,
     /// Whether the text of a value that is no text never needs quotes.
     numbers_are_plain: bool,
-    /// Each byte that needs quotes, in all bytes of a word.
+    /// Each byte that needs quotes, besides the escape, in all bytes of a word.
     special: [u64; 4],
+}
+
+/// Where a cell stands in its record.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    first: bool,
+    /// Whether the record has no other.
+    alone: bool,
+}
+
+/// What a format has no way to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inexpressible {
+    Null,
+    Text,
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
@@ -47,36 +68,55 @@ impl DelimitedEncoder {
     /// An encoder of this format.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a format with [problems](Delimited::problems).
+    /// [`Invalid`](ErrorKind::Invalid) for a format with [problems](Delimited::problems), or with
+    /// [problems of writing](Delimited::problems_of_writing).
     pub fn new(format: &Delimited) -> Result<Self> {
         let dialect = Dialect::new(format)?;
-        let (delimiter, quote) = (dialect.delimiter, dialect.quote);
-        let is_writable = |token: &[u8]| {
-            let broken = |byte: &u8| matches!(*byte, b'\n' | b'\r') || *byte == delimiter;
-            token.first() != Some(&quote) && !token.iter().any(broken)
-        };
+        let problems = format.problems_of_writing("format");
+        if !problems.is_empty() {
+            return Err(Error::invalid("files are not written so", problems));
+        }
+        let quote = dialect.quote.unwrap_or(dialect.delimiter);
         let in_numbers = |mark: u8| matches!(mark, b'+' | b'-' | b'.' | b':');
+        let marks = [dialect.delimiter, quote, dialect.comment.unwrap_or(quote)];
         Ok(DelimitedEncoder {
             null_token: dialect
                 .nulls
                 .iter()
-                .find(|token| is_writable(token))
+                .find(|token| is_writable(&dialect, token))
                 .cloned(),
-            numbers_are_plain: dialect.nulls.is_empty()
-                && !in_numbers(delimiter)
-                && !in_numbers(quote),
-            special: [delimiter, quote, b'\n', b'\r'].map(|byte| u64::from_ne_bytes([byte; 8])),
+            numbers_are_plain: dialect.nulls.is_empty() && !marks.into_iter().any(in_numbers),
+            special: [dialect.delimiter, quote, b'\n', b'\r']
+                .map(|byte| u64::from_ne_bytes([byte; 8])),
             dialect,
         })
     }
 
-    /// Appends the header.
-    pub fn header<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>, out: &mut Vec<u8>) {
-        for (number, name) in names.into_iter().enumerate() {
-            self.begin_field(number, out);
-            self.text(number, name.as_ref().as_bytes(), out);
+    /// Appends the header, or nothing if the format has none.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a name that the format cannot express, or two that are one column under its
+    /// [rule](Delimited::header); nothing is appended then.
+    pub fn header<N: AsRef<str>>(
+        &self,
+        names: impl IntoIterator<Item = N>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        if self.dialect.header == Header::Absent {
+            return Ok(());
         }
-        out.push(b'\n');
+        let names: Vec<N> = names.into_iter().collect();
+        let mut known = HashSet::with_capacity(names.len());
+        for (number, name) in (1..).zip(&names) {
+            if !known.insert(self.dialect.header.key(name.as_ref())) {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "two columns have the same name under the format's `header`; give each a name of its own",
+                )
+                .with("column", format_args!("number {number}")));
+            }
+        }
+        self.cells(names.iter().map(|name| Some(name.as_ref().as_bytes())), out)
     }
 
     /// Appends a record for each row. The columns are of the layouts of
@@ -84,42 +124,23 @@ impl DelimitedEncoder {
     ///
     /// # Errors
     /// - [`Contract`](ErrorKind::Contract) for a column of another layout, or no column at all.
-    /// - [`Invalid`](ErrorKind::Invalid) for a null that the format cannot express; some records may
-    ///   have been appended by then.
+    /// - [`Invalid`](ErrorKind::Invalid) for a null or a text that the format cannot express; the records in front of
+    ///   that one have been appended by then.
     pub fn batch(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let mut columns = Vec::with_capacity(records.num_columns());
-        for column in records.columns() {
-            columns.push(ColumnText::new(column).ok_or_else(|| {
-                Error::contract("a column to be written is of no layout of a field type")
-            })?);
-        }
+        let columns = texts(records)?;
         if columns.is_empty() && records.num_rows() > 0 {
             return Err(Error::contract("records without columns cannot be written"));
         }
         for row in 0..records.num_rows() {
+            let begin = out.len();
             for (number, column) in columns.iter().enumerate() {
-                self.begin_field(number, out);
-                let begin = out.len();
-                let is_valid = match column {
-                    ColumnText::Text(texts) if arrow_array::Array::is_null(texts, row) => false,
-                    ColumnText::Text(texts) => {
-                        self.text(number, texts.value(row).as_bytes(), out);
-                        true
-                    }
-                    other => {
-                        let is_valid = other.append(row, out);
-                        if is_valid && !self.numbers_are_plain {
-                            let text = out.split_off(begin);
-                            self.text(number, &text, out);
-                        }
-                        is_valid
-                    }
-                };
-                if !is_valid {
-                    self.null(columns.len(), out)?;
+                let at = self.begin_field(number, columns.len() == 1, out);
+                if let Err(fault) = self.value(column, row, at, out) {
+                    out.truncate(begin);
+                    return Err(error(fault, number));
                 }
             }
-            out.push(b'\n');
+            end_record(out);
         }
         Ok(())
     }
@@ -127,7 +148,7 @@ impl DelimitedEncoder {
     /// Appends a record of cells that are text already, of any bytes; `None` is null.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a null that the format cannot express.
+    /// [`Invalid`](ErrorKind::Invalid) for a null or a text that the format cannot express; nothing is appended then.
     pub fn cells<'a>(
         &self,
         cells: impl IntoIterator<Item = Option<&'a [u8]>>,
@@ -137,71 +158,170 @@ impl DelimitedEncoder {
         let mut cells = cells.into_iter().peekable();
         let mut number = 0;
         while let Some(cell) = cells.next() {
-            self.begin_field(number, out);
-            match cell {
-                Some(text) => self.text(number, text, out),
-                None => {
-                    let alone = number == 0 && cells.peek().is_none();
-                    if let Err(error) = self.null(if alone { 1 } else { 2 }, out) {
-                        out.truncate(begin);
-                        return Err(error);
-                    }
-                }
+            let at = self.begin_field(number, number == 0 && cells.peek().is_none(), out);
+            let written = match cell {
+                Some(text) => self.text(at, text, out),
+                None => self.null(at, out),
+            };
+            if let Err(fault) = written {
+                out.truncate(begin);
+                return Err(error(fault, number));
             }
             number += 1;
         }
-        out.push(b'\n');
+        end_record(out);
         Ok(())
-    }
-
-    #[inline]
-    fn begin_field(&self, number: usize, out: &mut Vec<u8>) {
-        if number > 0 {
-            out.push(self.dialect.delimiter);
-        }
     }
 
     /// Whether a null of a record of so many columns can be written.
     pub(super) fn has_null(&self, columns: usize) -> bool {
-        (columns > 1 && !self.dialect.empty_is_text) || self.null_token.is_some()
+        let alone = columns <= 1;
+        self.null(At { first: true, alone }, &mut Vec::new())
+            .is_ok()
+    }
+
+    /// The row and column of values that cannot be written, the first of each row. Nulls are passed over.
+    pub(super) fn inexpressible(&self, records: &RecordBatch) -> Result<Vec<(usize, usize)>> {
+        let mut found = Vec::new();
+        // Quotes express every text.
+        if self.dialect.quote.is_some() {
+            return Ok(found);
+        }
+        let columns = texts(records)?;
+        let mut out = Vec::new();
+        for row in 0..records.num_rows() {
+            for (number, column) in columns.iter().enumerate() {
+                out.clear();
+                let at = At {
+                    first: number == 0,
+                    alone: columns.len() == 1,
+                };
+                if self.value(column, row, at, &mut out) == Err(Inexpressible::Text) {
+                    found.push((row, number));
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     #[inline]
-    fn null(&self, columns: usize, out: &mut Vec<u8>) -> Result<()> {
-        if columns > 1 && !self.dialect.empty_is_text {
+    fn begin_field(&self, number: usize, alone: bool, out: &mut Vec<u8>) -> At {
+        if number > 0 {
+            out.push(self.dialect.delimiter);
+        }
+        At {
+            first: number == 0,
+            alone,
+        }
+    }
+
+    #[inline]
+    fn value(
+        &self,
+        column: &ColumnText<'_>,
+        row: usize,
+        at: At,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Inexpressible> {
+        let begin = out.len();
+        match column {
+            ColumnText::Text(texts) if arrow_array::Array::is_null(texts, row) => {
+                self.null(at, out)
+            }
+            ColumnText::Text(texts) => self.text(at, texts.value(row).as_bytes(), out),
+            other => match other.append(row, out) {
+                false => self.null(at, out),
+                true if self.numbers_are_plain => Ok(()),
+                true => {
+                    let text = out.split_off(begin);
+                    self.text(at, &text, out)
+                }
+            },
+        }
+    }
+
+    #[inline]
+    fn null(&self, at: At, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        if !at.alone && !self.dialect.empty_is_text {
             return Ok(());
         }
-        match &self.null_token {
-            Some(token) => {
-                out.extend_from_slice(token);
-                Ok(())
-            }
-            None => Err(no_null()),
-        }
+        let token = self.null_token.as_ref().ok_or(Inexpressible::Null)?;
+        out.extend_from_slice(token);
+        Ok(())
     }
 
     #[inline]
-    fn text(&self, number: usize, text: &[u8], out: &mut Vec<u8>) {
-        // In front of a file, the mark would be dropped.
-        let marked = number == 0 && text.starts_with(BYTE_ORDER_MARK);
-        if text.is_empty() || self.has_special(text) || self.dialect.is_null_token(text) || marked {
-            self.quoted(text, out);
+    fn text(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        if text.is_empty() || self.has_special(text) || !self.is_read_as_text(at, text) {
+            match self.dialect.quote {
+                Some(quote) => self.quoted(quote, text, out),
+                None => return self.unquoted(at, text, out),
+            }
         } else {
             out.extend_from_slice(text);
         }
+        Ok(())
     }
 
-    fn quoted(&self, mut text: &[u8], out: &mut Vec<u8>) {
-        let quote = self.dialect.quote;
+    /// Whether a cell that is written like this, without quotes, is neither null nor no cell at all.
+    #[inline]
+    fn is_read_as_text(&self, at: At, written: &[u8]) -> bool {
+        let is_lost = at.first && is_lost(&self.dialect, written);
+        !is_lost && !self.dialect.is_null_token(written)
+    }
+
+    fn quoted(&self, quote: u8, mut text: &[u8], out: &mut Vec<u8>) {
+        let find = |text: &[u8]| match self.dialect.has_escape {
+            true => memchr::memchr2(quote, ESCAPE, text),
+            false => memchr::memchr(quote, text),
+        };
+        let escape = match self.dialect.has_escape {
+            true => ESCAPE,
+            false => quote,
+        };
         out.push(quote);
-        while let Some(at) = memchr::memchr(quote, text) {
-            let (head, rest) = text.split_at(at + 1);
+        while let Some(at) = find(text) {
+            let (head, rest) = text.split_at(at);
             out.extend_from_slice(head);
-            out.push(quote);
-            text = rest;
+            out.push(escape);
+            out.extend(rest.first());
+            text = rest.get(1..).unwrap_or_default();
         }
         out.extend_from_slice(text);
         out.push(quote);
+    }
+
+    /// A text that would need quotes, where there are none.
+    fn unquoted(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        if text.is_empty() && self.dialect.empty_is_text && !at.alone {
+            return Ok(());
+        }
+        if text.is_empty() || !self.dialect.has_escape {
+            return Err(Inexpressible::Text);
+        }
+        let is_special =
+            |byte: u8| matches!(byte, b'\n' | b'\r' | ESCAPE) || byte == self.dialect.delimiter;
+        // What is to be escaped besides, so that no null token is met.
+        let more: [fn(usize, u8) -> bool; 3] = [
+            |_, _| false,
+            |at, _| at == 0,
+            |at, byte| at == 0 || byte.is_ascii(),
+        ];
+        let begin = out.len();
+        for is_more in more {
+            for (at, &byte) in text.iter().enumerate() {
+                if is_special(byte) || is_more(at, byte) {
+                    out.push(ESCAPE);
+                }
+                out.push(byte);
+            }
+            if self.is_read_as_text(at, out.get(begin..).unwrap_or_default()) {
+                return Ok(());
+            }
+            out.truncate(begin);
+        }
+        Err(Inexpressible::Text)
     }
 
     /// Whether a text holds a byte that needs quotes, eight at a time.
@@ -215,6 +335,9 @@ impl DelimitedEncoder {
             let [a, b, c, d] = self.special.map(|special| has_zero(word ^ special));
             a | b | c | d
         };
+        if self.dialect.has_escape && memchr::memchr(ESCAPE, text).is_some() {
+            return true;
+        }
         match text.last_chunk::<8>() {
             // The last eight bytes, whatever the chunks in front leave over.
             Some(last) => {
@@ -232,11 +355,66 @@ impl DelimitedEncoder {
     }
 }
 
-#[cold]
-fn no_null() -> Error {
-    Error::new(
-        ErrorKind::Invalid,
-        "this format cannot express a null here: the empty cell is a text, or the file has one column and a \
-         blank line is no record; give the format a null token",
-    )
+/// The columns as texts.
+fn texts(records: &RecordBatch) -> Result<Vec<ColumnText<'_>>> {
+    let columns = records.columns().iter();
+    let texts = columns.map(|column| {
+        ColumnText::new(column).ok_or_else(|| {
+            Error::contract("a column to be written is of no layout of a field type")
+        })
+    });
+    texts.collect()
 }
+
+/// Whether a record that begins like this would lose its beginning, or be a comment.
+fn is_lost(dialect: &Dialect, written: &[u8]) -> bool {
+    // In front of a file, a byte order mark is dropped.
+    written.starts_with(BYTE_ORDER_MARK)
+        || (dialect.comment.is_some() && written.first().copied() == dialect.comment)
+}
+
+/// Whether a null token is read as one wherever it is written as it is.
+fn is_writable(dialect: &Dialect, token: &[u8]) -> bool {
+    let is_quoted = dialect.quote.is_some() && token.first().copied() == dialect.quote;
+    if is_quoted || is_lost(dialect, token) {
+        return false;
+    }
+    let mut bytes = token.iter().copied();
+    while let Some(mut byte) = bytes.next() {
+        let is_escaped = dialect.has_escape && byte == ESCAPE;
+        if is_escaped {
+            let Some(behind) = bytes.next() else {
+                return false;
+            };
+            byte = behind;
+        }
+        if matches!(byte, b'\n' | b'\r') || (byte == dialect.delimiter && !is_escaped) {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline]
+fn end_record(out: &mut Vec<u8>) {
+    // Behind an escaped `\r`, a `\n` would be escaped too.
+    if out.last() == Some(&b'\r') {
+        out.push(b'\r');
+    }
+    out.push(b'\n');
+}
+
+#[cold]
+fn error(fault: Inexpressible, column: usize) -> Error {
+    let message = match fault {
+        Inexpressible::Null => {
+            "this format cannot express a null here: the empty cell is a text, or the file has one column and a \
+             blank line is no record; give the format a null token"
+        }
+        Inexpressible::Text => NO_TEXT,
+    };
+    Error::new(ErrorKind::Invalid, message).with("column", format_args!("number {}", column + 1))
+}
+
+pub(super) const NO_TEXT: &str = "this format cannot express the value here: without quotes, an empty text, a delimiter, a line break and what reads as \
+     null or as a comment cannot be written; give the format a `quote`, or the escape `backslash`";

@@ -23,6 +23,17 @@ const READ_BYTES: usize = 256 << 10;
 /// stay behind, is never listed, and may be removed.
 ///
 /// Symbolic links are followed by name, and not walked into by [`list`](FileStore::list).
+///
+/// ```
+/// use futures::executor::block_on;
+/// use syncline::file::LocalFiles;
+/// use syncline::host::FileStore;
+///
+/// let files = LocalFiles::new(env!("CARGO_MANIFEST_DIR"));
+/// assert!(block_on(files.list("examples/"))?.contains(&"examples/quickstart.rs".to_owned()));
+/// assert!(block_on(files.open("../outside", 0)).is_err());
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LocalFiles {
     root: PathBuf,

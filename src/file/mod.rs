@@ -1,5 +1,6 @@
 //! Delimited files: a [`Dataset`](crate::dataset::Dataset) that reads them, an encoder and a
-//! [`Destination`](crate::destination::Destination) that write them, reject files, and a store in a directory.
+//! [`Destination`](crate::destination::Destination) that write them, a [test run](check()), reject files, and a store in a
+//! directory.
 //!
 //! A record that cannot be read becomes a [`Reject`](crate::record::Reject) with its position and its
 //! bytes; only what makes the whole file unreadable (no header, a column missing, another encoding) is
@@ -7,6 +8,7 @@
 
 mod block;
 mod blocks;
+mod check;
 mod dataset;
 mod decode;
 mod destination;
@@ -22,6 +24,7 @@ mod sink;
 mod transcode;
 mod unpack;
 
+pub use check::{CheckReport, CheckRequest, check};
 pub use dataset::DelimitedDataset;
 pub use destination::FileDestination;
 pub use encode::DelimitedEncoder;

@@ -51,17 +51,19 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Begins the file with its header.
+    /// Begins the file, with its header if the format has one.
     pub(super) async fn create(
         files: &dyn FileStore,
         name: &str,
         schema: &Schema,
         encoder: DelimitedEncoder,
     ) -> Result<Self> {
-        let mut file = files.create(name).await?;
         let mut header = Vec::new();
-        encoder.header(schema.fields().iter().map(|field| &field.name), &mut header);
-        file.write(header.into()).await?;
+        encoder.header(schema.fields().iter().map(|field| &field.name), &mut header)?;
+        let mut file = files.create(name).await?;
+        if !header.is_empty() {
+            file.write(header.into()).await?;
+        }
         Ok(Sink {
             encoder: Arc::new(encoder),
             schema: schema.clone(),

@@ -144,6 +144,29 @@ impl LookupMatches {
 ///
 /// **Contract.** Keys are compared by value, texts by their bytes. The answer has one entry for each
 /// key, in order.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures::executor::block_on;
+/// use syncline::connection::Connection;
+/// use syncline::host::Context;
+/// use syncline::lookup::{LookupKeys, LookupRequest, Match};
+/// use syncline::memory::MemoryConnection;
+/// use syncline::record::array::{ArrayRef, StringViewArray};
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::{Identity, ObjectSpec};
+///
+/// let person = ObjectSpec::new("person", Identity::Generated, vec![Field::new("name", FieldType::Text)]);
+/// let home = MemoryConnection::new("home").with_object(&person)?;
+/// let names: ArrayRef = Arc::new(StringViewArray::from(vec!["Ada"]));
+/// let found = block_on(async {
+///     let context = Context::new();
+///     let by_name = home.lookup(&context, LookupRequest::new("person", vec!["name".into()], "id")).await?;
+///     by_name.resolve(&context, LookupKeys::new(vec![names])).await
+/// })?;
+/// assert_eq!(found.found, [Match::None]);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[async_trait]
 pub trait Lookup: fmt::Debug + Send + Sync {
     /// Facts.

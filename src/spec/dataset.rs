@@ -5,6 +5,20 @@ use serde::{Deserialize, Serialize};
 use super::{Expr, FileSource};
 
 /// A dataset: a source, a filter over its columns, and formula fields for the rows kept.
+///
+/// ```
+/// use syncline::spec::DatasetSpec;
+///
+/// let dataset: DatasetSpec = serde_json::from_str(r#"{
+///   "version": 1,
+///   "source": {"file": {"name": "usage.csv", "columns": [
+///     {"name": "seats", "type": "integer"}, {"name": "mrr", "type": "decimal(12,2)"}]}},
+///   "filter": {"gt": [{"field": "seats"}, {"value": 0}]},
+///   "formulas": [{"name": "arr", "value": {"multiply": [{"field": "mrr"}, {"value": 12}]}}]
+/// }"#)?;
+/// assert_eq!(dataset.formulas[0].name, "arr");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -48,6 +48,15 @@ impl From<bool> for Literal {
 ///
 /// A comparison with null is null, `and`, `or` and `not` follow SQL's three values, and a filter keeps
 /// the rows for which it is true.
+///
+/// ```
+/// use syncline::spec::Expr;
+///
+/// let full_name: Expr = serde_json::from_str(
+///     r#"{"concat": [{"field": "first"}, {"value": " "}, {"upper": {"field": "last"}}]}"#)?;
+/// assert!(matches!(&full_name, Expr::Concat(parts) if parts.len() == 3));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

@@ -1,5 +1,8 @@
 //! Delimited files: how they are written, and the columns of them that matter.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::ValueFormat;
@@ -8,6 +11,20 @@ use crate::record::notation::Notation;
 use crate::record::{Field, FieldType, Schema};
 
 /// A delimited file and the columns of it that matter.
+///
+/// ```
+/// use syncline::record::FieldType;
+/// use syncline::spec::{Column, FileSource};
+///
+/// let source = FileSource::new("people.csv", [
+///     Column::new("name", FieldType::Text),
+///     Column::new("born", FieldType::Date)
+///         .with_format(serde_json::from_str(r#"{"time": {"patterns": ["%d.%m.%Y"]}}"#)?),
+/// ]);
+/// assert!(source.problems("file").is_empty());
+/// assert_eq!(source.schema().fields()[1].name, "born");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -50,15 +67,18 @@ impl FileSource {
                 "name at least one column",
             ));
         }
+        let mut names = HashMap::with_capacity(self.columns.len());
         for (i, column) in self.columns.iter().enumerate() {
-            if self.columns[..i]
-                .iter()
-                .any(|other| other.name == column.name)
-            {
-                let message = format!(
-                    "the column `{}` is there twice; keep one of the two",
-                    column.name
-                );
+            let known = names.entry(self.format.header.key(&column.name));
+            let known = *known.or_insert(&column.name);
+            if !std::ptr::eq(known, &column.name) {
+                let name = &column.name;
+                let message = match known == name {
+                    true => format!("the column `{name}` is there twice; keep one of the two"),
+                    false => format!(
+                        "`{known}` and `{name}` are the same column under the format's `header`; keep one of the two"
+                    ),
+                };
                 problems.push(Problem::new(format!("{path}.columns[{i}].name"), message));
             }
             let notation = column.notation(&format!("{path}.columns[{i}].format"));
@@ -138,6 +158,19 @@ impl From<Field> for Column {
 }
 
 /// How a delimited file is written. The default is UTF-8, comma-separated, quoted with `"`, its first record the header.
+///
+/// ```
+/// use syncline::spec::Delimited;
+///
+/// let format: Delimited = serde_json::from_str(
+///     r#"{"delimiter": ";", "header": "ignore_case", "encoding": "windows-1252", "null_tokens": ["-"]}"#)?;
+/// assert!(format.problems("format").is_empty());
+///
+/// let mut wrong = Delimited::tsv();
+/// wrong.quote = Some('\t');
+/// assert_eq!(wrong.problems("format")[0].path, "format.quote");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -150,9 +183,11 @@ pub struct Delimited {
     pub quote: Option<char>,
     /// How a quote inside quotes is written.
     pub escape: Escape,
-    /// Lines that begin with this ASCII character are no records. Only in front of a record: a line within quotes is text.
+    /// Lines that begin with this ASCII character are no records, nor the header. Only in front of a record: a line within
+    /// quotes is text.
     pub comment: Option<char>,
-    /// How many lines in front of the header, or of the first record, are passed over, whatever is in them.
+    /// How many lines in front of the header, or of the first record, are passed over, whatever is in them. A file with fewer
+    /// is as an empty one.
     pub skip_lines: u32,
     /// How columns are found.
     pub header: Header,
@@ -203,18 +238,32 @@ impl Delimited {
     /// What is wrong with it. `path` is its place in a spec.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let marks = [("delimiter", Some(self.delimiter)), ("quote", self.quote)];
-        for (field, character) in marks {
-            let Some(character) = character else { continue };
-            let stranger = matches!(character, '\n' | '\r' | '\0');
-            if !character.is_ascii() || character.is_ascii_alphanumeric() || stranger {
-                let message = "one ASCII character that is no letter, digit, line break or NUL";
-                problems.push(Problem::new(format!("{path}.{field}"), message));
+        let marks = [
+            ("delimiter", Some(self.delimiter)),
+            ("quote", self.quote),
+            ("comment", self.comment),
+        ];
+        for (i, (field, character)) in marks.iter().enumerate() {
+            let Some(character) = *character else {
+                continue;
+            };
+            let mut wrong =
+                |message: String| problems.push(Problem::new(format!("{path}.{field}"), message));
+            if !character.is_ascii()
+                || character.is_ascii_alphanumeric()
+                || matches!(character, '\n' | '\r' | '\0')
+            {
+                wrong("one ASCII character that is no letter, digit, line break or NUL".into());
             }
-        }
-        if Some(self.delimiter) == self.quote {
-            let message = "delimiter and quote are the same character; choose two";
-            problems.push(Problem::new(format!("{path}.quote"), message));
+            let mut others = marks.iter().take(i);
+            if let Some((other, _)) = others.find(|(_, other)| *other == Some(character)) {
+                wrong(format!(
+                    "{other} and {field} are the same character; choose two"
+                ));
+            }
+            if character == '\\' && self.escape == Escape::Backslash {
+                wrong("the backslash is the escape; choose another character, or the escape `doubled`".into());
+            }
         }
         let limits = [
             ("record_bytes", self.limits.record_bytes),
@@ -228,6 +277,32 @@ impl Delimited {
         }
         problems
     }
+
+    /// What keeps files from being written so, besides its [problems](Self::problems): they are written as plain UTF-8.
+    /// `path` is its place in a spec.
+    pub fn problems_of_writing(&self, path: &str) -> Vec<Problem> {
+        let asked = [
+            (
+                "encoding",
+                self.encoding != Encoding::Utf8,
+                "leave it at `utf-8`",
+            ),
+            (
+                "compression",
+                self.compression != Compression::None,
+                "leave it at `none`",
+            ),
+            ("skip_lines", self.skip_lines > 0, "leave it at 0"),
+        ];
+        let asked = asked.into_iter().filter(|(_, is_asked, _)| *is_asked);
+        let problem = |(field, _, advice): (&str, bool, &str)| {
+            let message = format!(
+                "files are written as plain UTF-8, with nothing in front of the header; {advice}"
+            );
+            Problem::new(format!("{path}.{field}"), message)
+        };
+        asked.map(problem).collect()
+    }
 }
 
 /// How a quote inside quotes is written.
@@ -240,7 +315,8 @@ pub enum Escape {
     #[default]
     Doubled,
     /// Behind a backslash, which takes the meaning from any one character behind it, inside quotes and outside:
-    /// of a delimiter, a quote, a line break, a backslash. Inside quotes two quotes are one as well.
+    /// of a delimiter, a quote, a line break (of CRLF both), a backslash. Inside quotes two quotes are one as well.
+    /// [Null tokens](Delimited::null_tokens) are compared with the cell as it is written: `\N` can be one.
     Backslash,
 }
 
@@ -259,6 +335,17 @@ pub enum Header {
     IgnoreCase,
     /// There is no header: by their place.
     Absent,
+}
+
+impl Header {
+    /// What two names of one column have in common.
+    pub(crate) fn key(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Header::Exact | Header::Absent => Cow::Borrowed(name),
+            Header::Trimmed => Cow::Borrowed(name.trim()),
+            Header::IgnoreCase => Cow::Owned(name.trim().to_lowercase()),
+        }
+    }
 }
 
 /// How the characters of a file are written as bytes. A byte order mark is passed over where it belongs to the encoding.
@@ -323,7 +410,7 @@ pub struct Limits {
     pub field_bytes: u32,
     /// A longer record is rejected. 1 byte to 1 GiB.
     pub record_bytes: u32,
-    /// A longer header fails the file; blank lines in front of it count. 1 byte to 1 GiB.
+    /// A longer header fails the file; blank lines and comments in front of it count. 1 byte to 1 GiB.
     pub header_bytes: u32,
     /// More columns in the header fail the file.
     pub columns: u32,

@@ -8,6 +8,14 @@ use crate::{Error, Result};
 use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, WriteMode};
 
 /// A whole data-sync job as data.
+///
+/// ```
+/// use syncline::spec::JobSpec;
+///
+/// let error = JobSpec::from_json(r#"{"version": 1, "name": "people", "dataset": {"version": 1, "sauce": {}}}"#).unwrap_err();
+/// assert_eq!(error.problems()[0].path, "dataset.sauce");
+/// assert!(error.problems()[0].message.starts_with("unknown field `sauce`, expected"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::{Cycles, Dangling, EmptyKey, Expr, FormulaSpec, Literal, MultiMatch, NoMatch, WriteOn};
 
 /// How dataset fields become object fields; what is not mapped is left alone.
+///
+/// ```
+/// use syncline::spec::{FieldMapping, LookupSpec, MappingSpec, MatchPair};
+///
+/// let mapping = MappingSpec::new(vec![
+///     FieldMapping::direct("name", "customer name"),
+///     FieldMapping::constant("source", "import"),
+///     FieldMapping::lookup("owner", LookupSpec::new("user", vec![MatchPair::new("owner email", "email")], "id")),
+/// ]);
+/// let written = serde_json::to_string(&mapping)?;
+/// assert_eq!(serde_json::from_str::<MappingSpec>(&written)?, mapping);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

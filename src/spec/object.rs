@@ -7,6 +7,14 @@ use super::FileSource;
 use crate::record::Field;
 
 /// An object: what its records look like and how they are told apart.
+///
+/// ```
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::{Identity, ObjectSpec};
+///
+/// let person = ObjectSpec::new("person", Identity::Generated, vec![Field::new("name", FieldType::Text).required()]);
+/// assert_eq!(person.identity.single_field(), Some("id"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

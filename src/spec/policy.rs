@@ -3,6 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 /// How records are written.
+///
+/// ```
+/// use syncline::spec::WriteMode;
+///
+/// let mode = WriteMode::upsert(["first name", "last name"]);
+/// assert_eq!(serde_json::to_string(&mode)?, r#"{"upsert":{"identifiers":[["first name","last name"]]}}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

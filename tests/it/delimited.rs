@@ -185,7 +185,9 @@ fn every_type_is_read_into_its_layout() {
     let values = types.iter().map(|(_, value)| Some(value.as_bytes()));
     let mut bytes = Vec::new();
     let encoder = DelimitedEncoder::new(&Delimited::csv()).unwrap();
-    encoder.header(types.iter().map(|(name, _)| name), &mut bytes);
+    encoder
+        .header(types.iter().map(|(name, _)| name), &mut bytes)
+        .unwrap();
     encoder.cells(values.clone(), &mut bytes).unwrap();
     encoder
         .cells(types.iter().map(|_| None), &mut bytes)
@@ -558,7 +560,7 @@ proptest! {
             .collect();
         let encoder = DelimitedEncoder::new(&format).unwrap();
         let mut bytes = Vec::new();
-        encoder.header(&NAMES[..columns], &mut bytes);
+        encoder.header(&NAMES[..columns], &mut bytes).unwrap();
         for row in &expected {
             let cells = row.iter().map(|cell| cell.as_deref().map(str::as_bytes));
             encoder.cells(cells, &mut bytes).unwrap();

@@ -346,7 +346,7 @@ proptest! {
         }
         let encoder = DelimitedEncoder::new(&format).unwrap();
         let mut text = Vec::new();
-        encoder.header(schema.fields().iter().map(|field| &field.name), &mut text);
+        encoder.header(schema.fields().iter().map(|field| &field.name), &mut text).unwrap();
         encoder.batch(&records, &mut text).unwrap();
         let files = MemoryFiles::new();
         files.insert("t.csv", text);

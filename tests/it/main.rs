@@ -4,7 +4,9 @@
 mod bad_input;
 #[cfg(feature = "compression")]
 mod compression;
+mod check;
 mod delimited;
+mod dialects;
 mod encodings;
 mod examples;
 mod file_destination;

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use futures::executor::block_on;
+use proptest::prelude::*;
 use syncline::ErrorKind;
-use syncline::file::RejectFiles;
-use syncline::host::{FileStore, RejectLedger, RejectSegment};
+use syncline::dataset::{Dataset as _, ReadRequest};
+use syncline::file::{DelimitedDataset, RejectFiles, unguard_cell};
+use syncline::host::{Context, FileStore, RejectLedger, RejectSegment};
 use syncline::memory::MemoryFiles;
-use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+use syncline::record::{Batch, FieldType, Position, RawRecord, Reason, Refusal, Reject};
+use syncline::spec::{Column, FileSource};
 
 fn reject(cells: Vec<Option<Bytes>>) -> Reject {
     let refusal = Refusal::new(Reason::BadValue, "expected a date").of("since");
@@ -137,4 +141,87 @@ fn each_destination_has_a_file_of_its_own() {
             "rejects/顧客 1.csv",
         ]
     );
+}
+
+/// The raw records of a file, whatever is in them.
+fn raw_records(files: &MemoryFiles, name: &str) -> Vec<Vec<Option<Bytes>>> {
+    let context = Context::new();
+    let source = FileSource::new(name, [Column::new("_reason", FieldType::Text)]);
+    let batches: Vec<Batch> = block_on(async {
+        let files = Arc::new(files.clone());
+        let dataset = DelimitedDataset::open(&context, files, &source)
+            .await
+            .unwrap();
+        let request = ReadRequest::new().with_fields(Vec::new());
+        dataset.read(&context, request).try_collect().await.unwrap()
+    });
+    let mut records = Vec::new();
+    for batch in batches {
+        assert!(batch.rejects.is_empty(), "{:?}", batch.rejects);
+        for row in 0..batch.len() {
+            let RawRecord::Cells(cells) = batch.origins.raw(row) else {
+                panic!("a good record has cells");
+            };
+            records.push(cells);
+        }
+    }
+    records
+}
+
+/// Any bytes, or such as a spreadsheet or a reader may take for something.
+fn raw_cell() -> impl Strategy<Value = Option<Bytes>> {
+    let bytes = prop_oneof![
+        2 => prop::collection::vec(any::<u8>(), 0..9),
+        3 => "['=+@＝\u{FEFF}\",\t\r\n\\\\#a1.-]{0,6}".prop_map(String::into_bytes),
+    ];
+    prop::option::weighted(0.8, bytes.prop_map(Bytes::from))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_reject_file_gives_back_each_byte(
+        names in prop::collection::vec("['=@a\", \n]{1,4}", 1..4),
+        rows in prop::collection::vec((prop::collection::vec(raw_cell(), 3), any::<bool>()), 1..6),
+    ) {
+        let files = MemoryFiles::new();
+        let ledger = RejectFiles::new(Arc::new(files.clone()));
+        let width = names.len();
+        let (mut rejects, mut expected) = (Vec::new(), Vec::new());
+        for (mut cells, is_split) in rows {
+            cells.truncate(width);
+            let mut row = vec![None; width];
+            if is_split {
+                row.clone_from(&cells);
+                row.push(None);
+                rejects.push(reject(cells));
+            } else {
+                let bytes = Bytes::from(cells.iter().flatten().fold(Vec::new(), |all, cell| [&all[..], cell].concat()));
+                row.push(Some(bytes.clone()));
+                let mut unsplit = reject(Vec::new());
+                unsplit.raw = RawRecord::Unsplit { bytes, truncated: false };
+                rejects.push(unsplit);
+            }
+            expected.push(row);
+        }
+        block_on(async {
+            ledger.append(RejectSegment::new(None, names.into(), rejects)).await.unwrap();
+            ledger.seal().await.unwrap();
+        });
+        let found: Vec<Vec<Option<Bytes>>> = raw_records(&files, "rejects/_source.csv")
+            .into_iter()
+            .map(|cells| {
+                let unguarded = |cell: &Option<Bytes>| {
+                    let cell = cell.as_deref()?;
+                    Some(Bytes::copy_from_slice(unguard_cell(cell)))
+                };
+                assert_eq!(cells.len(), width + 5);
+                let mut row: Vec<_> = cells[..width].iter().map(unguarded).collect();
+                row.push(unguarded(&cells[width + 4]));
+                row
+            })
+            .collect();
+        prop_assert_eq!(found, expected);
+    }
 }

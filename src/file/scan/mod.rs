@@ -2,7 +2,11 @@
 //!
 //! - A record ends at `\n`, `\r\n` or a lone `\r`; blank lines are no records, `""` alone is one.
 //! - A quote opens a quoted field only as a field's first byte; inside, two quotes are one. Any other
-//!   quote outside quoted fields is text.
+//!   quote outside quoted fields is text. A format may have no quotes.
+//! - An escape, if the format has one, takes the meaning from the byte behind it, inside quotes and outside;
+//!   of an escaped `\r\n` from both. At the end of the file it is text.
+//! - A **comment**, if the format has them, is a line that begins, where a record could, with the comment
+//!   byte. It ends at its line end, whatever is in it, is as long as it likes, and is no record.
 //! - **Bad quotes** (text behind a closing quote, or no closing quote before the end of the file or the
 //!   record limit) refuse the record's first *line*, and the scan goes on at the next: a stray quote
 //!   costs one line and not the file.
@@ -14,7 +18,7 @@
 //!
 //! **Linear.** Bad quotes make the scan go back, and no further than the record limit; but a file can be
 //! made so that each line of such a stretch goes over the rest of it again. So the bytes gone over
-//! again are counted, and past a fixed multiple of the stretch its lines stand alone: a quoted field
+//! again are counted, and past a fixed multiple of the stretch its lines stand alone: a record
 //! that goes over a line end there is bad at once.
 
 mod index;
@@ -37,7 +41,9 @@ const KEPT: usize = 64 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
     pub(crate) delimiter: u8,
-    pub(crate) quote: u8,
+    pub(crate) quote: Option<u8>,
+    pub(crate) escape: Option<u8>,
+    pub(crate) comment: Option<u8>,
     /// Fields of a record.
     pub(crate) columns: usize,
     /// The longest record, without its line end. At most [`Form::MOST_BYTES`].
@@ -53,7 +59,9 @@ impl Form {
     fn marks(&self) -> Marks {
         Marks {
             delimiter: self.delimiter,
-            quote: self.quote,
+            quote: self.quote.unwrap_or(self.delimiter),
+            escape: self.escape,
+            comment: self.comment,
         }
     }
 }
@@ -64,7 +72,7 @@ pub(crate) struct Scanner {
     form: Form,
     place: Place,
     after_cr: bool,
-    /// Inside the rest of a record over its limit.
+    /// Inside the rest of a record over its limit, or of a comment.
     skipping: bool,
     stretch: Stretch,
     /// Records to expect: a little more than the last block had.
@@ -148,21 +156,31 @@ impl Scanner {
         let data = walk.data;
         let limit = self.form.record_bytes;
         let alone = self.stretch.is_worn(self.place.byte + walk.start as u64);
+        let mut cut = false;
         if alone {
             match line_end(data, walk.start, limit) {
-                Some(end) => walk.data = data.get(..=end).unwrap_or(data),
+                Some(end) => {
+                    walk.data = data.get(..=end).unwrap_or(data);
+                    cut = true;
+                }
                 None if eof || data.len() - walk.start > limit => {}
                 None => return false,
             }
         }
         let stop = walk.run(index);
-        let (seen, cut) = (walk.data.len(), walk.data.len() < data.len());
+        let seen = walk.data.len();
         walk.data = data;
         let open = seen - walk.start;
 
         // A decision may rest on nothing behind the limit, or it would differ from split to split.
         let decided = match stop {
             Stop::End { .. } if open == 0 => return true,
+            Stop::End {
+                state: State::Comment,
+            } => {
+                self.skip(walk, walk.start);
+                return true;
+            }
             Stop::End { .. } if cut => Decision::Bad { seen },
             Stop::End { .. } if open > limit => self.over_limit(walk),
             Stop::End { .. } if !eof => {
@@ -341,20 +359,27 @@ fn line_end(data: &[u8], start: usize, limit: usize) -> Option<usize> {
 /// The first record of a file, of any number of fields.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FirstRecord {
-    /// Field offsets, and the place of its line end, where the scan of the others begins.
-    Found(Vec<(usize, usize)>, Place),
+    /// It was found.
+    Found {
+        /// The offsets of its fields.
+        fields: Vec<(usize, usize)>,
+        /// The offset of its line end, where the scan of the others begins.
+        end: usize,
+        /// Lines in front of that.
+        line: u32,
+    },
     /// More bytes are needed.
     Open,
     /// There is no record.
     None,
     /// Text follows a closing quote, or a quote is never closed.
     BadQuotes,
-    /// It is longer than [`Form::record_bytes`], together with the blank lines in front of it.
+    /// It is longer than [`Form::record_bytes`], together with the blank lines and comments in front of it.
     Long,
 }
 
-/// Finds the first record of a file in its first bytes, from `start` on (behind a byte order mark).
-pub(crate) fn first_record(form: Form, data: &[u8], start: usize, eof: bool) -> FirstRecord {
+/// Finds the first record in data that begins where a record could.
+pub(crate) fn first_record(form: Form, data: &[u8], eof: bool) -> FirstRecord {
     let mut index = Index::new(Place::START, usize::MAX, 0);
     let mut walk = Walk {
         data,
@@ -362,40 +387,46 @@ pub(crate) fn first_record(form: Form, data: &[u8], start: usize, eof: bool) -> 
         columns: usize::MAX,
         longest: 0,
         after_cr: false,
-        start,
+        start: 0,
         line: 0,
         inner_lines: 0,
     };
     let stop = walk.run(&mut index);
-    let seen = match stop {
+    let end = match stop {
         Stop::End { .. } => data.len(),
         Stop::Record { end } => end,
         Stop::BadQuotes { at } => at,
     };
-    // Blank lines count, or a file of nothing else would be kept whole.
-    if seen - start > form.record_bytes {
+    // What is in front of it counts, or a file of nothing else would be kept whole.
+    if end > form.record_bytes {
         return FirstRecord::Long;
     }
     match stop {
         Stop::Record { .. } => {}
         Stop::BadQuotes { .. } => return FirstRecord::BadQuotes,
         Stop::End { .. } if !eof => return FirstRecord::Open,
-        Stop::End { .. } if walk.start == seen => return FirstRecord::None,
+        Stop::End { .. } if walk.start == end => return FirstRecord::None,
+        Stop::End {
+            state: State::Comment,
+        } => return FirstRecord::None,
         Stop::End {
             state: State::Quoted,
         } => return FirstRecord::BadQuotes,
         Stop::End {
             state: State::Closed { at },
-        } if at + 1 < seen => return FirstRecord::BadQuotes,
-        Stop::End { .. } => index.ends.push(seen as u32),
+        } if at + 1 < end => return FirstRecord::BadQuotes,
+        Stop::End { .. } => index.ends.push(end as u32),
     }
     let starts = std::iter::once(walk.start).chain(index.ends.iter().map(|&end| end as usize + 1));
     let fields = starts
         .zip(&index.ends)
         .map(|(start, &end)| (start, end as usize))
         .collect();
-    let behind = Place::START.plus(seen, walk.line + walk.inner_lines, 0);
-    FirstRecord::Found(fields, behind)
+    FirstRecord::Found {
+        fields,
+        end,
+        line: walk.line + walk.inner_lines,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ struct Found {
 fn form(columns: usize, record_bytes: usize, field_bytes: usize) -> Form {
     Form {
         delimiter: b',',
-        quote: b'"',
+        quote: Some(b'"'),
+        escape: None,
+        comment: None,
         columns,
         record_bytes,
         field_bytes,
@@ -75,7 +77,7 @@ fn scan(input: &[u8], form: Form, steps: &[usize]) -> (Vec<Found>, Place) {
 fn model(input: &[u8], form: Form) -> Vec<Found> {
     let mut found = Vec::new();
     let mut stretch = Stretch::default();
-    let (mut at, mut line) = (0, 1);
+    let mut at = 0;
     let lines = |bytes: &[u8]| {
         let text = text(bytes).replace("\r\n", "\n").replace('\r', "\n");
         text.matches('\n').count() as u64
@@ -88,23 +90,30 @@ fn model(input: &[u8], form: Form) -> Vec<Found> {
             } else {
                 1
             };
-            line += 1;
+            continue;
+        }
+        if form.comment == Some(input[at]) {
+            while at < input.len() && !is_end(at) {
+                at += 1;
+            }
             continue;
         }
         let alone = stretch.is_worn(at as u64);
         let place = Place {
             byte: at as u64,
-            line,
+            line: 1 + lines(&input[..at]),
             record: found.len() as u64,
         };
         let (mut state, mut start, mut fields) = (State::Plain, at, Vec::new());
         let mut here = at;
+        // How many bytes from here on have no meaning.
+        let mut escaped = 0;
         let decision = loop {
             let end = here == input.len();
             if end && state == State::Quoted {
                 break Decision::Bad { seen: here };
             }
-            if end || (state != State::Quoted && is_end(here)) {
+            if end || (escaped == 0 && state != State::Quoted && is_end(here)) {
                 fields.push((start, here));
                 break Decision::Whole { end: here };
             }
@@ -115,18 +124,34 @@ fn model(input: &[u8], form: Form) -> Vec<Found> {
                 };
             }
             let byte = input[here];
+            if alone && is_end(here) {
+                break Decision::Bad { seen: here };
+            }
+            if escaped > 0 {
+                escaped -= 1;
+                if input[here..].starts_with(b"\r\n") {
+                    escaped = 1;
+                }
+                here += 1;
+                continue;
+            }
+            if form.escape == Some(byte) && !matches!(state, State::Closed { .. }) {
+                escaped = 1;
+                here += 1;
+                continue;
+            }
+            let is_quote = form.quote == Some(byte);
             state = match state {
-                State::Quoted if byte == b'"' => State::Closed { at: here },
-                State::Quoted if alone && is_end(here) => break Decision::Bad { seen: here },
+                State::Quoted if is_quote => State::Closed { at: here },
                 State::Quoted => State::Quoted,
-                State::Closed { .. } if byte == b'"' => State::Quoted,
+                State::Closed { .. } if is_quote => State::Quoted,
                 State::Closed { .. } if byte != b',' => break Decision::Bad { seen: here },
                 _ if byte == b',' => {
                     fields.push((start, here));
                     start = here + 1;
                     State::Plain
                 }
-                State::Plain if byte == b'"' && here == start => State::Quoted,
+                State::Plain if is_quote && here == start => State::Quoted,
                 _ => State::Plain,
             };
             here += 1;
@@ -180,7 +205,6 @@ fn model(input: &[u8], form: Form) -> Vec<Found> {
             }
         };
         found.push(Found { place, what });
-        line += lines(&input[at..next]);
         at = next;
     }
     found
@@ -304,20 +328,28 @@ fn going_back_is_linear() {
 
 #[test]
 fn the_first_record_has_any_number_of_fields() {
-    let first = |input: &[u8], eof| first_record(form(0, 9, 9), input, 0, eof);
-    let behind = |byte, line| Place {
-        byte,
+    let commented = Form {
+        comment: Some(b'#'),
+        ..form(0, 9, 9)
+    };
+    let first = |input: &[u8], eof| first_record(commented, input, eof);
+    let found = |fields: &[(usize, usize)], end, line| FirstRecord::Found {
+        fields: fields.to_vec(),
+        end,
         line,
-        record: 0,
     };
     assert_eq!(
         first(b"\r\na,\"\n\"\nx", false),
-        FirstRecord::Found(vec![(2, 3), (4, 7)], behind(7, 3))
+        found(&[(2, 3), (4, 7)], 7, 2)
     );
+    assert_eq!(first(b"a,b", true), found(&[(0, 1), (2, 3)], 3, 0));
     assert_eq!(
-        first(b"a,b", true),
-        FirstRecord::Found(vec![(0, 1), (2, 3)], behind(3, 1))
+        first(b"#\"\r\na,b\n", false),
+        found(&[(4, 5), (6, 7)], 7, 1)
     );
+    assert_eq!(first(b"#a,b", true), FirstRecord::None);
+    assert_eq!(first(b"#a,b", false), FirstRecord::Open);
+    assert_eq!(first(b"#aaaaaaaaa", true), FirstRecord::Long);
     assert_eq!(first(b"a,b", false), FirstRecord::Open);
     assert_eq!(first(b"\n\r\n", true), FirstRecord::None);
     assert_eq!(first(b"\"a\"b\n", true), FirstRecord::BadQuotes);
@@ -331,39 +363,101 @@ fn a_mask_has_a_bit_for_each_byte_that_matters() {
     let marks = Marks {
         delimiter: b',',
         quote: b'"',
+        escape: Some(b'\\'),
+        comment: Some(b'#'),
     };
     for at in 0..64 {
-        for mark in [b',', b'"', b'\n', b'\r'] {
+        for mark in [b',', b'"', b'\n', b'\r', b'\\'] {
             let mut bytes = [b'x'; 64];
             bytes[at] = mark;
-            assert_eq!(marks.of(&bytes), 1 << at);
-            assert_eq!(marks.of_tail(&bytes[..=at]), 1 << at);
+            assert_eq!(marks.of::<true>(&bytes), 1 << at);
+            assert_eq!(marks.of_tail::<true>(&bytes[..=at]), 1 << at);
+            let plain = u64::from(mark != b'\\') << at;
+            assert_eq!(marks.of::<false>(&bytes), plain);
+            assert_eq!(marks.of_tail::<false>(&bytes[..=at]), plain);
         }
     }
-    assert_eq!(marks.of(&[b','; 64]), u64::MAX);
+    assert_eq!(marks.of::<false>(&[b','; 64]), u64::MAX);
     let all: Vec<u8> = (0..=255).collect();
-    let hits: u32 = all
-        .chunks(64)
-        .map(|bytes| marks.of_tail(bytes).count_ones())
-        .sum();
-    assert_eq!(hits, 4);
+    let chunks = || all.chunks(64);
+    let hits = |masks: &mut dyn Iterator<Item = u64>| masks.map(u64::count_ones).sum::<u32>();
+    assert_eq!(
+        hits(&mut chunks().map(|bytes| marks.of_tail::<false>(bytes))),
+        4
+    );
+    assert_eq!(
+        hits(&mut chunks().map(|bytes| marks.of_tail::<true>(bytes))),
+        5
+    );
+}
+
+#[test]
+fn an_escape_takes_the_meaning_from_one_byte() {
+    let form = Form {
+        escape: Some(b'\\'),
+        ..form(2, 99, 99)
+    };
+    let input = b"a\\,b,c\\\r\nd\n\\\"e,\"f\\\"\"\"g\\\n\"\nh,\\\\\n\"i\"\\,j\nk,l\\";
+    let (found, end) = scan(input, form, &[99]);
+    assert_eq!(
+        fields(&found),
+        [
+            ["a\\,b", "c\\\r\nd"],
+            ["\\\"e", "\"f\\\"\"\"g\\\n\""],
+            ["h", "\\\\"],
+            ["k", "l\\"]
+        ]
+    );
+    assert_eq!(faults(&found), [(Fault::Quotes, "\"i\"\\,j", 6)]);
+    assert_eq!(end.line, 7);
+}
+
+#[test]
+fn a_comment_is_a_line_in_front_of_a_record() {
+    let form = Form {
+        comment: Some(b'#'),
+        ..form(2, 9, 9)
+    };
+    let input = b"#a \"long, comment\r\n1,#2\n##\n\n \"#\",3\n4,\"\n#\"\r#5,6";
+    let (found, end) = scan(input, form, &[1]);
+    assert_eq!(
+        fields(&found),
+        [["1", "#2"], [" \"#\"", "3"], ["4", "\"\n#\""]]
+    );
+    let places: Vec<_> = found.iter().map(|found| found.place).collect();
+    let lines: Vec<u64> = places.iter().map(|place| place.line).collect();
+    assert_eq!((lines, places[0].byte), (vec![2, 5, 6], 19));
+    assert_eq!((end.byte, end.line), (input.len() as u64, 8));
+}
+
+#[test]
+fn without_quotes_each_is_text() {
+    let form = Form {
+        quote: None,
+        ..form(2, 99, 99)
+    };
+    let (found, _) = scan(b"\"a,\"\"\n\0,\"b\"c\n", form, &[99]);
+    assert_eq!(fields(&found), [["\"a", "\"\""], ["\0", "\"b\"c"]]);
 }
 
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![
         3 => Just(b'a'), 1 => Just(0xFF), 1 => Just(0),
         4 => Just(b','), 4 => Just(b'"'), 3 => Just(b'\n'), 2 => Just(b'\r'),
+        2 => Just(b'\\'), 1 => Just(b'#'),
     ];
     let run = prop_oneof![
         8 => prop::collection::vec(byte, 0..40),
         1 => Just(b"a,a\n".repeat(20)),
         1 => Just(b"a\",\"a\n".repeat(20)),
+        1 => Just(b"a\\\",\"a\\\n".repeat(20)),
+        1 => prop::collection::vec(Just(b'#'), 0..99),
     ];
     prop::collection::vec(run, 0..5).prop_map(|runs| runs.concat())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(8000))]
 
     #[test]
     fn a_scan_finds_what_the_model_finds_however_it_is_split(
@@ -372,8 +466,11 @@ proptest! {
         record_bytes in prop_oneof![1..30usize, Just(1000)],
         field_bytes in prop_oneof![1..30usize, Just(1000)],
         steps in prop::collection::vec(1..70usize, 1..6),
+        quote in prop_oneof![3 => Just(Some(b'"')), 1 => Just(None)],
+        escape in prop_oneof![Just(None), Just(Some(b'\\'))],
+        comment in prop_oneof![Just(None), Just(Some(b'#'))],
     ) {
-        let form = form(columns, record_bytes, field_bytes);
+        let form = Form { quote, escape, comment, ..form(columns, record_bytes, field_bytes) };
         let expected = model(&input, form);
         let (whole, end) = scan(&input, form, &[input.len().max(1)]);
         prop_assert_eq!(&whole, &expected);

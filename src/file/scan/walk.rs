@@ -12,6 +12,8 @@ pub(super) enum State {
     Quoted,
     /// Behind the quote at `at`, which closes the field unless another follows it.
     Closed { at: usize },
+    /// Inside a comment: `start` is its first byte.
+    Comment,
 }
 
 /// Why the walk stopped.
@@ -50,6 +52,14 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// Walks to the end of the data, or to the first record that is not good.
     pub(super) fn run(&mut self, index: &mut Index) -> Stop {
+        // Formats without escape and comments do not pay for them.
+        match self.marks.has_extra() {
+            true => self.walk::<true>(index),
+            false => self.walk::<false>(index),
+        }
+    }
+
+    fn walk<const EXTRA: bool>(&mut self, index: &mut Index) -> Stop {
         let data = self.data;
         let marks = self.marks;
         let after_cr = self.after_cr;
@@ -61,11 +71,17 @@ impl Walk<'_> {
                     None => !after_cr,
                 }
         };
+        let front_of_record = |start: usize| match data.get(start) {
+            Some(byte) if EXTRA && marks.comment == Some(*byte) => State::Comment,
+            _ => State::Plain,
+        };
         let mut start = self.start;
         let mut line = self.line;
         let mut inner_lines = 0u32;
         let mut field = start;
-        let mut state = State::Plain;
+        let mut state = front_of_record(start);
+        // The byte behind an escape, once there was one.
+        let mut escaped = usize::MAX;
         let mut first_end = index.ends.len();
         // One end too many tells that there are too many; more would only cost memory.
         let most = self.columns.saturating_add(1);
@@ -74,16 +90,41 @@ impl Walk<'_> {
         let stop = 'walk: loop {
             let rest = data.get(at..).unwrap_or_default();
             let mut mask = match rest.first_chunk::<64>() {
-                Some(chunk) => marks.of(chunk),
+                Some(chunk) => marks.of::<EXTRA>(chunk),
                 None if rest.is_empty() => break Stop::End { state },
-                None => marks.of_tail(rest),
+                None => marks.of_tail::<EXTRA>(rest),
             };
             while mask != 0 {
                 let here = at + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let Some(&byte) = data.get(here) else { break };
+                if EXTRA && here == escaped && state != State::Comment {
+                    if matches!(byte, b'\n' | b'\r') && ends_line(here, byte) {
+                        inner_lines += 1;
+                    }
+                    if byte == b'\r' && data.get(here + 1) == Some(&b'\n') {
+                        escaped = here + 1;
+                    }
+                    continue;
+                }
+                let escapes = EXTRA && marks.escape == Some(byte);
                 match state {
+                    State::Plain | State::Quoted if escapes => {
+                        escaped = here + 1;
+                        continue;
+                    }
                     State::Plain => {}
+                    State::Closed { at } if escapes => {
+                        break 'walk Stop::BadQuotes { at: at + 1 };
+                    }
+                    State::Comment => {
+                        if !matches!(byte, b'\n' | b'\r') {
+                            continue;
+                        }
+                        // All of it is as a blank line.
+                        start = here;
+                        state = State::Plain;
+                    }
                     State::Quoted => {
                         if byte == marks.quote {
                             state = State::Closed { at: here };
@@ -132,6 +173,9 @@ impl Walk<'_> {
                     inner_lines = 0;
                     start = here + 1;
                     field = start;
+                    if EXTRA {
+                        state = front_of_record(start);
+                    }
                 }
             }
             at += 64;

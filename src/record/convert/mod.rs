@@ -71,6 +71,19 @@ use crate::{Error, Result};
 ///
 /// Made once for a mapped field, used for every batch. Where the values stay the same, as from an e-mail
 /// address to text or to a decimal of more digits, no value is copied.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::record::FieldType;
+/// use syncline::record::array::{ArrayRef, StringViewArray};
+/// use syncline::record::convert::Converter;
+///
+/// let texts: ArrayRef = Arc::new(StringViewArray::from(vec![Some("12"), Some("twelve"), None]));
+/// let converted = Converter::new(&FieldType::Text, &FieldType::Integer, false)?.convert(&texts).unwrap();
+/// assert_eq!(converted.invalid, [1], "the null is no mistake");
+/// assert!(Converter::new(&FieldType::Date, &FieldType::Boolean, false).is_err());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Converter {
     from: FieldType,
