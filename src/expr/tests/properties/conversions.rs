@@ -2,6 +2,7 @@
 
 use super::grow::{Kind, grow, unfit};
 use super::tape::Tape;
+use super::times;
 use crate::record::FieldType;
 use crate::spec::{Expr, ValueFormat};
 
@@ -109,16 +110,44 @@ pub(super) fn to_time(tape: &mut Tape<'_>, kind: Kind, depth: u32) -> Expr {
         Kind::DateTime => "datetime",
         _ => "local_datetime",
     };
+    if tape.below(2) == 0 {
+        let (of, format) = by_pattern(tape, kind, depth);
+        return convert(tape, of, to, Some(format));
+    }
     let written = if tape.below(2) == 0 { Kind::Text } else { kind };
     let of = grow(tape, written, depth);
-    let text = Expr::Concat(vec![of]);
-    let invalid = unfit(tape);
-    Expr::Convert {
-        of: text.into(),
-        to: to.parse().unwrap(),
-        format: None,
-        invalid,
-    }
+    convert(tape, Expr::Concat(vec![of]), to, None)
+}
+
+/// A text by a pattern, and a format with that pattern or others.
+fn by_pattern(tape: &mut Tape<'_>, kind: Kind, depth: u32) -> (Expr, ValueFormat) {
+    let clocks: &[&str] = &[
+        "%Y-%m-%d %H:%M:%S",
+        "%d/%m/%y %H%M",
+        "%b %d %Y %I:%M:%S %p",
+        "%a %j %Y %H",
+    ];
+    let patterns: &[&str] = match kind {
+        Kind::Date => &["%d.%m.%Y", "%Y%m%d", "%m.%d.%Y", "%A %d %B %Y"],
+        _ => clocks,
+    };
+    let of = Expr::Format {
+        of: grow(tape, kind, depth).into(),
+        pattern: tape.one(patterns).to_owned(),
+        zone: (kind == Kind::DateTime).then(|| tape.one(&times::ZONES).to_owned()),
+    };
+    let first = tape.one(patterns);
+    let others = patterns.iter().filter(|&&pattern| pattern != first);
+    let others = others.take(tape.below(patterns.len()));
+    let format = ValueFormat::Time {
+        patterns: [first]
+            .iter()
+            .chain(others)
+            .map(|&pattern| pattern.to_owned())
+            .collect(),
+        zone: (kind == Kind::DateTime).then(|| tape.one(&times::ZONES).to_owned()),
+    };
+    (of, format)
 }
 
 pub(super) fn day_to_local(tape: &mut Tape<'_>, depth: u32) -> Expr {

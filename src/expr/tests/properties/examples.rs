@@ -196,6 +196,22 @@ fn differences_are_whole_and_towards_zero() {
 }
 
 #[test]
+fn days_of_a_zone_are_counted_on_its_clocks() {
+    let days = r#"{"date_diff": {"from": {"value": "2024-03-30T01:30:00Z"}, "to": {"field": "at"}, "unit": "day",
+                   "zone": "Europe/Berlin"}}"#;
+    for (at, answer) in [
+        // 01:59:59; 03:15; 03:30, which a day later is; 02:30 two days later.
+        ("2024-03-31T00:59:59Z", "0"),
+        ("2024-03-31T01:15:00Z", "1"),
+        ("2024-03-31T01:30:00Z", "1"),
+        ("2024-04-01T00:30:00Z", "2"),
+        ("2024-03-29T01:30:00Z", "-1"),
+    ] {
+        check(days, &[("at", at)], Ok(Some(answer)));
+    }
+}
+
+#[test]
 fn calendars_of_zones_and_fiscal_years() {
     let truncate = |rest: &str| of("truncate", "at", rest);
     for (at, rest, answer) in [
@@ -280,6 +296,23 @@ fn clocks_that_show_a_time_twice_or_never() {
         );
         check(&json, &[("local", local)], answer);
     }
+}
+
+#[test]
+fn a_time_past_the_last_year_has_no_text() {
+    let json = of(
+        "format",
+        "at",
+        r#""pattern": "%Y-%m-%d", "zone": "Pacific/Apia""#,
+    );
+    check(
+        &json,
+        &[("at", "9999-12-31T23:00:00Z")],
+        Err(Reason::Overflow),
+    );
+    let short = of("format", "day", r#""pattern": "%d.%m.%y""#);
+    check(&short, &[("day", "2068-12-31")], Ok(Some("31.12.68")));
+    check(&short, &[("day", "2069-01-01")], Err(Reason::OutOfRange));
 }
 
 #[test]

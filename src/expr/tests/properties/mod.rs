@@ -119,12 +119,12 @@ macro_rules! as_in_the_reference {
 }
 
 as_in_the_reference! {
-    exact_numbers_are_as_in_the_reference: Kind::Exact, 400;
-    integers_are_as_in_the_reference: Kind::Integer, 300;
-    floats_are_as_in_the_reference: Kind::Float, 300;
-    conditions_are_as_in_the_reference: Kind::Boolean, 500;
-    texts_are_as_in_the_reference: Kind::Text, 400;
-    days_are_as_in_the_reference: Kind::Date, 200;
-    instants_are_as_in_the_reference: Kind::DateTime, 300;
-    clocks_are_as_in_the_reference: Kind::Local, 300;
+    exact_numbers_are_as_in_the_reference: Kind::Exact, 1000;
+    integers_are_as_in_the_reference: Kind::Integer, 800;
+    floats_are_as_in_the_reference: Kind::Float, 600;
+    conditions_are_as_in_the_reference: Kind::Boolean, 1200;
+    texts_are_as_in_the_reference: Kind::Text, 1000;
+    days_are_as_in_the_reference: Kind::Date, 500;
+    instants_are_as_in_the_reference: Kind::DateTime, 800;
+    clocks_are_as_in_the_reference: Kind::Local, 800;
 }

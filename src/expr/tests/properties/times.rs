@@ -5,7 +5,7 @@ use super::grow::{Kind, UNITS, beside, grow, literal};
 use super::tape::Tape;
 use crate::spec::{Expr, Repeated, TimePart, TimeUnit};
 
-const ZONES: [&str; 11] = [
+pub(super) const ZONES: [&str; 11] = [
     "UTC",
     "Europe/Berlin",
     "America/New_York",

@@ -1,12 +1,12 @@
 //! Values as other types, by their texts.
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use super::number;
 use super::types::{TEXT, Type};
 use super::value::{self, Value};
 use crate::record::Reason;
-use crate::spec::{Unfit, ValueFormat};
+use crate::spec::{Repeated, Unfit, ValueFormat};
 
 pub(super) fn convert(
     value: Value,
@@ -44,7 +44,7 @@ fn converted(value: Value, from: Type, to: Type, format: Option<&ValueFormat>) -
             "1" => Some(Value::Boolean(true)),
             _ => None,
         },
-        (Value::Date(day), Type::Local) => Some(Value::Local(day.and_time(chrono::NaiveTime::MIN))),
+        (Value::Date(day), Type::Local) => Some(Value::Local(day.and_time(NaiveTime::MIN))),
         (value, to) => panic!("{value:?} as {to:?}"),
     }
 }
@@ -122,6 +122,9 @@ fn read(text: &str, to: Type, format: Option<&ValueFormat>) -> Option<Value> {
             "false" => Some(Value::Boolean(false)),
             _ => None,
         },
+        (_, Some(ValueFormat::Time { patterns, zone })) => {
+            (patterns.iter()).find_map(|pattern| timed(text, pattern, to, zone.as_deref()))
+        }
         (Type::Date, _) => day(text).map(Value::Date),
         (Type::Local, _) => clock(text).map(Value::Local),
         (Type::DateTime, _) => instant(text).map(Value::Instant),
@@ -192,6 +195,41 @@ fn instant(text: &str) -> Option<NaiveDateTime> {
     };
     let at = clock(text)?.checked_sub_signed(TimeDelta::minutes(minutes))?;
     (1..=9999).contains(&at.year()).then_some(at)
+}
+
+/// A text by a pattern of fields of fixed lengths: what is read must be written the same.
+fn timed(text: &str, pattern: &str, to: Type, zone: Option<&str>) -> Option<Value> {
+    // What a pattern lacks is zero.
+    let (mut given, mut all) = (text.to_owned(), pattern.to_owned());
+    for (field, zero) in [("%M", " 00"), ("%S", " 00")] {
+        if to != Type::Date && !pattern.contains(field) {
+            given += zero;
+            all = format!("{all} {field}");
+        }
+    }
+    let at = match to {
+        Type::Date => {
+            let day = NaiveDate::parse_from_str(text, pattern).ok()?;
+            day.and_time(NaiveTime::MIN)
+        }
+        _ => NaiveDateTime::parse_from_str(&given, &all).ok()?,
+    };
+    // Chrono takes 69 for 2069.
+    let at = match at.year() {
+        2069 if pattern.contains("%y") => at.with_year(1969)?,
+        _ => at,
+    };
+    let is_same = at.format(pattern).to_string().eq_ignore_ascii_case(text);
+    if !is_same || !(1..=9999).contains(&at.year()) {
+        return None;
+    }
+    Some(match to {
+        Type::Date => Value::Date(at.date()),
+        Type::Local => Value::Local(at),
+        _ => {
+            Value::Instant(super::time::to_instant(at, zone?.parse().ok()?, Repeated::Reject).ok()?)
+        }
+    })
 }
 
 fn ungrouped(text: &str, mark: char, grouping: Option<char>) -> Option<String> {

@@ -57,7 +57,11 @@ fn first_shown(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     shows
 }
 
-fn to_instant(local: NaiveDateTime, zone: Tz, repeated: Repeated) -> Result<NaiveDateTime, Reason> {
+pub(super) fn to_instant(
+    local: NaiveDateTime,
+    zone: Tz,
+    repeated: Repeated,
+) -> Result<NaiveDateTime, Reason> {
     let at: DateTime<Tz> = match (zone.from_local_datetime(&local), repeated) {
         (MappedLocalTime::Single(at), _) => at,
         (MappedLocalTime::Ambiguous(earlier, _), Repeated::Earlier) => earlier,
@@ -127,13 +131,8 @@ fn moved_in(at: NaiveDateTime, count: i64, unit: TimeUnit, zone: Tz) -> Option<N
     within(settled(moved(local, count, unit)?, zone))
 }
 
-/// The most units towards `to` that do not pass it; `add` moves `from`.
-fn between(
-    from: NaiveDateTime,
-    to: NaiveDateTime,
-    unit: TimeUnit,
-    add: impl Fn(i64) -> Option<NaiveDateTime>,
-) -> i64 {
+/// The most units towards `to` that do not pass it.
+fn between(from: NaiveDateTime, to: NaiveDateTime, unit: TimeUnit) -> i64 {
     let apart = to - from;
     let guess = match counted(unit) {
         Step::Seconds(seconds) => {
@@ -150,7 +149,8 @@ fn between(
     };
     let forward = to >= from;
     let fits = |count: i64| {
-        add(count).is_some_and(|moved| if forward { moved <= to } else { moved >= to })
+        moved(from, count, unit)
+            .is_some_and(|moved| if forward { moved <= to } else { moved >= to })
     };
     // From past the target back to it.
     let towards = if forward { -1 } else { 1 };
@@ -304,15 +304,16 @@ pub(super) fn step(expr: &Expr, row: &Row<'_>) -> Result<Value, Reason> {
             zone: name,
         } => {
             let [from, to] = operands([&**from, &**to], row);
-            let zone = zone(name);
-            if let Step::Months(_) | Step::Days(_) = counted(*unit) {
-                clocks(&from, zone)?;
-                clocks(&to, zone)?;
+            if from == Value::Null || to == Value::Null {
+                return Ok(Value::Null);
             }
-            match (at(&from), at(&to)) {
-                (Some(start), Some(end)) => whole(between(start, end, *unit, |count| {
-                    add(&from, count, *unit, zone)
-                })),
+            // Elapsed time, or what the clocks show at both.
+            let zone = match counted(*unit) {
+                Step::Seconds(_) => Tz::UTC,
+                _ => zone(name),
+            };
+            match (clocks(&from, zone)?, clocks(&to, zone)?) {
+                (Some(from), Some(to)) => whole(between(from, to, *unit)),
                 _ => Value::Null,
             }
         }
