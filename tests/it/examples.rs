@@ -219,7 +219,7 @@ fn own_job_checks_before_it_runs() {
     );
     let (code, out, _) = said(&example("own_job").arg("40").output().unwrap());
     assert_eq!(code, 2);
-    assert!(out.contains("2 inserted"), "{out}");
+    assert!(out.contains("inserted                2"), "{out}");
 }
 
 #[test]
