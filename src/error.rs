@@ -73,7 +73,7 @@ pub enum Retry {
 }
 
 /// One finding in a spec: where it is and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// The path in the spec, e.g. `destinations[0].mapping.fields[3].lookup.keys`; empty for the whole.

@@ -62,13 +62,13 @@ impl Header {
                         }
                     }));
                 }
-                FirstRecord::BadQuotes => {
+                FirstRecord::BadQuotes { .. } => {
                     return Err(malformed(
                         "the header has a quote that is not closed, or text behind a closing quote; \
                          correct the header or the format's `quote`",
                     ));
                 }
-                FirstRecord::Long => {
+                FirstRecord::Long { .. } => {
                     return Err(Error::new(
                         ErrorKind::LimitExceeded,
                         "the header, with the blank lines and comments in front of it, is too long; is this a delimited file with a header? If so, raise `header_bytes`",

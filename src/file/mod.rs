@@ -1,11 +1,12 @@
 //! Delimited files: a [`Dataset`](crate::dataset::Dataset) that reads them, an encoder and a
-//! [`Destination`](crate::destination::Destination) that write them, a [test run](check()), reject files, and a store in a
+//! [`Destination`](crate::destination::Destination) that write them, an [analysis](analyse()) of what a file is, a [test run](check()), reject files, and a store in a
 //! directory.
 //!
 //! A record that cannot be read becomes a [`Reject`](crate::record::Reject) with its position and its
 //! bytes; only what makes the whole file unreadable (no header, a column missing, another encoding) is
 //! an [`Error`](crate::Error).
 
+mod analyse;
 mod block;
 mod blocks;
 mod check;
@@ -24,6 +25,9 @@ mod sink;
 mod transcode;
 mod unpack;
 
+pub use analyse::{
+    Alternative, AnalyseRequest, AnalysedColumn, Analysis, Guess, analyse, analyse_bytes,
+};
 pub use check::{CheckReport, CheckRequest, check};
 pub use dataset::DelimitedDataset;
 pub use destination::FileDestination;

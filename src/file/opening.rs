@@ -53,7 +53,7 @@ impl Opening {
 }
 
 /// How a stream begins, in `length` bytes or all it has; and the whole stream.
-async fn peek(mut bytes: ByteStream, length: usize) -> Result<(Vec<u8>, ByteStream)> {
+pub(super) async fn peek(mut bytes: ByteStream, length: usize) -> Result<(Vec<u8>, ByteStream)> {
     let mut front = Vec::with_capacity(length);
     let mut pieces: Vec<Result<Bytes>> = Vec::new();
     while front.len() < length {

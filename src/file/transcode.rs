@@ -44,6 +44,24 @@ pub(super) fn to_utf8(bytes: ByteStream, front: &[u8], encoding: Encoding) -> Re
     Ok(pieces.boxed())
 }
 
+/// A text of which all, or the front, is there, as [`to_utf8`] makes it; a character that is cut off at the end is left out
+/// unless the text is whole.
+pub(super) fn decode_front(bytes: &[u8], is_whole: bool, encoding: Encoding) -> Result<Vec<u8>> {
+    let (encoding, skip) = check_mark(bytes, encoding)?;
+    let bytes = bytes.get(skip..).unwrap_or_default();
+    let Some(mut reader) = Reader::new(encoding) else {
+        return Ok(bytes.to_vec());
+    };
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
+    for step in bytes.chunks(STEP) {
+        reader.read(step, &mut out);
+    }
+    if is_whole {
+        reader.finish(&mut out);
+    }
+    Ok(out)
+}
+
 /// The encoding by what the file begins with, and the length of a mark to pass over. That of UTF-8 in UTF-8 is left to the
 /// reader of the header.
 fn check_mark(front: &[u8], encoding: Encoding) -> Result<(Encoding, usize)> {

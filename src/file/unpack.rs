@@ -4,44 +4,31 @@ use crate::host::ByteStream;
 use crate::spec::{Compression, Limits};
 use crate::{Error, ErrorKind, Result};
 
-/// How many bytes of a file [`check_magic`] wants to see.
+/// How many bytes of a file [`told_by`] wants to see.
 pub(super) const MAGIC_BYTES: usize = 10;
+
+/// How a file is packed, by how it begins.
+pub(super) fn told_by(front: &[u8]) -> Compression {
+    match front {
+        // Deflate, and no flag that is reserved.
+        [0x1F, 0x8B, 8, flags, ..] if flags & 0xE0 == 0 => Compression::Gzip,
+        // A block, or the end of an empty stream: a text could begin with the letters.
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
+            if rest.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+                || rest.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]) =>
+        {
+            Compression::Bzip2
+        }
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
 
 /// # Errors
 /// [`Malformed`](ErrorKind::Malformed) if a file is packed, by how it begins, and not in the way that is declared.
 pub(super) fn check_magic(front: &[u8], declared: Compression) -> Result<()> {
-    let found = match front {
-        // Deflate, and no flag that is reserved.
-        [0x1F, 0x8B, 8, flags, ..] if flags & 0xE0 == 0 => Compression::Gzip,
-        // A block, or the end of an empty stream: a text could begin with the letters.
-        [
-            b'B',
-            b'Z',
-            b'h',
-            b'1'..=b'9',
-            0x31,
-            0x41,
-            0x59,
-            0x26,
-            0x53,
-            0x59,
-        ]
-        | [
-            b'B',
-            b'Z',
-            b'h',
-            b'1'..=b'9',
-            0x17,
-            0x72,
-            0x45,
-            0x38,
-            0x50,
-            0x90,
-        ] => Compression::Bzip2,
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => Compression::Zstd,
-        _ => return Ok(()),
-    };
-    if found == declared {
+    let found = told_by(front);
+    if found == declared || found == Compression::None {
         return Ok(());
     }
     let name = name(found);

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod analyse;
 mod bad_input;
 mod check;
 #[cfg(feature = "compression")]

@@ -373,9 +373,15 @@ pub(crate) enum FirstRecord {
     /// There is no record.
     None,
     /// Text follows a closing quote, or a quote is never closed.
-    BadQuotes,
+    BadQuotes {
+        /// The offset of the record.
+        start: usize,
+    },
     /// It is longer than [`Form::record_bytes`], together with the blank lines and comments in front of it.
-    Long,
+    Long {
+        /// The offset of the record.
+        start: usize,
+    },
 }
 
 /// Finds the first record in data that begins where a record could.
@@ -399,11 +405,11 @@ pub(crate) fn first_record(form: Form, data: &[u8], eof: bool) -> FirstRecord {
     };
     // What is in front of it counts, or a file of nothing else would be kept whole.
     if end > form.record_bytes {
-        return FirstRecord::Long;
+        return FirstRecord::Long { start: walk.start };
     }
     match stop {
         Stop::Record { .. } => {}
-        Stop::BadQuotes { .. } => return FirstRecord::BadQuotes,
+        Stop::BadQuotes { .. } => return FirstRecord::BadQuotes { start: walk.start },
         Stop::End { .. } if !eof => return FirstRecord::Open,
         Stop::End { .. } if walk.start == end => return FirstRecord::None,
         Stop::End {
@@ -411,10 +417,10 @@ pub(crate) fn first_record(form: Form, data: &[u8], eof: bool) -> FirstRecord {
         } => return FirstRecord::None,
         Stop::End {
             state: State::Quoted,
-        } => return FirstRecord::BadQuotes,
+        } => return FirstRecord::BadQuotes { start: walk.start },
         Stop::End {
             state: State::Closed { at },
-        } if at + 1 < end => return FirstRecord::BadQuotes,
+        } if at + 1 < end => return FirstRecord::BadQuotes { start: walk.start },
         Stop::End { .. } => index.ends.push(end as u32),
     }
     let starts = std::iter::once(walk.start).chain(index.ends.iter().map(|&end| end as usize + 1));

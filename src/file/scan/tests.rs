@@ -349,13 +349,16 @@ fn the_first_record_has_any_number_of_fields() {
     );
     assert_eq!(first(b"#a,b", true), FirstRecord::None);
     assert_eq!(first(b"#a,b", false), FirstRecord::Open);
-    assert_eq!(first(b"#aaaaaaaaa", true), FirstRecord::Long);
+    assert_eq!(first(b"#aaaaaaaaa", true), FirstRecord::Long { start: 0 });
     assert_eq!(first(b"a,b", false), FirstRecord::Open);
     assert_eq!(first(b"\n\r\n", true), FirstRecord::None);
-    assert_eq!(first(b"\"a\"b\n", true), FirstRecord::BadQuotes);
-    assert_eq!(first(b"\"a", true), FirstRecord::BadQuotes);
-    assert_eq!(first(b"aaaaaaaaaa\n", true), FirstRecord::Long);
-    assert_eq!(first(b"aaaaaaaaaa", false), FirstRecord::Long);
+    assert_eq!(
+        first(b"\"a\"b\n", true),
+        FirstRecord::BadQuotes { start: 0 }
+    );
+    assert_eq!(first(b"\"a", true), FirstRecord::BadQuotes { start: 0 });
+    assert_eq!(first(b"aaaaaaaaaa\n", true), FirstRecord::Long { start: 0 });
+    assert_eq!(first(b"aaaaaaaaaa", false), FirstRecord::Long { start: 0 });
 }
 
 #[test]
