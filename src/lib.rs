@@ -9,8 +9,9 @@
 //!   [`connection::Connection`].
 //! - **Test writers** use [`memory`]: objects, datasets, files, rejects and a clock that are plain values.
 //!
-//! The [architecture](docs::architecture) says how it hangs together, the [job spec](docs::job_spec) what a job can
-//! say.
+//! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
+//! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
+//! [architecture](docs::architecture) says how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod connection;
@@ -36,12 +37,18 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/expressions.md")]
     pub mod expressions {}
+    #[doc = include_str!("docs/files.md")]
+    pub mod files {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
     #[doc = include_str!("docs/job-spec.md")]
     pub mod job_spec {}
+    #[doc = include_str!("docs/mapping.md")]
+    pub mod mapping {}
     #[doc = include_str!("docs/policies.md")]
     pub mod policies {}
+    #[doc = include_str!("docs/quickstart.md")]
+    pub mod quickstart {}
 }
 
 /// The README's code is compiled and run.

@@ -55,7 +55,7 @@ pub struct CheckReport {
     pub columns: BTreeMap<String, u64>,
     /// The first rejects, in file order, as many as were asked for. They hold raw records; their messages hold no values.
     pub rejects: Vec<Reject>,
-    /// Bytes of the file that were read.
+    /// Bytes that were read, of the text as UTF-8: of a packed file, what it holds.
     pub bytes: u64,
     /// Whether the cancel token stopped the run, so that the counts are of the front of the file only.
     pub cancelled: bool,
@@ -85,7 +85,7 @@ impl CheckReport {
 
 /// Reads a whole file in the format and types of `source`, counts what is bad in it, and writes nothing.
 ///
-/// In memory are the rejects asked for and what a [`DelimitedDataset`] holds while it reads. The context's cancel token
+/// In memory are the rejects asked for, whose number is bounded and not their bytes, and what a [`DelimitedDataset`] holds while it reads. The context's cancel token
 /// stops the run between two batches; the report then says so.
 ///
 /// ```

@@ -126,7 +126,7 @@ pub struct DestinationReport {
     pub unchanged: u64,
     /// Records deleted.
     pub deleted: u64,
-    /// Rows that the dataset's filter left out.
+    /// Rows that the dataset's filter or this mapping's own left out.
     pub filtered: u64,
     /// Rows whose place a later row of the same key took.
     pub superseded: u64,

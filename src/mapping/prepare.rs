@@ -104,7 +104,10 @@ impl Preparation {
     pub(crate) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
         let mut filtered = 0;
         if let Some(filter) = &self.filter {
-            let (keep, refused) = filter.evaluate(&batch.records)?;
+            let (keep, mut refused) = filter.evaluate(&batch.records)?;
+            for (_, refusal) in &mut refused {
+                refusal.message = format!("the filter: {}", refusal.message).into();
+            }
             let left = batch.len() - refused.len();
             batch = without(batch, keep, refused)?;
             filtered = (left - batch.len()) as u64;
@@ -114,7 +117,12 @@ impl Preparation {
             batch.records = with_column(&batch.records, field, value.column)?;
             if !value.refused.is_empty() {
                 let keep = BooleanArray::from(vec![true; batch.len()]);
-                batch = without(batch, keep, value.refused)?;
+                let of_formula = |(row, refusal): (u32, Refusal)| (row, refusal.of(&field.name));
+                batch = without(
+                    batch,
+                    keep,
+                    value.refused.into_iter().map(of_formula).collect(),
+                )?;
             }
         }
         Ok(Prepared { batch, filtered })

@@ -15,6 +15,7 @@ mod guides;
 mod lookup;
 mod mapping_filters;
 mod memory;
+mod picklists;
 mod reference_jobs;
 mod reject_files;
 mod self_lookup;

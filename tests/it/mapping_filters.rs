@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::support::{How, Ran, problems, run, try_run};
+use super::support::{How, Ran, look, problems, run, try_run};
 
 const POSITIVE: &str = r#"{"gt": [{"field": "n"}, {"value": 0}]}"#;
 const REST: &str =
@@ -160,6 +160,81 @@ fn mistakes_are_told_with_their_paths() {
         paths[2].starts_with("destinations[0].mapping.formulas[1].value"),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_formula_of_a_mapping_refuses_rows_of_that_destination_alone() {
+    let strict = format!(
+        r#""formulas": [{{"name": "share", "value": {{"divide": {{"of": {{"value": "12"}}, "by": {{"field": "n"}}, "digits": 0, "rounding": "half_even"}}}}}}],
+  "fields": [{KEY}, {{"field": "n", "from": "share"}}]"#
+    );
+    let plain = format!(r#""fields": [{KEY}, {N}]"#);
+    let ran = sync(&job("", &[&strict, &plain]), "p,3,\nq,0,\nr,4,\n");
+    assert_eq!(lines(&ran, "a"), ["p,4,,", "r,3,,"]);
+    assert_eq!(lines(&ran, "b"), ["p,3,,", "q,0,,", "r,4,,"]);
+    assert_eq!(ran.rejects.rejects(Some("b")), []);
+    let rejects = ran.rejects.rejects(Some("a"));
+    assert_eq!(rejects.len(), 1);
+    let reject = &rejects[0];
+    assert_eq!(reject.refusal.reason.code(), "division_by_zero");
+    assert_eq!(reject.refusal.field.as_deref(), Some("share"));
+    assert_eq!(reject.position.to_string(), "rows.csv:3 (byte 14)");
+    assert!(ran.rejects.rejects(None).is_empty());
+}
+
+#[test]
+fn a_row_that_a_filter_cannot_judge_is_refused_and_not_dropped() {
+    let most = i64::MAX;
+    let sum = format!(
+        r#"{{"gt": [{{"add": [{{"field": "n"}}, {{"value": {most}}}]}}, {{"value": 0}}]}}"#
+    );
+    let ran = sync(&job("", &[&filtered(&sum)]), "p,0,\nq,1,\nr,-9,\n");
+    assert_eq!(ran.reasons(), [(1, "overflow")]);
+    let rejects = ran.rejects.rejects(Some("a"));
+    assert!(
+        rejects[0].refusal.message.starts_with("the filter: "),
+        "{rejects:?}"
+    );
+    assert_eq!(ran.report.destinations[0].inserted, 2);
+}
+
+#[test]
+fn a_dry_run_counts_what_a_mapping_filters() {
+    let job = job("", &[&filtered(POSITIVE), &filtered(REST)]);
+    let dry = |dry_run| {
+        let rows = [("rows.csv", "key,n,up\np,1,\nq,-1,\nr,,\n")];
+        try_run(&job, &rows, How::default(), dry_run).unwrap()
+    };
+    let (tried, done) = (dry(true), dry(false));
+    for (tried, done) in tried
+        .report
+        .destinations
+        .iter()
+        .zip(&done.report.destinations)
+    {
+        assert_eq!(
+            (tried.filtered, tried.inserted),
+            (done.filtered, done.inserted)
+        );
+    }
+    assert_eq!(lines(&tried, "a"), Vec::<String>::new());
+}
+
+#[test]
+fn plan_and_preview_tell_of_a_mapping_s_filter() {
+    let (plan, preview) = look(
+        &job("", &[&filtered(POSITIVE), &filtered(REST)]),
+        &[("rows.csv", "key,n,up\np,1,\nq,-1,\nr,,\ns,bad,\n")],
+    );
+    assert!(
+        plan.contains("a: upsert by (key)\n  filter on n\n"),
+        "{plan}"
+    );
+    assert_eq!((preview.records, preview.filtered), (4, 0));
+    assert_eq!(preview.filtered_by_mapping, [2, 1]);
+    let rows = |i: usize| -> usize { preview.mapped[i].iter().map(|batch| batch.num_rows()).sum() };
+    assert_eq!((rows(0), rows(1)), (1, 2));
+    assert_eq!(preview.rejects.len(), 1);
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use syncline::Result;
 use syncline::host::{Context, Executor, Inline, SeededEntropy, ThreadPool};
-use syncline::job::{CommitPolicy, Job, RunReport, RunRequest};
+use syncline::job::{CommitPolicy, Job, Preview, RunReport, RunRequest};
 use syncline::memory::{ManualClock, MemoryFiles, MemoryRejects};
 use syncline::record::Reject;
 use syncline::spec::JobSpec;
@@ -135,4 +135,17 @@ pub(crate) fn problems(job: &str, inputs: &[(&str, &str)]) -> Vec<(String, Strin
         .iter()
         .map(|problem| (problem.path.clone(), problem.message.clone()))
         .collect()
+}
+
+/// A job's plan in words, and a preview of all its records.
+pub(crate) fn look(job: &str, inputs: &[(&str, &str)]) -> (String, Preview) {
+    let context = context(1);
+    let workspace = Workspace::new(files(inputs, 1 << 20), Arc::new(MemoryFiles::new()));
+    block_on(async {
+        let job = JobSpec::from_json(job)?;
+        let job = workspace.job(&context, &job).await?;
+        let plan = job.plan(&context).await?.to_string();
+        Ok::<_, syncline::Error>((plan, job.preview(&context, usize::MAX).await?))
+    })
+    .unwrap()
 }

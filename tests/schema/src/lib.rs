@@ -53,8 +53,11 @@ fn documents() -> Vec<(String, Value)> {
     documents
 }
 
-/// The kinds of document, and whether the reader takes one.
-fn readers() -> Vec<(&'static str, fn(&Value) -> bool)> {
+/// Whether a reader takes a document.
+type Reads = fn(&Value) -> bool;
+
+/// The kinds of document, with their readers.
+fn readers() -> Vec<(&'static str, Reads)> {
     fn reads<T: DeserializeOwned>(document: &Value) -> bool {
         serde_json::from_value::<T>(document.clone()).is_ok()
     }
