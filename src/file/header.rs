@@ -22,7 +22,8 @@ const FIRST_READ: usize = 16 << 10;
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
 impl Header {
-    /// Reads the front of the file that `filling` begins; its buffer goes on behind it.
+    /// Reads the front of the file that `filling` begins; its buffer goes on behind it. What is there is looked at before
+    /// more is asked for: where a stream fails, what came before is whole.
     pub(super) async fn read(filling: &mut Filling, dialect: &Dialect) -> Result<Self> {
         filling.fill(FIRST_READ).await?;
         let mut front = Place::START;
@@ -42,9 +43,11 @@ impl Header {
         form.record_bytes = dialect.limits.header_bytes as usize;
         let mut target = FIRST_READ;
         loop {
-            filling.fill(target).await?;
             match first_record(form, &filling.buffer, filling.eof) {
-                FirstRecord::Open => target *= 2,
+                FirstRecord::Open => {
+                    filling.fill(target).await?;
+                    target *= 2;
+                }
                 FirstRecord::Found { fields, end, line } => {
                     let columns = names(dialect, &filling.buffer, &fields)?;
                     filling.skip(end);
@@ -86,7 +89,6 @@ async fn skip_lines(filling: &mut Filling, front: Place, lines: u32) -> Result<P
     let mut left = lines;
     let mut inside = false;
     while left > 0 {
-        filling.fill(FIRST_READ).await?;
         let mut used = 0;
         while left > 0 {
             let rest = filling.buffer.get(used..).unwrap_or_default();
@@ -111,6 +113,9 @@ async fn skip_lines(filling: &mut Filling, front: Place, lines: u32) -> Result<P
                  `skip_lines`",
             )
             .with("skip_lines", lines));
+        }
+        if left > 0 {
+            filling.fill(FIRST_READ).await?;
         }
     }
     Ok(place.plus(0, lines - left, 0))
