@@ -4,6 +4,7 @@ mod dialect;
 mod encoding;
 mod guess;
 mod header;
+mod readings;
 mod records;
 mod types;
 mod warnings;
