@@ -76,6 +76,10 @@ pub struct Workload {
     seed: u64,
     usage_rows: u64,
     accounts: u64,
+    /// Whether some numbers are none.
+    bad_numbers: bool,
+    /// How many words a note has more than the three to eleven that it always has.
+    more_words: u64,
 }
 
 impl Workload {
@@ -85,7 +89,34 @@ impl Workload {
             seed: SEED,
             usage_rows,
             accounts: (usage_rows / 10).max(10),
+            bad_numbers: true,
+            more_words: 0,
         }
+    }
+
+    /// The same over so many accounts. The accounts are the same ones for any number of usage rows.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: u64) -> Self {
+        self.accounts = accounts.max(10);
+        self
+    }
+
+    /// The same, with numbers that are all good.
+    #[must_use]
+    pub(crate) fn without_bad_numbers(mut self) -> Self {
+        self.bad_numbers = false;
+        self
+    }
+
+    /// The same, with so many words more in each note that is not empty.
+    #[must_use]
+    pub(crate) fn with_more_words(mut self, words: u64) -> Self {
+        self.more_words = words;
+        self
+    }
+
+    pub(crate) fn usage_rows(&self) -> u64 {
+        self.usage_rows
     }
 
     /// Writes the three files into a directory, which is made if it is not there.
@@ -103,7 +134,11 @@ impl Workload {
         self.write_usage(&mut create("usage.csv")?)
     }
 
-    fn write_accounts(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes `accounts.csv`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_accounts(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(b"id,external_id,name,parent_external_id\n")?;
         let mut line = String::new();
         for row in 0..self.accounts {
@@ -158,22 +193,30 @@ impl Workload {
         out.flush()
     }
 
-    fn write_usage(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes `usage.csv`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_usage(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(b"external_account_id,event_ts,product,seats,mrr,active,note\n")?;
         let mut line = String::new();
         for row in 0..self.usage_rows {
             line.clear();
             self.push_usage(row, &mut line);
+            line.push('\n');
             out.write_all(line.as_bytes())?;
         }
         out.flush()
     }
 
-    fn push_usage(&self, row: u64, line: &mut String) {
+    /// Appends the cells of a usage row; answers where each but the last ends.
+    pub(crate) fn push_usage(&self, row: u64, line: &mut String) -> [usize; 6] {
+        let mut ends = [0; 6];
         let mut draws = self.draws(Stream::Usage, row);
         let repeats = row > 0 && draws.one_in(20);
         let key = self.usage_key(if repeats { draws.below(row) } else { row });
         push_external_id(key.account, line);
+        ends[0] = line.len();
         line.push(',');
         let second_of_day = draws.below(86_400) as i64;
         push_instant(
@@ -181,28 +224,34 @@ impl Workload {
             draws.pick(&OFFSETS),
             line,
         );
+        ends[1] = line.len();
         line.push(',');
         line.push_str(key.product);
+        ends[2] = line.len();
         line.push(',');
         // Every draw is made, used or not: a bad cell must not move what follows.
         let trouble = draws.below(400);
         let seats = draws.below(5000);
-        if trouble == 0 {
+        if self.bad_numbers && trouble == 0 {
             line.push_str(["12x", "N/A", "--", "seven"][(seats % 4) as usize]);
         } else {
             push(line, format_args!("{seats}"));
         }
+        ends[3] = line.len();
         line.push(',');
         let cents = draws.below(10_000_000);
-        if trouble == 1 {
+        if self.bad_numbers && trouble == 1 {
             line.push_str(["abc", "N/A", "\"1,234.50\"", "12.3.4"][(cents % 4) as usize]);
         } else {
             push(line, format_args!("{}.{:02}", cents / 100, cents % 100));
         }
+        ends[4] = line.len();
         let active = !draws.one_in(10);
-        push(line, format_args!(",{active},"));
-        push_cell(&note(&mut draws), line);
-        line.push('\n');
+        push(line, format_args!(",{active}"));
+        ends[5] = line.len();
+        line.push(',');
+        push_cell(&note(&mut draws, self.more_words), line);
+        ends
     }
 
     /// What a usage row is keyed by.
@@ -277,14 +326,14 @@ fn company_name(draws: &mut Draws) -> String {
     }
 }
 
-/// Three to eleven words; of 100 notes 10 are empty, 10 hold a comma, 2 quotes and 3 a line break.
-fn note(draws: &mut Draws) -> String {
+/// Three to eleven words, and as many more; of 100 notes 10 are empty, 10 hold a comma, 2 quotes and 3 a line break.
+fn note(draws: &mut Draws, more_words: u64) -> String {
     let mut note = String::new();
     let form = draws.below(100);
     if form < 10 {
         return note;
     }
-    for position in 0..3 + draws.below(9) {
+    for position in 0..3 + draws.below(9) + more_words {
         note.push_str(match (position, form) {
             (0, _) => "",
             (2, 10..=19) => ", ",

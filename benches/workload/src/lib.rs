@@ -13,9 +13,11 @@
 
 mod draws;
 mod generate;
+mod shapes;
 mod verify;
 mod xxh64;
 
 pub use generate::Workload;
+pub use shapes::Shape;
 pub use verify::{Checked, ReferenceJob, Verdict, expected, verify};
 pub use xxh64::xxh64;
