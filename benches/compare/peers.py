@@ -28,7 +28,7 @@ ENGINES = [
 ]
 MORE_ENGINES = [
     Engine("DataFusion", "datafusion_peer.py", "datafusion", "Parquet, lz4"),
-    Engine("pandas", "pandas_peer.py", "pandas", "Parquet, lz4"),
+    Engine("pandas", "pandas_peer.py", "pandas, pyarrow", "Parquet, lz4"),
 ]
 SINKS = ("own", "csv")
 OURS = "syncline"
