@@ -75,8 +75,8 @@ impl Shape {
         let parts = self.columns().div_ceil(COLUMNS.len()) as u64;
         let mut usage = Workload::new(rows * parts).without_bad_numbers();
         if self == Shape::Long {
-            // The words have five and a half bytes each, with the blank.
-            usage = usage.with_more_words(180);
+            // The words have six and a half bytes each, with the blank.
+            usage = usage.with_more_words(150);
         }
         writeln!(out, "{}", self.names().join(","))?;
         let mut line = String::new();
