@@ -6,8 +6,9 @@ import subprocess
 import sys
 import venv
 from dataclasses import dataclass
+from functools import partial
 
-from bench import HERE, Failed, expected, machine, scale
+from bench import HERE, JOBS, Failed, expected, machine, scale
 
 SOURCE_ROWS = {"J1": 1, "J2": 10}  # J2 reads a tenth as many rows as J1
 
@@ -76,31 +77,38 @@ def compare(bench, rows, rounds, jobs, threads, everything, also):
         if verdict != agreed[job]:
             raise Failed(f"{what} left another result\n  found {verdict}\n  want  {agreed[job]}")
 
+    def ours(name, job, count):
+        out = bench.out()
+        found = bench.sync(JOBS / f"{job.lower()}.json", data, count, binaries[name], out, codes=(2,))
+        check(job, out, name)
+        return found
+
+    def peer(engine, sink, job, count):
+        out = bench.out()
+        command = [python, HERE / "peers" / engine.script, job, data, out, count, sink, *engine.options]
+        found = bench.measure(command, count)
+        if sink == "own":
+            subprocess.run([python, HERE / "export.py", job, out], check=True)
+        check(job, out, f"{engine.name} ({sink})")
+        return found
+
+    def imported(module, job, count):
+        return bench.measure([python, "-c", f"import {module}"], count)
+
+    # Who runs, into what, and how.
+    modules = sorted({engine.module for engine in engines})
+    turns = [(name, "csv", partial(ours, name)) for name in binaries]
+    turns += [(f"import {module}", None, partial(imported, module)) for module in modules]
+    turns += [(engine.name, sink, partial(peer, engine, sink)) for sink in SINKS for engine in engines]
     # A first import compiles Python's modules and reads them from disk; it is nobody's fault.
-    for module in sorted({engine.module for engine in engines}):
-        bench.measure([python, "-c", f"import {module}"], 1)
+    for module in modules:
+        imported(module, None, 1)
     for nth in range(rounds):
         for job in jobs:
             for count in threads:
-                facts = {"round": nth, "job": job, "threads": count}
-                for name, binary in binaries.items():
-                    out = bench.out()
-                    found = bench.sync(HERE.parent / "jobs" / f"{job.lower()}.json", data, count, binary, out, codes=(2,))
-                    check(job, out, name)
-                    record(found, **facts, engine=name, sink="csv")
-                for module in sorted({engine.module for engine in engines}):
-                    found = bench.measure([python, "-c", f"import {module}"], count)
-                    record(found, **facts, engine=f"import {module}", sink=None)
-                for sink in SINKS:
-                    for engine in engines:
-                        out = bench.out()
-                        script = HERE / "peers" / engine.script
-                        command = [python, script, job, data, out, count, sink, *engine.options]
-                        found = bench.measure(command, count)
-                        if sink == "own":
-                            subprocess.run([python, HERE / "export.py", job, out], check=True)
-                        check(job, out, f"{engine.name} ({sink})")
-                        record(found, **facts, engine=engine.name, sink=sink)
+                # Every other round goes the other way, so that nobody always runs behind the same one.
+                for name, sink, run in turns if nth % 2 == 0 else reversed(turns):
+                    record(run(job, count), round=nth, job=job, threads=count, engine=name, sink=sink)
     return records
 
 
