@@ -2,7 +2,7 @@
 
 from html import escape
 
-from peers import OURS, SINKS
+from engines import OURS, SINKS
 
 WIDTH, LEFT, RIGHT = 720, 168, 96
 BAR, GAP, GROUP = 16, 5, 30

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import charts
-import peers
+import engines
 import properties
 from bench import HERE, NAMES, Bench, Failed, machine
 
@@ -28,7 +28,7 @@ def rows(text):
 
 def also(text):
     name, _, path = text.partition("=")
-    if not path or name == peers.OURS:
+    if not path or name == engines.OURS:
         raise argparse.ArgumentTypeError("wants NAME=PATH, with another name than ours")
     return name, Path(path).absolute()
 
@@ -58,13 +58,13 @@ def arguments():
 def main():
     wanted = arguments()
     if wanted.saved:
-        on, records = peers.load(wanted.saved)
+        on, records = engines.load(wanted.saved)
         report(on, records, wanted)
         return
     bench = Bench(wanted.work, wanted.binary)
     load = os.getloadavg()[0]
     if load > 0.5:
-        peers.note(f"the machine is busy (load {load:.1f}): the figures will be worse than they should be, and uneven")
+        engines.note(f"the machine is busy (load {load:.1f}): the figures will be worse than they should be, and uneven")
     sections = [
         ("Memory", wanted.memory, lambda: properties.memory(bench, wanted.rows, wanted.rounds)),
         ("Ten times the rows", wanted.linear, lambda: properties.linear(bench, wanted.rows, wanted.rounds)),
@@ -77,16 +77,16 @@ def main():
             if asked:
                 print(f"### {title}\n\n" + "\n".join(measured()) + "\n", flush=True)
         return
-    records = peers.compare(bench, wanted.rows, wanted.rounds, wanted.jobs, wanted.threads, wanted.all, dict(wanted.also))
+    records = engines.compare(bench, wanted.rows, wanted.rounds, wanted.jobs, wanted.threads, wanted.all, dict(wanted.also))
     saved = bench.work / f"results-{wanted.rows}.jsonl"
-    peers.save(records, saved)
-    peers.note(f"saved in {saved}")
+    engines.save(records, saved)
+    engines.note(f"saved in {saved}")
     report(machine(), records, wanted)
 
 
 def report(on, records, wanted):
-    figures = peers.Figures(records)
-    print(f"{on}\n\n{peers.tables(figures)}")
+    figures = engines.Figures(records)
+    print(f"{on}\n\n{engines.tables(figures)}")
     if wanted.charts:
         charts.draw(figures, HERE / "charts")
 
