@@ -126,15 +126,8 @@ impl Evaluation<'_> {
                 Arc::new(compare::compare(*op, &left, &right)?)
             }
             Node::Join(decides, parts) => {
-                let mut joined: Option<BooleanArray> = None;
-                for part in parts {
-                    let part = self.boolean(part)?;
-                    joined = Some(match joined {
-                        Some(joined) => logic::join(*decides, &joined, &part),
-                        None => part,
-                    });
-                }
-                Arc::new(joined.ok_or_else(wrong_layout)?)
+                let parts = parts.iter().map(|part| self.boolean(part));
+                Arc::new(logic::join_all(*decides, parts)?)
             }
             Node::Not(part) => Arc::new(logic::not(&self.boolean(part)?)),
             Node::IsNull(part) => Arc::new(logic::is_null(&self.column(part)?)),

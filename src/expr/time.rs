@@ -59,7 +59,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, expr: &Expr) -> Option<Operan
             unit,
             zone,
         } => compiler.at(".date_diff", |this| {
-            let [from, to] = this.pair((".from", from), (".to", to))?;
+            let [from, to] = this.abreast([(".from", from), (".to", to)])?;
             let clock = this.at(".from", |this| clock(this, &from.field_type))?;
             if from.field_type != to.field_type {
                 let message = format!(
