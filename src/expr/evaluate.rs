@@ -15,6 +15,7 @@ use super::compare::{self, Comparison};
 use super::kernel::Kernel;
 use super::logic::{self, Decides};
 use super::side::Value;
+use super::text;
 use crate::record::format::ColumnText;
 use crate::record::{Reason, Refusal};
 use crate::{Error, Result};
@@ -198,7 +199,10 @@ impl Evaluation<'_> {
             joined.clear();
             let complete = (texts.iter())
                 .all(|(text, constant)| text.append(if *constant { 0 } else { row }, &mut joined));
-            if complete {
+            if complete && joined.len() > text::MOST_BYTES {
+                out.append_null();
+                self.refused.push((row as u32, text::too_large()));
+            } else if complete {
                 out.append_value(std::str::from_utf8(&joined).map_err(|_| wrong_layout())?);
             } else {
                 out.append_null();
