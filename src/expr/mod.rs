@@ -138,11 +138,22 @@ impl Formula {
     /// Every mistake at once. A problem's path is `path`, which says where the expression stands in the
     /// spec, and the position inside it: `formulas.annual.multiply[0].field`.
     pub fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Self, Vec<Problem>> {
+        Self::compile_without(expr, schema, &[], path)
+    }
+
+    /// The same, where some fields are missing because they are formulas which could not be made: an expression that reads
+    /// one cannot be made either, but that is no second mistake, and there may be no problem at all.
+    pub(crate) fn compile_without(
+        expr: &Expr,
+        schema: &Schema,
+        broken: &[String],
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
         let typing::Compiled {
             node,
             field_type,
             fields,
-        } = typing::compile(expr, schema, path)?;
+        } = typing::compile(expr, schema, broken, path)?;
         Ok(Formula {
             node,
             field_type,
@@ -181,7 +192,17 @@ impl Filter {
     /// # Errors
     /// As [`Formula::compile`].
     pub fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Self, Vec<Problem>> {
-        let formula = Formula::compile(expr, schema, path)?;
+        Self::compile_without(expr, schema, &[], path)
+    }
+
+    /// As [`Formula::compile_without`].
+    pub(crate) fn compile_without(
+        expr: &Expr,
+        schema: &Schema,
+        broken: &[String],
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let formula = Formula::compile_without(expr, schema, broken, path)?;
         match formula.field_type() {
             FieldType::Boolean => Ok(Filter(formula)),
             other => Err(vec![Problem::new(

@@ -19,9 +19,16 @@ pub(super) struct Compiled {
     pub(super) fields: Vec<Input>,
 }
 
-pub(super) fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Compiled, Vec<Problem>> {
+/// That one of the `broken` fields is not there is no problem of this expression: what is wrong with them is told already.
+pub(super) fn compile(
+    expr: &Expr,
+    schema: &Schema,
+    broken: &[String],
+    path: &str,
+) -> Result<Compiled, Vec<Problem>> {
     let mut compiler = Compiler {
         schema,
+        broken,
         path: path.to_owned(),
         depth: 0,
         problems: Vec::new(),
@@ -72,6 +79,7 @@ pub(super) enum Term<'e> {
 /// A method that answers `None` has noted a problem; its callers go on to find the others.
 pub(super) struct Compiler<'a> {
     schema: &'a Schema,
+    broken: &'a [String],
     path: String,
     depth: usize,
     problems: Vec<Problem>,
@@ -223,7 +231,10 @@ impl Compiler<'_> {
 
     fn field(&mut self, name: &str) -> Option<Operand> {
         let Some(field) = self.schema.field(name) else {
-            self.problem(format!("there is no field `{name}`"));
+            if !self.broken.iter().any(|broken| broken == name) {
+                let names = self.schema.names();
+                self.problem(format!("there is no field `{name}`; there are: {names}"));
+            }
             return None;
         };
         let known = self.fields.iter().position(|input| input.name == name);

@@ -28,6 +28,8 @@ pub struct CompileRequest<'a> {
     pub source: &'a Schema,
     /// Those of them that will be read as unparsed text.
     pub raw: &'a [String],
+    /// The dataset's formulas that could not be made.
+    pub broken: &'a [String],
     /// How texts of source fields are written, by name, where that is not the usual form.
     pub notations: &'a [(String, Notation)],
     /// The object's name.
@@ -56,6 +58,7 @@ impl<'a> CompileRequest<'a> {
         CompileRequest {
             source,
             raw: &[],
+            broken: &[],
             notations: &[],
             object,
             target,
@@ -70,6 +73,14 @@ impl<'a> CompileRequest<'a> {
     #[must_use]
     pub fn with_raw(mut self, raw: &'a [String]) -> Self {
         self.raw = raw;
+        self
+    }
+
+    /// The same; these formulas of the dataset could not be made, which is told already. A mapping that reads one of them does
+    /// not compile, but that is no second mistake, and there may be no problem at all.
+    #[must_use]
+    pub fn with_broken(mut self, broken: &'a [String]) -> Self {
+        self.broken = broken;
         self
     }
 
@@ -100,14 +111,19 @@ impl MappingPlan {
     /// `destinations[0].mapping`.
     ///
     /// # Errors
-    /// Every mistake, each with its path.
+    /// Every mistake, each with its path; none, if all that it lacks are [`broken`](CompileRequest::broken) formulas.
     pub fn compile(
         spec: &MappingSpec,
         request: &CompileRequest<'_>,
         path: &str,
     ) -> Result<Self, Vec<Problem>> {
-        let (preparation, mut problems) =
-            Preparation::compile(request.source, spec.filter.as_ref(), &spec.formulas, path);
+        let (preparation, mut problems) = Preparation::compile(
+            request.source,
+            request.broken,
+            spec.filter.as_ref(),
+            &spec.formulas,
+            path,
+        );
         if let Some(name) = preparation
             .fields()
             .find(|name| request.raw.iter().any(|raw| raw == name))
@@ -117,18 +133,15 @@ impl MappingPlan {
             );
             problems.push(Problem::new(path, message));
         }
-        let broken = (spec.formulas.iter().map(|formula| formula.name.as_str()))
-            .filter(|name| preparation.schema().field(name).is_none())
-            .collect();
-        let source = preparation.schema().clone();
+        let (source, broken) = (preparation.schema().clone(), preparation.broken().to_vec());
         let request = &CompileRequest {
             source: &source,
+            broken: &broken,
             ..*request
         };
         let mut compiler = Compiler {
             request,
             problems,
-            broken,
             lookups: Vec::new(),
             lookup_fields: 0,
             late: late_fields(spec),
@@ -173,7 +186,7 @@ impl MappingPlan {
                 problems.push(Problem::new(format!("{path}.fields"), message));
             }
         }
-        if !problems.is_empty() {
+        if !problems.is_empty() || !request.broken.is_empty() {
             return Err(problems);
         }
         let schema = Schema::new(
@@ -221,8 +234,6 @@ fn is_kept_by_the_object(request: &CompileRequest<'_>, name: &str) -> bool {
 struct Compiler<'a> {
     request: &'a CompileRequest<'a>,
     problems: Vec<Problem>,
-    /// Formulas that could not be made: that a rule misses them is no second mistake.
-    broken: Vec<&'a str>,
     lookups: Vec<LookupRequest>,
     /// How many fields with a lookup, direct or self, came before.
     lookup_fields: usize,
@@ -381,7 +392,7 @@ impl Compiler<'_> {
 
     fn source(&mut self, name: &str, path: &str) -> Option<Field> {
         let found = self.request.source.field(name).cloned();
-        if found.is_none() && !self.broken.contains(&name) {
+        if found.is_none() && !self.request.broken.iter().any(|broken| broken == name) {
             let message = format!(
                 "the dataset has no field `{name}`; {}",
                 has(self.request.source)
@@ -483,10 +494,5 @@ impl Compiler<'_> {
 
 /// What there is, for the one who named something else.
 fn has(schema: &Schema) -> String {
-    let names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
-    format!("it has: {}", names.join(", "))
+    format!("it has: {}", schema.names())
 }
