@@ -10,7 +10,7 @@
 //! | `eq` `ne` | two of one family | boolean |
 //! | `lt` `le` `gt` `ge` | two of one family that has an order | boolean |
 //! | `and` `or` `not` | boolean | boolean |
-//! | `is_null` | any | boolean |
+//! | `is_null` `is_not_null` | any | boolean |
 //! | `add` `subtract` `multiply` | two numbers | see below |
 //! | `concat` | any, by their canonical texts ([`format`](crate::record::format)) | text |
 //! | `utc_day` | datetime | date |
@@ -27,6 +27,8 @@
 //! A constant takes the type of the other side: `{"eq": [{"field": "since"}, {"value": "2025-01-31"}]}` compares
 //! days, and a text that is none, or no item of a picklist, is found at compile time. Numbers without a point
 //! or exponent are integers, the others exact decimals of the digits they have; next to a float a number is a float.
+//! Where each digit counts, a number of which JSON may have lost some is found too: with a point or exponent it has at most 15
+//! digits, and none is larger than 64 bits; a text keeps all, like `"12345678901234567.89"`.
 //! A constant null is refused: what is compared with it is never true (`is_null` asks), and the rest is always null.
 //!
 //! # Arithmetic
