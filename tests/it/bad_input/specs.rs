@@ -203,6 +203,12 @@ fn a_mistake_has_its_path_and_advice() {
             "dataset.formulas[0].value.multiply[1].value",
             "is_null",
         ),
+        (
+            "/dataset/formulas/0/value/multiply/1".into(),
+            json!({"value": [12]}),
+            "dataset.formulas[0].value.multiply[1].value",
+            "a constant is null, true, false, a number or a text",
+        ),
         // The source.
         (
             "/dataset/source/file/columns/1/name".into(),
