@@ -31,10 +31,9 @@ impl Block {
     #[inline(always)]
     pub(super) fn column(&self, rows: Range<usize>, column: usize) -> impl Iterator<Item = Cell> {
         let bytes = self.bytes.as_slice();
-        let dialect = &self.file.dialect;
+        let cells = self.file.dialect.cells();
         let fields = self.index.fields(rows, column);
-        fields
-            .map(move |(start, end)| dialect.cell(bytes.get(start..end).unwrap_or_default(), start))
+        fields.map(move |(start, end)| cells.cell(bytes.get(start..end).unwrap_or_default(), start))
     }
 
     /// A cell of the `row`-th good record.

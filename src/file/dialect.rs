@@ -36,6 +36,15 @@ pub(super) enum Cell {
     Escaped(Range<usize>),
 }
 
+/// What tells cells apart, small enough for the registers of a loop over them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cells<'a> {
+    quote: Option<u8>,
+    has_escape: bool,
+    empty_is_text: bool,
+    nulls: &'a [Box<[u8]>],
+}
+
 impl Dialect {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a format with [problems](Delimited::problems).
@@ -76,35 +85,21 @@ impl Dialect {
         }
     }
 
-    /// What a field of a good record is, given its bytes with their quotes and the offset of the first.
+    /// What tells the cells of good records.
     #[inline]
-    pub(super) fn cell(&self, bytes: &[u8], at: usize) -> Cell {
-        match bytes {
-            [] if self.empty_is_text => Cell::Plain(at..at),
-            [] => Cell::Null,
-            [first, inner @ .., _] if Some(*first) == self.quote => {
-                let escaped = match self.has_escape {
-                    true => memchr::memchr2(*first, ESCAPE, inner),
-                    false => memchr::memchr(*first, inner),
-                };
-                match escaped {
-                    Some(_) => Cell::Escaped(at..at + bytes.len()),
-                    None => Cell::Plain(at + 1..at + 1 + inner.len()),
-                }
-            }
-            // As they are written: `\N` is one.
-            _ if self.is_null_token(bytes) => Cell::Null,
-            _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
-                Cell::Escaped(at..at + bytes.len())
-            }
-            _ => Cell::Plain(at..at + bytes.len()),
+    pub(super) fn cells(&self) -> Cells<'_> {
+        Cells {
+            quote: self.quote,
+            has_escape: self.has_escape,
+            empty_is_text: self.empty_is_text,
+            nulls: &self.nulls,
         }
     }
 
     /// Whether an unquoted cell of these bytes is one of the null tokens.
     #[inline]
     pub(super) fn is_null_token(&self, bytes: &[u8]) -> bool {
-        !self.nulls.is_empty() && self.nulls.iter().any(|token| **token == *bytes)
+        self.cells().is_null_token(bytes)
     }
 
     /// Appends what a field of a good record stands for, given with the quotes around it if it has them.
@@ -133,5 +128,37 @@ impl Dialect {
             };
         }
         out.extend_from_slice(bytes);
+    }
+}
+
+impl Cells<'_> {
+    /// What a field of a good record is, given its bytes with their quotes and the offset of the first.
+    #[inline(always)]
+    pub(super) fn cell(self, bytes: &[u8], at: usize) -> Cell {
+        match bytes {
+            [] if self.empty_is_text => Cell::Plain(at..at),
+            [] => Cell::Null,
+            [first, inner @ .., _] if Some(*first) == self.quote => {
+                let escaped = match self.has_escape {
+                    true => memchr::memchr2(*first, ESCAPE, inner),
+                    false => memchr::memchr(*first, inner),
+                };
+                match escaped {
+                    Some(_) => Cell::Escaped(at..at + bytes.len()),
+                    None => Cell::Plain(at + 1..at + 1 + inner.len()),
+                }
+            }
+            // As they are written: `\N` is one.
+            _ if self.is_null_token(bytes) => Cell::Null,
+            _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
+                Cell::Escaped(at..at + bytes.len())
+            }
+            _ => Cell::Plain(at..at + bytes.len()),
+        }
+    }
+
+    #[inline(always)]
+    fn is_null_token(self, bytes: &[u8]) -> bool {
+        !self.nulls.is_empty() && self.nulls.iter().any(|token| **token == *bytes)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
+use wide::u8x16;
 
 use super::dialect::{Dialect, ESCAPE};
 use crate::record::format::ColumnText;
@@ -43,8 +44,8 @@ pub struct DelimitedEncoder {
     null_token: Option<Box<[u8]>>,
     /// Whether the text of a value that is no text never needs quotes.
     numbers_are_plain: bool,
-    /// Each byte that needs quotes, besides the escape, in all bytes of a word.
-    special: [u64; 4],
+    /// The bytes that need quotes, besides the escape.
+    special: [u8; 4],
 }
 
 /// Where a cell stands in its record.
@@ -86,8 +87,7 @@ impl DelimitedEncoder {
                 .find(|token| is_writable(&dialect, token))
                 .cloned(),
             numbers_are_plain: dialect.nulls.is_empty() && !marks.into_iter().any(in_numbers),
-            special: [dialect.delimiter, quote, b'\n', b'\r']
-                .map(|byte| u64::from_ne_bytes([byte; 8])),
+            special: [dialect.delimiter, quote, b'\n', b'\r'],
             dialect,
         })
     }
@@ -324,34 +324,39 @@ impl DelimitedEncoder {
         Err(Inexpressible::Text)
     }
 
-    /// Whether a text holds a byte that needs quotes, eight at a time.
+    /// Whether a text holds a byte that needs quotes.
     #[inline]
     fn has_special(&self, text: &[u8]) -> bool {
-        // Whether a byte of a word is zero.
-        let has_zero =
-            |word: u64| word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
-        let check = |word: [u8; 8]| {
-            let word = u64::from_ne_bytes(word);
-            let [a, b, c, d] = self.special.map(|special| has_zero(word ^ special));
-            a | b | c | d
-        };
         if self.dialect.has_escape && memchr::memchr(ESCAPE, text).is_some() {
             return true;
         }
-        match text.last_chunk::<8>() {
-            // The last eight bytes, whatever the chunks in front leave over.
-            Some(last) => {
-                let chunks = text.chunks_exact(8).filter_map(<[u8]>::first_chunk);
-                chunks.fold(check(*last), |found, word| found | check(*word)) != 0
-            }
-            None => {
-                let mut word = [b'x'; 8];
-                for (to, &from) in word.iter_mut().zip(text) {
-                    *to = from;
-                }
-                check(word) != 0
+        // Whole lanes, and the last bytes once more with some of those in front.
+        if let Some(last) = text.last_chunk::<16>() {
+            let lanes = text.chunks_exact(16).filter_map(<[u8]>::first_chunk);
+            return lanes.fold(self.special_in(last), |found, lane| {
+                found | self.special_in(lane)
+            }) != 0;
+        }
+        let mut lane = [b'x'; 16];
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            lane[..8].copy_from_slice(first);
+            lane[8..].copy_from_slice(last);
+        } else {
+            for (to, &from) in lane.iter_mut().zip(text) {
+                *to = from;
             }
         }
+        self.special_in(&lane) != 0
+    }
+
+    /// A bit for each byte that needs quotes.
+    #[inline]
+    fn special_in(&self, lane: &[u8; 16]) -> i32 {
+        let lane = u8x16::from(*lane);
+        let [a, b, c, d] = self
+            .special
+            .map(|special| lane.cmp_eq(u8x16::splat(special)));
+        (a | b | c | d).move_mask()
     }
 }
 
