@@ -223,7 +223,12 @@ impl Compiler<'_> {
 
     fn field(&mut self, name: &str) -> Option<Operand> {
         let Some(field) = self.schema.field(name) else {
-            self.problem(format!("there is no field `{name}`"));
+            let names = self.schema.fields().iter();
+            let names: Vec<&str> = names.map(|field| field.name.as_str()).collect();
+            self.problem(format!(
+                "there is no field `{name}`; there are: {}",
+                names.join(", ")
+            ));
             return None;
         };
         let known = self.fields.iter().position(|input| input.name == name);

@@ -91,7 +91,12 @@ fn every_mistake_is_found_with_its_path() {
             "filters[0].and[2].not.multiply[1].value",
         ]
     );
-    assert_eq!(found[0].1, "there is no field `nope`");
+    let schema = schema();
+    let names: Vec<&str> = (schema.fields().iter())
+        .map(|field| field.name.as_str())
+        .collect();
+    let there_are = format!("there is no field `nope`; there are: {}", names.join(", "));
+    assert_eq!(found[0].1, there_are);
 }
 
 #[test]
