@@ -88,7 +88,7 @@ fn shown(expr: &Expr, record: &serde_json::Value) -> (String, String) {
 fn the_guide_of_expressions_shows_every_form_and_what_it_gives() {
     let guide = include_str!("../../src/docs/expressions.md");
     let (_, section) = guide.split_once("\n## All of them").unwrap();
-    let (_, record) = section.split_once("```json\n").unwrap();
+    let (_, record) = section.split_once("```text\n").unwrap();
     let record = record.split("```").next().unwrap();
     let record: serde_json::Value = serde_json::from_str(record).unwrap();
     let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());

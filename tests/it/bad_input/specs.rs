@@ -1,6 +1,7 @@
 //! A good job with one thing wrong: the error has the path and says what to do, and nothing was made or written.
 
 use serde_json::{Value, json};
+use syncline::ErrorKind;
 use syncline::record::Reason;
 
 use crate::support;
@@ -259,6 +260,28 @@ fn a_mistake_has_its_path_and_advice() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_that_is_missing_is_told_with_its_place_in_the_spec() {
+    let fails = |job: &Value, files: &[(&str, &str)]| {
+        let ran = support::try_run(&job.to_string(), files, support::How::default(), false);
+        let error = ran.unwrap_err();
+        (error.kind(), error.to_string())
+    };
+    let missing = |file: &str, path: &str| {
+        let said = format!("open: no such file; check the name (file: {file}, path: {path})");
+        (ErrorKind::NotFound, said)
+    };
+    let source = missing("contacts.csv", "dataset.source.file");
+    assert_eq!(fails(&good(), &[]), source);
+
+    let mut job = good();
+    job["objects"][0]["preload"] = json!({
+        "file": {"name": "accounts.csv", "columns": [{"name": "code", "type": "text"}]},
+        "fields": {"code": "code"}});
+    let preload = missing("accounts.csv", "objects[0].preload");
+    assert_eq!(fails(&job, &[FILE]), preload);
 }
 
 #[test]
