@@ -201,7 +201,7 @@ impl Formula {
 /// }
 /// let large: Expr = serde_json::from_str(r#"{"ge": [{"field": "seats"}, {"value": 10}]}"#).unwrap();
 /// let (keep, refused) = Filter::compile(&large, &schema, "filter").unwrap().evaluate(&rows.finish()?)?;
-/// assert_eq!((keep.true_count(), keep.null_count(), refused.len()), (1, 1, 0));
+/// assert_eq!((keep.true_count(), keep.false_count(), refused.len()), (1, 1, 0)); // the third is null
 /// # Ok::<(), syncline::Error>(())
 /// ```
 #[derive(Debug, Clone)]

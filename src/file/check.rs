@@ -53,7 +53,8 @@ impl CheckRequest {
 /// let files = MemoryFiles::new();
 /// files.insert("seats.csv", "seats\n3\nmany\n5\n");
 /// let source = FileSource::new("seats.csv", [Column::new("seats", FieldType::Integer)]);
-/// let report = check(&Context::new(), Arc::new(files), &source, CheckRequest::new());
+/// let context = Context::new();
+/// let report = check(&context, Arc::new(files), &source, CheckRequest::new());
 /// let report = futures::executor::block_on(report)?;
 /// assert_eq!((report.good, report.rejected, report.reasons[&Reason::BadValue]), (2, 1, 1));
 /// assert_eq!(report.rejects[0].position.to_string(), "seats.csv:3 (byte 8)");
