@@ -269,18 +269,18 @@ fn a_file_that_is_missing_is_told_with_its_place_in_the_spec() {
         let error = ran.unwrap_err();
         (error.kind(), error.to_string())
     };
-    let missing = |file: &str, path: &str| {
-        let said = format!("open: no such file; check the name (file: {file}, path: {path})");
+    let missing = |place: &str| {
+        let said = format!("open: no such file; check the name ({place})");
         (ErrorKind::NotFound, said)
     };
-    let source = missing("contacts.csv", "dataset.source.file");
+    let source = missing("file: contacts.csv, path: dataset.source.file");
     assert_eq!(fails(&good(), &[]), source);
 
     let mut job = good();
     job["objects"][0]["preload"] = json!({
         "file": {"name": "accounts.csv", "columns": [{"name": "code", "type": "text"}]},
         "fields": {"code": "code"}});
-    let preload = missing("accounts.csv", "objects[0].preload");
+    let preload = missing("file: accounts.csv, object: account, path: objects[0].preload");
     assert_eq!(fails(&job, &[FILE]), preload);
 }
 
