@@ -115,6 +115,22 @@ pub const MAX_DEPTH: usize = 64;
 /// A compiled [`Expr`]: typed, with its literals read.
 ///
 /// Made once for a job and shared; the [module's documentation](self) has the rules and an example.
+///
+/// ```
+/// use syncline::expr::Formula;
+/// use syncline::record::{Field, FieldType, Schema};
+/// use syncline::spec::Expr;
+///
+/// let schema = Schema::new(vec![Field::new("seats", FieldType::Integer)]);
+/// let double: Expr = serde_json::from_str(r#"{"multiply": [{"field": "seats"}, {"value": 2}]}"#)?;
+/// let double = Formula::compile(&double, &schema, "formulas[0].value").unwrap();
+/// assert_eq!(double.field_type(), &FieldType::Integer);
+///
+/// let typo: Expr = serde_json::from_str(r#"{"upper": {"field": "seats"}}"#)?;
+/// let problem = &Formula::compile(&typo, &schema, "formulas[0].value").unwrap_err()[0];
+/// assert_eq!(problem.path, "formulas[0].value.upper");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Formula {
     node: evaluate::Node,
@@ -185,6 +201,22 @@ impl Formula {
 }
 
 /// A compiled [`Expr`] that is true, false or null for each row.
+///
+/// ```
+/// use syncline::expr::Filter;
+/// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+/// use syncline::spec::Expr;
+///
+/// let schema = Schema::new(vec![Field::new("seats", FieldType::Integer)]);
+/// let mut rows = RecordBuilder::new(&schema);
+/// for seats in [Some(3), None, Some(40)] {
+///     rows.push(&serde_json::json!({"seats": seats})).unwrap();
+/// }
+/// let large: Expr = serde_json::from_str(r#"{"ge": [{"field": "seats"}, {"value": 10}]}"#).unwrap();
+/// let (keep, refused) = Filter::compile(&large, &schema, "filter").unwrap().evaluate(&rows.finish()?)?;
+/// assert_eq!((keep.true_count(), keep.false_count(), refused.len()), (1, 1, 0)); // the third is null
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Filter(Formula);
 

@@ -128,9 +128,13 @@ impl Block {
                 Reason::WrongColumnCount,
                 match dialect.header {
                     Header::Absent => {
-                        format!("{found} cells where {columns} columns are declared")
+                        format!(
+                            "{found} of the {columns} cells that are declared; write the others, empty if need be"
+                        )
                     }
-                    _ => format!("{found} cells where the header has {columns}"),
+                    _ => format!(
+                        "{found} of the {columns} cells of the header; write the others, empty if need be"
+                    ),
                 },
             ),
             Fault::TooManyFields => {
@@ -151,7 +155,8 @@ impl Block {
             Fault::LongRecord => Refusal::new(
                 Reason::TooLarge,
                 format!(
-                    "the record has more than {} bytes, its limit",
+                    "the record has more than {} bytes, its limit; is a quote left open? If not, raise `record_bytes` of \
+                     the limits",
                     limits.record_bytes
                 ),
             ),
@@ -159,7 +164,7 @@ impl Block {
                 let refusal = Refusal::new(
                     Reason::TooLarge,
                     format!(
-                        "the cell has more than {} bytes, its limit",
+                        "the cell has more than {} bytes, its limit; if it is right, raise `field_bytes` of the limits",
                         limits.field_bytes
                     ),
                 );

@@ -41,6 +41,25 @@ impl CheckRequest {
 }
 
 /// What a test run found. `good` and `rejected` together are the records read.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::file::{CheckRequest, check};
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryFiles;
+/// use syncline::record::{FieldType, Reason};
+/// use syncline::spec::{Column, FileSource};
+///
+/// let files = MemoryFiles::new();
+/// files.insert("seats.csv", "seats\n3\nmany\n5\n");
+/// let source = FileSource::new("seats.csv", [Column::new("seats", FieldType::Integer)]);
+/// let context = Context::new();
+/// let report = check(&context, Arc::new(files), &source, CheckRequest::new());
+/// let report = futures::executor::block_on(report)?;
+/// assert_eq!((report.good, report.rejected, report.reasons[&Reason::BadValue]), (2, 1, 1));
+/// assert_eq!(report.rejects[0].position.to_string(), "seats.csv:3 (byte 8)");
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CheckReport {

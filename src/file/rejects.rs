@@ -26,6 +26,31 @@ use crate::{Error, ErrorKind, Result};
 /// A file is begun at the first reject of its destination; all become visible when the ledger is
 /// sealed. A ledger is for one run: files of an earlier one stay until they are written again or
 /// [cleared](RejectFiles::clear_stale).
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::Arc;
+/// use syncline::file::RejectFiles;
+/// use syncline::host::{RejectLedger, RejectSegment};
+/// use syncline::memory::MemoryFiles;
+/// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+///
+/// let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31").of("since");
+/// let raw = RawRecord::Cells(vec![Some("=1+1".into()), Some("31.1.".into())]);
+/// let reject = Reject::new(Position::new("f.csv", 0).with_byte_and_line(9, 2), refusal, raw);
+/// let columns = ["name", "since"].map(str::to_owned).into();
+///
+/// let files = Arc::new(MemoryFiles::new());
+/// let ledger = RejectFiles::new(files.clone());
+/// ledger.append(RejectSegment::new(Some("person".into()), columns, vec![reject])).await?;
+/// ledger.seal().await?;
+/// assert_eq!(files.bytes("rejects/person.csv").unwrap(), "\
+/// name,since,_reason,_field,_message,_position,_raw
+/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),
+/// ");
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct RejectFiles {
     files: Arc<dyn FileStore>,

@@ -8,6 +8,7 @@ mod check;
 mod compression;
 mod delimited;
 mod dialects;
+mod direct;
 mod encodings;
 mod examples;
 mod file_destination;

@@ -58,6 +58,16 @@ impl AnalyseRequest {
 
 /// What a file probably is. Apart from names of columns, and the items of a picklist among the alternatives, it holds
 /// nothing of the file.
+///
+/// ```
+/// use syncline::file::analyse_bytes;
+///
+/// let found = analyse_bytes(b"code;opened\nA-1;2025-01-31\nB-2;2025-02-01\n", true)?;
+/// assert_eq!(found.delimiter.value, ';');
+/// let types: Vec<String> = found.source("shops.csv").columns.iter().map(|column| column.field_type.to_string()).collect();
+/// assert_eq!(types, ["text", "date"]);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Analysis {
