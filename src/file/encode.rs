@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use arrow_array::RecordBatch;
 
 use super::dialect::{Dialect, ESCAPE};
+use super::guard::guard_cell;
 use crate::record::format::ColumnText;
 use crate::spec::{Delimited, Header};
 use crate::{Error, ErrorKind, Result};
@@ -253,6 +254,14 @@ impl DelimitedEncoder {
 
     #[inline]
     fn text(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        match self.dialect.is_guarded {
+            true => self.plain_text(at, &guard_cell(text), out),
+            false => self.plain_text(at, text, out),
+        }
+    }
+
+    #[inline]
+    fn plain_text(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
         if text.is_empty() || self.has_special(text) || !self.is_read_as_text(at, text) {
             match self.dialect.quote {
                 Some(quote) => self.quoted(quote, text, out),
