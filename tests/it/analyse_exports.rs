@@ -137,6 +137,10 @@ fn years_can_be_names() {
     let found = of("country,2023,2024\nFrance,12,14\nSpain,20,21\nItaly,7,9\n");
     assert_eq!(found.header.value, Header::Exact);
     assert_eq!(found.columns[1].column.value.name, "2023");
+    // Over codes a word is a name.
+    let found = of("zip,sku\n02134,A-1\n10115,B-2\n");
+    assert_eq!(found.header.value, Header::Exact);
+    assert!(!warned(&found, "header"));
     // Over years a year is a value.
     let found = of("Ada,2023\nBob,2024\nEve,2023\n");
     assert_eq!(found.header.value, Header::Absent);
@@ -186,6 +190,7 @@ fn a_line_for_spreadsheets_tells_the_delimiter() {
             "{text}"
         );
         assert!(found.header.value != Header::Absent);
+        assert!(!warned(&found, "delimiter"));
         let report = read(text, &found);
         assert_eq!((report.good, report.rejected), (2, 0), "{text}");
     }

@@ -48,6 +48,9 @@ pub(super) fn guess(sample: &[u8], is_whole: bool) -> Result<Marks> {
     };
     let below = sample.get(behind..).unwrap_or_default();
     let mut marks = guess_among(&[(delimiter, 1.0)], below, is_whole)?;
+    if marks.delimiter.value == delimiter {
+        marks.delimiter = Guess::only(delimiter, 1.0);
+    }
     marks.table += behind;
     marks.format.skip_lines += 1;
     Ok(marks)

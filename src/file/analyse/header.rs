@@ -53,6 +53,10 @@ pub(super) fn guess(records: &[Record<'_>], delimiter: char) -> Guess<Header> {
 /// So many values of a column are compared with its name.
 const VALUES: usize = 200;
 
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 fn is_year(text: &str) -> bool {
     text.len() == 4
         && text
@@ -80,6 +84,10 @@ fn vote(name: &str, values: &[&str], delimiter: char) -> (f64, f64) {
         (false, false) if is_year(name) && !values.iter().any(|value| is_year(value)) => (0.6, 0.5),
         (_, false) => (-1.0, 1.0),
         (true, true) if values.contains(&name) => (-1.0, 0.5),
+        // Codes, numbered names.
+        (true, true) if !has_digit(name) && values.iter().all(|value| has_digit(value)) => {
+            (0.8, 0.5)
+        }
         (true, true) => (0.4, 0.25),
     }
 }
