@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::guard::unguard_cell;
 use super::scan::Form;
 use crate::spec::{Delimited, Escape, Header, Limits};
 use crate::{Error, Result};
@@ -19,6 +20,8 @@ pub(super) struct Dialect {
     pub(super) comment: Option<u8>,
     pub(super) nulls: Vec<Box<[u8]>>,
     pub(super) empty_is_text: bool,
+    /// Whether what a spreadsheet would take for a formula has an apostrophe in front.
+    pub(super) is_guarded: bool,
     /// Lines in front of the header, or of the first record.
     pub(super) skip_lines: u32,
     pub(super) header: Header,
@@ -42,6 +45,7 @@ pub(super) struct Cells<'a> {
     quote: Option<u8>,
     has_escape: bool,
     empty_is_text: bool,
+    is_guarded: bool,
     nulls: &'a [Box<[u8]>],
 }
 
@@ -66,6 +70,7 @@ impl Dialect {
                 .map(|token| token.as_bytes().into())
                 .collect(),
             empty_is_text: format.empty_is_text,
+            is_guarded: format.guarded,
             skip_lines: format.skip_lines,
             header: format.header,
             limits: format.limits,
@@ -93,6 +98,7 @@ impl Dialect {
             has_escape: self.has_escape,
             empty_is_text: self.empty_is_text,
             nulls: &self.nulls,
+            is_guarded: self.is_guarded,
         }
     }
 
@@ -104,6 +110,15 @@ impl Dialect {
 
     /// Appends what a field of a good record stands for, given with the quotes around it if it has them.
     pub(super) fn unescape(&self, field: &[u8], out: &mut Vec<u8>) {
+        let begin = out.len();
+        self.unquote(field, out);
+        let text = out.get(begin..).unwrap_or_default();
+        if self.is_guarded && unguard_cell(text).len() < text.len() {
+            out.remove(begin);
+        }
+    }
+
+    fn unquote(&self, field: &[u8], out: &mut Vec<u8>) {
         let (quote, mut bytes) = match field {
             [first, inner @ .., _] if Some(*first) == self.quote => (Some(*first), inner),
             _ => (None, field),
@@ -145,6 +160,9 @@ impl Cells<'_> {
                 };
                 match escaped {
                     Some(_) => Cell::Escaped(at..at + bytes.len()),
+                    None if self.is_guarded && inner.starts_with(b"'") => {
+                        Cell::Escaped(at..at + bytes.len())
+                    }
                     None => Cell::Plain(at + 1..at + 1 + inner.len()),
                 }
             }
@@ -153,6 +171,7 @@ impl Cells<'_> {
             _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
                 Cell::Escaped(at..at + bytes.len())
             }
+            [b'\'', ..] if self.is_guarded => Cell::Escaped(at..at + bytes.len()),
             _ => Cell::Plain(at..at + bytes.len()),
         }
     }

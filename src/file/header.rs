@@ -162,8 +162,11 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
             }
         }
         columns.push(String::from_utf8(name).map_err(|_| {
-            malformed("the name of a column is not UTF-8; save the file as UTF-8")
-                .with("column", format_args!("number {number}"))
+            malformed(
+                "the name of a column holds bytes that mean nothing in the file's encoding; correct the name, or the format's \
+                 `encoding`",
+            )
+            .with("column", format_args!("number {number}"))
         })?);
     }
     Ok(columns)

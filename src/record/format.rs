@@ -10,6 +10,8 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 
+use super::parse::is_instant;
+
 /// Appends the text of one value; answers false, and appends nothing, for null.
 ///
 /// For many values of one column a [`ColumnText`] is cheaper.
@@ -63,6 +65,26 @@ impl<'a> ColumnText<'a> {
             }
             _ => return None,
         })
+    }
+
+    /// Whether [`parse`](super::parse) reads the text of the value in `row` back, as it does of all but numbers that are not finite
+    /// and days and times outside of the years 1 to 9999. True for null.
+    ///
+    /// # Panics
+    /// If the column has no such row.
+    pub fn is_readable(&self, row: usize) -> bool {
+        let is_day = |days: i32| is_instant(i64::from(days).saturating_mul(86_400_000_000));
+        match self {
+            ColumnText::Float(column) => column.is_null(row) || column.value(row).is_finite(),
+            ColumnText::Date(column) => column.is_null(row) || is_day(column.value(row)),
+            ColumnText::DateTime(column) | ColumnText::LocalDateTime(column) => {
+                column.is_null(row) || is_instant(column.value(row))
+            }
+            ColumnText::Text(_)
+            | ColumnText::Integer(_)
+            | ColumnText::Decimal(..)
+            | ColumnText::Boolean(_) => true,
+        }
     }
 
     /// Appends the text of the value in `row`; answers false, and appends nothing, for null.
@@ -363,6 +385,31 @@ mod tests {
         assert_eq!(
             text(|out| local_datetime(60_000_050, out)),
             "1970-01-01T00:01:00.000050"
+        );
+    }
+
+    #[test]
+    fn what_no_reader_reads_is_told() {
+        let floats =
+            Float64Array::from(vec![Some(1e300), Some(f64::NAN), Some(f64::INFINITY), None]);
+        let days = Date32Array::from(vec![
+            Some(-719_162),
+            Some(-719_163),
+            Some(2_932_896),
+            Some(2_932_897),
+        ]);
+        let times =
+            TimestampMicrosecondArray::from(vec![Some(i64::MIN), Some(0), Some(i64::MAX), None]);
+        let readable = |column: &dyn Array| -> Vec<bool> {
+            let text = ColumnText::new(column).unwrap();
+            (0..column.len()).map(|row| text.is_readable(row)).collect()
+        };
+        assert_eq!(readable(&floats), [true, false, false, true]);
+        assert_eq!(readable(&days), [true, false, true, false]);
+        assert_eq!(readable(&times), [false, true, false, true]);
+        assert_eq!(
+            readable(&times.with_timezone("UTC")),
+            [false, true, false, true]
         );
     }
 

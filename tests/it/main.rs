@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod analyse;
+mod analyse_exports;
 mod bad_input;
 mod check;
 #[cfg(feature = "compression")]
