@@ -313,9 +313,11 @@ impl Function {
                 }
                 let local = clock.local(first)?;
                 let moved = calendar::add(local, second, unit).ok_or(Fault::Years)?;
+                // What the clock of the zone shows has a year of four digits, as what it stands for has.
+                let moved = bounded(Some(moved))?;
                 match clock {
                     Clock::Zone(zone) => bounded(zone.instant_forward(moved)),
-                    Clock::Day | Clock::Local => bounded(Some(moved)),
+                    Clock::Day | Clock::Local => Ok(moved),
                 }
             }
             Function::Difference(unit, clock) => match calendar::micros(unit) {

@@ -150,14 +150,14 @@ fn types_that_do_not_convert_are_told_when_the_job_is_made() {
         (
             "date",
             "datetime",
-            "date does not convert to datetime: a day is no instant; use a field that holds the instant, or make the \
-             target a date",
+            "date does not convert to datetime: a day is no instant; use a field that holds the instant, make the \
+             target a date, or make a local_datetime of it and of that an instant by the formula `to_instant`",
         ),
         (
             "datetime",
             "local_datetime",
             "datetime does not convert to local_datetime: one is an instant, the other a wall clock of no stated \
-             zone; give both fields the same of the two types",
+             zone; give both fields the same of the two types, or name the zone by a formula, `to_local` or `to_instant`",
         ),
         (
             "datetime",

@@ -194,7 +194,7 @@ fn a_mistake_has_its_path_and_advice() {
             "/dataset/filter".into(),
             json!({"eq": [{"field": "rate"}, {"field": "seats"}]}),
             "dataset.filter.eq",
-            "float does not compare with integer: a float is not exact and the other is; give both the same type in the dataset",
+            "float does not compare with integer: a float is not exact and the other is; give both the same type in the dataset, or `convert` one",
         ),
         (
             "/dataset/filter/gt/0".into(),
