@@ -12,8 +12,9 @@ FORBIDDEN = """
     sqlx sqlx-* rusqlite libsqlite3-sys datafusion datafusion-* object_store
 """.split()
 
-# Distinct crates in the default graph, our own included: 83 when this was written. Raise it on purpose only.
-MOST = 88
+# Distinct crates in the default graph, our own included: 83 when this was written. Raise it on purpose only: to 90 for
+# wide with its two leaves (safe SIMD lanes for the scanner and the encoder) and simdutf8.
+MOST = 90
 
 listed = subprocess.run(
     ["cargo", "tree", "--locked", "--package", "syncline", "--edges", "normal", "--prefix", "none", "--format", "{p}"],

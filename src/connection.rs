@@ -28,6 +28,15 @@ impl ConnectionInfo {
 }
 
 /// An object that a connection offers.
+///
+/// ```
+/// use syncline::connection::ObjectInfo;
+/// use syncline::record::{Field, FieldType, Schema};
+///
+/// let person = ObjectInfo::new("person", Schema::new(vec![Field::new("email", FieldType::Email)]));
+/// assert!(person.can_be_looked_up);
+/// assert!(!person.without_lookup().can_be_looked_up);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ObjectInfo {
@@ -58,6 +67,20 @@ impl ObjectInfo {
 }
 
 /// The objects that a connection offers, by name.
+///
+/// ```
+/// use syncline::connection::{Catalog, ObjectInfo};
+/// use syncline::record::{Field, FieldType, Schema};
+///
+/// let schema = |name| Schema::new(vec![Field::new(name, FieldType::Text)]);
+/// let catalog = Catalog::new(vec![
+///     ObjectInfo::new("person", schema("email")),
+///     ObjectInfo::new("company", schema("domain")),
+/// ]);
+/// assert_eq!(catalog.objects[0].name, "company");
+/// assert_eq!(catalog.object("person").unwrap().schema.fields()[0].name, "email");
+/// assert!(catalog.object("ticket").is_none());
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Catalog {

@@ -209,6 +209,14 @@ impl OpenRequest {
 }
 
 /// A cursor saved durably, with the commit group that it closes and the epoch that saved it.
+///
+/// ```
+/// use syncline::destination::Checkpoint;
+/// use syncline::record::Cursor;
+///
+/// let checkpoint = Checkpoint::new(Cursor::new("page 7"), 12, 1);
+/// assert_eq!((checkpoint.cursor.as_str(), checkpoint.group, checkpoint.epoch), ("page 7", 12, 1));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -411,6 +419,23 @@ impl Patch {
 }
 
 /// Where records land.
+///
+/// ```
+/// use futures::executor::block_on;
+/// use syncline::connection::Connection;
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryConnection;
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::{Identity, ObjectSpec};
+///
+/// let person = ObjectSpec::new("person", Identity::Generated, vec![Field::new("name", FieldType::Text)]);
+/// let home = MemoryConnection::new("home").with_object(&person)?;
+/// let destination = block_on(home.destination(&Context::new(), "person"))?;
+/// assert_eq!(destination.info().identity, Identity::Generated);
+/// let names: Vec<&str> = destination.schema().fields().iter().map(|field| field.name.as_str()).collect();
+/// assert_eq!(names, ["id", "name"]);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[async_trait]
 pub trait Destination: fmt::Debug + Send + Sync {
     /// Facts.

@@ -142,10 +142,13 @@ impl Error {
         self
     }
 
-    /// Adds a place or a name; never a row value, never a secret.
+    /// Adds a place or a name; never a row value, never a secret. What was said before is not said again.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+        let said = (key, value.to_string());
+        if !self.0.context.contains(&said) {
+            self.0.context.push(said);
+        }
         self
     }
 

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 
-use super::compare::Comparison;
+use super::compare::{Comparison, compare};
 use super::evaluate::{Node, wrong_layout};
 use super::families::comparable;
 use super::kernel::Kernel;
 use super::like::Like;
 use super::literal;
-use super::logic::Decides;
+use super::logic::{self, Decides};
 use super::logic_text::{self, Tree};
 use super::one_of::OneOf;
 use super::side::{Texts, Value};
@@ -50,16 +51,36 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, expr: &Expr) -> Option<Operan
 }
 
 fn between(compiler: &mut Compiler<'_>, [of, from, to]: [&Expr; 3]) -> Option<Node> {
-    let mut half = |op: Comparison, name: &str, limit: &Expr| {
-        let [of, limit] = compiler.pair((".of", of), (name, limit))?;
+    let [of, from, to] = compiler.abreast([(".of", of), (".from", from), (".to", to)])?;
+    let mut limit = |op: Comparison, path: &str, limit: Operand| {
         let comparable = comparable(op, &of.field_type, &limit.field_type);
-        compiler.at(name, |this| this.note(comparable))?;
-        Some(Node::Compare(op, Box::new([of.node, limit.node])))
+        compiler.at(path, |this| this.note(comparable))?;
+        Some(limit.node)
     };
-    // What is wrong with `of` is told once.
-    let least = half(Comparison::Ge, ".from", from)?;
-    let greatest = half(Comparison::Le, ".to", to)?;
-    Some(Node::Join(Decides::False, vec![least, greatest]))
+    let from = limit(Comparison::Ge, ".from", from);
+    let to = limit(Comparison::Le, ".to", to);
+    Some(Node::Call(Arc::new(Between), vec![of.node, from?, to?]))
+}
+
+/// Neither less than the second nor greater than the third.
+#[derive(Debug)]
+struct Between;
+
+impl Kernel for Between {
+    fn compute(
+        &self,
+        operands: &[Value],
+        rows: usize,
+        _: &mut dyn FnMut(u32, Refusal),
+    ) -> Result<ArrayRef> {
+        let [of, from, to] = operands else {
+            return Err(wrong_layout());
+        };
+        let of = Value::column(of.clone().spread(rows)?);
+        let least = compare(Comparison::Ge, &of, from)?;
+        let greatest = compare(Comparison::Le, &of, to)?;
+        Ok(Arc::new(logic::join(Decides::False, &least, &greatest)))
+    }
 }
 
 fn one_of(compiler: &mut Compiler<'_>, of: &Expr, list: &[Literal]) -> Option<Node> {
@@ -180,19 +201,39 @@ fn labelled(compiler: &mut Compiler<'_>, logic: &Logic) -> Option<Node> {
         }
     };
     let conditions: Option<Vec<Node>> = conditions.into_iter().collect();
-    node(&tree, &conditions?)
+    Some(Node::Call(Arc::new(tree), conditions?))
 }
 
-fn node(tree: &Tree, conditions: &[Node]) -> Option<Node> {
-    let all = |parts: &[Tree]| -> Option<Vec<Node>> {
-        parts.iter().map(|part| node(part, conditions)).collect()
-    };
-    Some(match tree {
-        Tree::Condition(number) => conditions.get(*number)?.clone(),
-        Tree::Not(part) => Node::Not(node(part, conditions)?.into()),
-        Tree::And(parts) => Node::Join(Decides::False, all(parts)?),
-        Tree::Or(parts) => Node::Join(Decides::True, all(parts)?),
-    })
+/// Each condition is evaluated once, however often the text names it: nested texts would repeat the innermost without end.
+impl Kernel for Tree {
+    fn compute(
+        &self,
+        operands: &[Value],
+        rows: usize,
+        _: &mut dyn FnMut(u32, Refusal),
+    ) -> Result<ArrayRef> {
+        let conditions: Vec<BooleanArray> = (operands.iter())
+            .map(|operand| {
+                let column = operand.clone().spread(rows)?;
+                column.as_boolean_opt().cloned().ok_or_else(wrong_layout)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Arc::new(self.answer(&conditions)?))
+    }
+}
+
+impl Tree {
+    fn answer(&self, conditions: &[BooleanArray]) -> Result<BooleanArray> {
+        let all = |decides, parts: &[Tree]| {
+            logic::join_all(decides, parts.iter().map(|part| part.answer(conditions)))
+        };
+        match self {
+            Tree::Condition(number) => conditions.get(*number).cloned().ok_or_else(wrong_layout),
+            Tree::Not(part) => Ok(logic::not(&part.answer(conditions)?)),
+            Tree::And(parts) => all(Decides::False, parts),
+            Tree::Or(parts) => all(Decides::True, parts),
+        }
+    }
 }
 
 /// True where the condition is null.
@@ -206,7 +247,6 @@ impl Kernel for IncludeNulls {
         rows: usize,
         _: &mut dyn FnMut(u32, Refusal),
     ) -> Result<ArrayRef> {
-        use arrow_array::cast::AsArray as _;
         let [value] = operands else {
             return Err(wrong_layout());
         };

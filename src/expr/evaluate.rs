@@ -15,6 +15,7 @@ use super::compare::{self, Comparison};
 use super::kernel::Kernel;
 use super::logic::{self, Decides};
 use super::side::Value;
+use super::text;
 use crate::record::format::ColumnText;
 use crate::record::{Reason, Refusal};
 use crate::{Error, Result};
@@ -126,15 +127,8 @@ impl Evaluation<'_> {
                 Arc::new(compare::compare(*op, &left, &right)?)
             }
             Node::Join(decides, parts) => {
-                let mut joined: Option<BooleanArray> = None;
-                for part in parts {
-                    let part = self.boolean(part)?;
-                    joined = Some(match joined {
-                        Some(joined) => logic::join(*decides, &joined, &part),
-                        None => part,
-                    });
-                }
-                Arc::new(joined.ok_or_else(wrong_layout)?)
+                let parts = parts.iter().map(|part| self.boolean(part));
+                Arc::new(logic::join_all(*decides, parts)?)
             }
             Node::Not(part) => Arc::new(logic::not(&self.boolean(part)?)),
             Node::IsNull(part) => Arc::new(logic::is_null(&self.column(part)?)),
@@ -205,7 +199,10 @@ impl Evaluation<'_> {
             joined.clear();
             let complete = (texts.iter())
                 .all(|(text, constant)| text.append(if *constant { 0 } else { row }, &mut joined));
-            if complete {
+            if complete && joined.len() > text::MOST_BYTES {
+                out.append_null();
+                self.refused.push((row as u32, text::too_large()));
+            } else if complete {
                 out.append_value(std::str::from_utf8(&joined).map_err(|_| wrong_layout())?);
             } else {
                 out.append_null();

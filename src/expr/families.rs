@@ -114,18 +114,20 @@ pub(super) fn comparable(
             _ => Ok(()),
         },
         (a, b) if a == b => Ok(()),
-        (DateTime, LocalDateTime) | (LocalDateTime, DateTime) => {
-            not("one is an instant, the other a wall clock of no stated zone")
-        }
-        (Date, DateTime) | (DateTime, Date) => {
-            not("take the `utc_day` of the datetime, or a datetime as the constant")
-        }
+        (DateTime, LocalDateTime) | (LocalDateTime, DateTime) => not(
+            "one is an instant, the other a wall clock of no stated zone; `to_local` or `to_instant` names the zone",
+        ),
+        (Date, DateTime) | (DateTime, Date) => not(
+            "take the `utc_day` of the datetime, its `day` in a zone, or a datetime as the constant",
+        ),
         (Float, Exact) | (Exact, Float) => not(MIXED),
-        _ => not("they are of different families; give both the same type in the dataset"),
+        _ => not(
+            "they are of different families; give both the same type in the dataset, or `convert` one",
+        ),
     }
 }
 
-const MIXED: &str = "a float is not exact and the other is; give both the same type in the dataset";
+const MIXED: &str = "a float is not exact and the other is; give both the same type in the dataset, or `convert` one";
 
 /// The type of a sum, a difference or a product, or why there is none.
 pub(super) fn arithmetic_type(
@@ -177,7 +179,17 @@ fn numbers(name: &str, left: &Operand, right: &Operand) -> Result<(), String> {
         (Family::Float, Family::Exact) | (Family::Exact, Family::Float) => {
             Err(format!("`{name}` of {a} and {b}: {MIXED}"))
         }
-        _ => Err(format!("`{name}` wants two numbers and has {a} and {b}")),
+        (a_family, b_family) => {
+            use Family::{Date, DateTime, LocalDateTime};
+            let is_time = |family| matches!(family, Date | DateTime | LocalDateTime);
+            let advice = match is_time(a_family) || is_time(b_family) {
+                true => "`date_add` and `date_diff` count with days and times",
+                false => "`convert` what is none",
+            };
+            Err(format!(
+                "`{name}` wants two numbers and has {a} and {b}; {advice}"
+            ))
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The patterns of `like`.
 
-use std::iter::Peekable;
-
 use arrow_array::ArrayRef;
+use memchr::memmem::Finder;
 
 use super::conditions::each;
 use super::evaluate::wrong_layout;
@@ -15,8 +14,15 @@ use crate::record::Refusal;
 #[derive(Debug)]
 pub(super) struct Like {
     /// At least one. The first is at the text's front, the last at its end, the others anywhere between, in order.
-    segments: Vec<Vec<Mark>>,
+    segments: Vec<Segment>,
     ignore_case: bool,
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    marks: Vec<Mark>,
+    /// Finds the segment, if its characters are all told and in one case only.
+    finder: Option<Finder<'static>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +30,6 @@ enum Mark {
     /// `_`
     Any,
     One(char),
-}
-
-impl Mark {
-    fn fits(self, character: char) -> bool {
-        match self {
-            Mark::Any => true,
-            Mark::One(expected) => expected == character,
-        }
-    }
 }
 
 impl Like {
@@ -65,71 +62,81 @@ impl Like {
                 segment.push(mark);
             }
         }
+        let segment = |marks: Vec<Mark>| {
+            let told: Option<String> = (marks.iter())
+                .map(|mark| match mark {
+                    Mark::One(character) if !ignore_case => Some(*character),
+                    _ => None,
+                })
+                .collect();
+            Segment {
+                finder: told.map(|text| Finder::new(&text).into_owned()),
+                marks,
+            }
+        };
         Ok(Like {
-            segments,
+            segments: segments.into_iter().map(segment).collect(),
             ignore_case,
         })
     }
 
     fn matches(&self, text: &str) -> bool {
-        if !self.ignore_case {
-            return self.matches_characters(text.chars());
-        }
-        let lower: String = text.chars().map(lower).collect();
-        self.matches_characters(lower.chars())
-    }
-
-    fn matches_characters(&self, mut text: std::str::Chars<'_>) -> bool {
         let Some((first, rest)) = self.segments.split_first() else {
             return false;
         };
-        if !take_front(&mut text, first) {
+        let Some(mut text) = self.behind(text, first) else {
             return false;
-        }
+        };
         let Some((last, middle)) = rest.split_last() else {
-            return text.as_str().is_empty();
+            return text.is_empty();
         };
         // Of several places for a segment the first leaves the most for those behind it.
         for segment in middle {
-            loop {
-                let here = text.clone();
-                if take_front(&mut text, segment) {
-                    break;
-                }
-                text = here;
-                if text.next().is_none() {
-                    return false;
-                }
+            match self.behind_first(text, segment) {
+                Some(rest) => text = rest,
+                None => return false,
             }
         }
-        let mut marks = last.iter().rev().peekable();
-        take_back(&mut text, &mut marks)
+        let mut text = text.chars();
+        (last.marks.iter().rev()).all(|mark| text.next_back().is_some_and(|c| self.fits(*mark, c)))
+    }
+
+    fn fits(&self, mark: Mark, character: char) -> bool {
+        match mark {
+            Mark::Any => true,
+            Mark::One(expected) if self.ignore_case => expected == lower(character),
+            Mark::One(expected) => expected == character,
+        }
+    }
+
+    /// What follows a segment at the text's front; `None` if it does not stand there.
+    fn behind<'t>(&self, text: &'t str, segment: &Segment) -> Option<&'t str> {
+        let mut text = text.chars();
+        let mut marks = segment.marks.iter();
+        marks
+            .all(|mark| text.next().is_some_and(|c| self.fits(*mark, c)))
+            .then_some(text.as_str())
+    }
+
+    /// What follows the first place of a segment in a text; `None` if there is none.
+    fn behind_first<'t>(&self, text: &'t str, segment: &Segment) -> Option<&'t str> {
+        if let Some(finder) = &segment.finder {
+            let at = finder.find(text.as_bytes())?;
+            return text.get(at + finder.needle().len()..);
+        }
+        let mut from = text.chars();
+        loop {
+            if let Some(rest) = self.behind(from.as_str(), segment) {
+                return Some(rest);
+            }
+            from.next()?;
+        }
     }
 }
 
-/// The lower case of a character, if that is one character.
+/// Unicode's simple lower case: of the dotted capital I, whose full one has two characters, the first.
 fn lower(character: char) -> char {
-    let mut lower = character.to_lowercase();
-    match (lower.next(), lower.next()) {
-        (Some(lower), None) => lower,
-        _ => character,
-    }
-}
-
-fn take_front(text: &mut std::str::Chars<'_>, segment: &[Mark]) -> bool {
-    segment
-        .iter()
-        .all(|mark| text.next().is_some_and(|character| mark.fits(character)))
-}
-
-fn take_back<'m>(
-    text: &mut std::str::Chars<'_>,
-    marks: &mut Peekable<impl Iterator<Item = &'m Mark>>,
-) -> bool {
-    marks.all(|mark| {
-        text.next_back()
-            .is_some_and(|character| mark.fits(character))
-    })
+    character.to_lowercase().next().unwrap_or(character)
 }
 
 impl Kernel for Like {
@@ -186,6 +193,9 @@ mod tests {
             Like::new("ΑΣ", true).unwrap().matches("ας")
                 == Like::new("ας", true).unwrap().matches("ΑΣ")
         );
+        // The full lower case of the dotted capital I has two characters.
+        assert!(Like::new("i%", true).unwrap().matches("İzmir"));
+        assert!(Like::new("İ_mir", true).unwrap().matches("izmir"));
         assert!(Like::new("\\a\\_", false).unwrap().matches("a_"));
         assert!(Like::new("a\\", false).unwrap_err().contains("backslash"));
     }

@@ -127,26 +127,20 @@ impl Typed {
 const LOST: &str =
     "the constant has more digits than a JSON number keeps; write it as text, like \"12.50\"";
 
-/// Refuses a float of more digits than every float keeps, where each digit counts.
-fn check_digits(number: &Number) -> Result<(), String> {
+/// Refuses a float where each digit counts, if digits may have been lost without a trace: one of more digits than every float
+/// keeps, or so large that it may have been an integer which no integer type holds.
+fn check_value(number: &Number) -> Result<(), String> {
+    let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
+        return Ok(());
+    };
     let text = number.to_string();
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_start_matches('0').trim_end_matches('0');
-    if number.is_f64() && digits.len() > 15 {
+    if digits.len() > 15 || !(i64::MIN as f64..u64::MAX as f64).contains(&float) {
         return Err(LOST.into());
     }
     Ok(())
-}
-
-/// The same, and refuses a float so large that it may have been an integer which no integer type holds: its
-/// last digits may have been lost without a trace.
-fn check_value(number: &Number) -> Result<(), String> {
-    let float = number.as_f64().filter(|_| number.is_f64());
-    if float.is_some_and(|float| !(i64::MIN as f64..u64::MAX as f64).contains(&float)) {
-        return Err(LOST.into());
-    }
-    check_digits(number)
 }
 
 const NULL: &str =
@@ -159,7 +153,10 @@ pub(super) fn alone(literal: &Literal) -> Result<Typed, String> {
         Literal::Boolean(_) => {
             constant(literal, &FieldType::Boolean).map(|c| Typed::new(c, FieldType::Boolean))
         }
-        Literal::Number(number) => Typed::number(&number.to_string()),
+        Literal::Number(number) => {
+            check_value(number)?;
+            Typed::number(&number.to_string())
+        }
         Literal::Text(_) => {
             constant(literal, &FieldType::Text).map(|c| Typed::new(c, FieldType::Text))
         }
@@ -173,7 +170,7 @@ pub(super) fn beside(literal: &Literal, other: &FieldType) -> Result<Typed, Stri
     match literal {
         Literal::Null => Err(NULL.into()),
         Literal::Number(number) if exact => {
-            check_digits(number)?;
+            check_value(number)?;
             Typed::number(&number.to_string())
         }
         Literal::Text(text) if exact => Typed::number(text),

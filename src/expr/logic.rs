@@ -3,6 +3,9 @@
 use arrow_array::{Array, BooleanArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
+use super::evaluate::wrong_layout;
+use crate::Result;
+
 /// Which operand decides the result alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decides {
@@ -37,6 +40,16 @@ pub(super) fn join(decides: Decides, left: &BooleanArray, right: &BooleanArray) 
     };
     let known = &is_true | &is_false;
     BooleanArray::new(is_true, Some(NullBuffer::new(known)))
+}
+
+/// `and` or `or` of at least one column.
+pub(super) fn join_all(
+    decides: Decides,
+    parts: impl Iterator<Item = Result<BooleanArray>>,
+) -> Result<BooleanArray> {
+    parts
+        .reduce(|joined, part| Ok(join(decides, &joined?, &part?)))
+        .ok_or_else(wrong_layout)?
 }
 
 /// `not`; null stays null.

@@ -10,7 +10,7 @@
 //! | `eq` `ne` | two of one family | boolean |
 //! | `lt` `le` `gt` `ge` | two of one family that has an order | boolean |
 //! | `and` `or` `not` | boolean | boolean |
-//! | `is_null` | any | boolean |
+//! | `is_null` `is_not_null` | any | boolean |
 //! | `add` `subtract` `multiply` | two numbers | see below |
 //! | `concat` | any, by their canonical texts ([`format`](crate::record::format)) | text |
 //! | `utc_day` | datetime | date |
@@ -27,6 +27,8 @@
 //! A constant takes the type of the other side: `{"eq": [{"field": "since"}, {"value": "2025-01-31"}]}` compares
 //! days, and a text that is none, or no item of a picklist, is found at compile time. Numbers without a point
 //! or exponent are integers, the others exact decimals of the digits they have; next to a float a number is a float.
+//! Where each digit counts, a number of which JSON may have lost some is found too: with a point or exponent it has at most 15
+//! digits, and none is larger than 64 bits; a text keeps all, like `"12345678901234567.89"`.
 //! A constant null is refused: what is compared with it is never true (`is_null` asks), and the rest is always null.
 //!
 //! # Arithmetic
@@ -113,6 +115,22 @@ pub const MAX_DEPTH: usize = 64;
 /// A compiled [`Expr`]: typed, with its literals read.
 ///
 /// Made once for a job and shared; the [module's documentation](self) has the rules and an example.
+///
+/// ```
+/// use syncline::expr::Formula;
+/// use syncline::record::{Field, FieldType, Schema};
+/// use syncline::spec::Expr;
+///
+/// let schema = Schema::new(vec![Field::new("seats", FieldType::Integer)]);
+/// let double: Expr = serde_json::from_str(r#"{"multiply": [{"field": "seats"}, {"value": 2}]}"#)?;
+/// let double = Formula::compile(&double, &schema, "formulas[0].value").unwrap();
+/// assert_eq!(double.field_type(), &FieldType::Integer);
+///
+/// let typo: Expr = serde_json::from_str(r#"{"upper": {"field": "seats"}}"#)?;
+/// let problem = &Formula::compile(&typo, &schema, "formulas[0].value").unwrap_err()[0];
+/// assert_eq!(problem.path, "formulas[0].value.upper");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Formula {
     node: evaluate::Node,
@@ -138,11 +156,22 @@ impl Formula {
     /// Every mistake at once. A problem's path is `path`, which says where the expression stands in the
     /// spec, and the position inside it: `formulas.annual.multiply[0].field`.
     pub fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Self, Vec<Problem>> {
+        Self::compile_without(expr, schema, &[], path)
+    }
+
+    /// The same, where some fields are missing because they are formulas which could not be made: an expression that reads
+    /// one cannot be made either, but that is no second mistake, and there may be no problem at all.
+    pub(crate) fn compile_without(
+        expr: &Expr,
+        schema: &Schema,
+        broken: &[String],
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
         let typing::Compiled {
             node,
             field_type,
             fields,
-        } = typing::compile(expr, schema, path)?;
+        } = typing::compile(expr, schema, broken, path)?;
         Ok(Formula {
             node,
             field_type,
@@ -172,6 +201,22 @@ impl Formula {
 }
 
 /// A compiled [`Expr`] that is true, false or null for each row.
+///
+/// ```
+/// use syncline::expr::Filter;
+/// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+/// use syncline::spec::Expr;
+///
+/// let schema = Schema::new(vec![Field::new("seats", FieldType::Integer)]);
+/// let mut rows = RecordBuilder::new(&schema);
+/// for seats in [Some(3), None, Some(40)] {
+///     rows.push(&serde_json::json!({"seats": seats})).unwrap();
+/// }
+/// let large: Expr = serde_json::from_str(r#"{"ge": [{"field": "seats"}, {"value": 10}]}"#).unwrap();
+/// let (keep, refused) = Filter::compile(&large, &schema, "filter").unwrap().evaluate(&rows.finish()?)?;
+/// assert_eq!((keep.true_count(), keep.false_count(), refused.len()), (1, 1, 0)); // the third is null
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Filter(Formula);
 
@@ -181,7 +226,17 @@ impl Filter {
     /// # Errors
     /// As [`Formula::compile`].
     pub fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Self, Vec<Problem>> {
-        let formula = Formula::compile(expr, schema, path)?;
+        Self::compile_without(expr, schema, &[], path)
+    }
+
+    /// As [`Formula::compile_without`].
+    pub(crate) fn compile_without(
+        expr: &Expr,
+        schema: &Schema,
+        broken: &[String],
+        path: &str,
+    ) -> Result<Self, Vec<Problem>> {
+        let formula = Formula::compile_without(expr, schema, broken, path)?;
         match formula.field_type() {
             FieldType::Boolean => Ok(Filter(formula)),
             other => Err(vec![Problem::new(

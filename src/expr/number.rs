@@ -105,7 +105,7 @@ fn divide(
     digits: Option<u8>,
     rounding: Option<Rounding>,
 ) -> Option<Operand> {
-    let [of, by] = compiler.pair((".of", of), (".by", by))?;
+    let [of, by] = compiler.abreast([(".of", of), (".by", by)])?;
     let is_float = of.field_type == FieldType::Float && by.field_type == FieldType::Float;
     let field_type = quotient_type(&of, &by, digits.unwrap_or(0));
     let mut field_type = compiler.note(field_type);

@@ -18,8 +18,8 @@ use crate::spec::{Expr, PadSide, TrimSide, Unfit};
 /// The most characters to which a text is padded.
 const MOST_PADDING: u32 = 10_000;
 
-/// The most bytes that a text grows to.
-const MOST_BYTES: usize = 16 << 20;
+/// The most bytes of a text that a function makes.
+pub(super) const MOST_BYTES: usize = 16 << 20;
 
 pub(super) fn compile(compiler: &mut Compiler<'_>, expr: &Expr) -> Option<Operand> {
     let (function, operands) = match expr {
@@ -288,6 +288,10 @@ fn build<'a>(
     let mut out = StringViewBuilder::with_capacity(rows);
     for row in 0..rows {
         match make(row) {
+            Ok(Some(Cow::Owned(text))) if text.len() > MOST_BYTES => {
+                out.append_null();
+                refuse(row as u32, too_large());
+            }
             Ok(Some(text)) => out.append_value(text),
             Ok(None) => out.append_null(),
             Err(refusal) => {
@@ -328,6 +332,13 @@ fn found<'a>(
 #[cold]
 fn empty_find() -> Refusal {
     Refusal::new(Reason::OutOfRange, "the text that is looked for is empty")
+}
+
+#[cold]
+pub(super) fn too_large() -> Refusal {
+    let message =
+        format!("the text that is made has more than {MOST_BYTES} bytes; make it of less");
+    Refusal::new(Reason::TooLarge, message)
 }
 
 fn trim<'t>(text: &'t str, side: TrimSide, characters: Option<&[char]>) -> &'t str {
@@ -419,9 +430,7 @@ fn replace<'t>(text: &'t str, find: &str, with: &str) -> Result<Cow<'t, str>, Re
             .count()
             .saturating_mul(with.len() - find.len());
         if more.saturating_add(text.len()) > MOST_BYTES {
-            let message =
-                format!("the text with its replacements has more than {MOST_BYTES} bytes");
-            return Err(Refusal::new(Reason::TooLarge, message));
+            return Err(too_large());
         }
     }
     Ok(text.replace(find, with).into())

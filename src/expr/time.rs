@@ -59,7 +59,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, expr: &Expr) -> Option<Operan
             unit,
             zone,
         } => compiler.at(".date_diff", |this| {
-            let [from, to] = this.pair((".from", from), (".to", to))?;
+            let [from, to] = this.abreast([(".from", from), (".to", to)])?;
             let clock = this.at(".from", |this| clock(this, &from.field_type))?;
             if from.field_type != to.field_type {
                 let message = format!(
@@ -313,9 +313,11 @@ impl Function {
                 }
                 let local = clock.local(first)?;
                 let moved = calendar::add(local, second, unit).ok_or(Fault::Years)?;
+                // What the clock of the zone shows has a year of four digits, as what it stands for has.
+                let moved = bounded(Some(moved))?;
                 match clock {
                     Clock::Zone(zone) => bounded(zone.instant_forward(moved)),
-                    Clock::Day | Clock::Local => bounded(Some(moved)),
+                    Clock::Day | Clock::Local => Ok(moved),
                 }
             }
             Function::Difference(unit, clock) => match calendar::micros(unit) {

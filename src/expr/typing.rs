@@ -19,9 +19,16 @@ pub(super) struct Compiled {
     pub(super) fields: Vec<Input>,
 }
 
-pub(super) fn compile(expr: &Expr, schema: &Schema, path: &str) -> Result<Compiled, Vec<Problem>> {
+/// That one of the `broken` fields is not there is no problem of this expression: what is wrong with them is told already.
+pub(super) fn compile(
+    expr: &Expr,
+    schema: &Schema,
+    broken: &[String],
+    path: &str,
+) -> Result<Compiled, Vec<Problem>> {
     let mut compiler = Compiler {
         schema,
+        broken,
         path: path.to_owned(),
         depth: 0,
         problems: Vec::new(),
@@ -72,6 +79,7 @@ pub(super) enum Term<'e> {
 /// A method that answers `None` has noted a problem; its callers go on to find the others.
 pub(super) struct Compiler<'a> {
     schema: &'a Schema,
+    broken: &'a [String],
     path: String,
     depth: usize,
     problems: Vec<Problem>,
@@ -223,7 +231,10 @@ impl Compiler<'_> {
 
     fn field(&mut self, name: &str) -> Option<Operand> {
         let Some(field) = self.schema.field(name) else {
-            self.problem(format!("there is no field `{name}`"));
+            if !self.broken.iter().any(|broken| broken == name) {
+                let names = self.schema.names();
+                self.problem(format!("there is no field `{name}`; there are: {names}"));
+            }
             return None;
         };
         let known = self.fields.iter().position(|input| input.name == name);
@@ -277,37 +288,36 @@ impl Compiler<'_> {
     pub(super) fn sides(&mut self, name: &str, sides: &[Expr; 2]) -> Option<[Operand; 2]> {
         let [left, right] = sides;
         let paths = [format!(".{name}[0]"), format!(".{name}[1]")];
-        self.pair((&paths[0], left), (&paths[1], right))
+        self.abreast([(&paths[0], left), (&paths[1], right)])
     }
 
-    /// Two operands with their steps of the path; a literal takes the type of the other side.
-    pub(super) fn pair(
+    /// Operands with their steps of the path; a literal takes the type of the first that is none, or else of the first.
+    pub(super) fn abreast<const N: usize>(
         &mut self,
-        (left_path, left): (&str, &Expr),
-        (right_path, right): (&str, &Expr),
-    ) -> Option<[Operand; 2]> {
-        let left = self.at(left_path, |this| this.term(left));
-        let right = self.at(right_path, |this| this.term(right));
-        let literal = |this: &mut Self, path: &str, typed: Result<Typed, String>| {
-            this.at(&format!("{path}.value"), |this| this.note(typed))
-                .map(Operand::constant)
-        };
-        match (left?, right?) {
-            (Term::Operand(left), Term::Operand(right)) => Some([left, right]),
-            (Term::Operand(left), Term::Literal(right)) => {
-                let right = literal(self, right_path, literal::beside(right, &left.field_type))?;
-                Some([left, right])
-            }
-            (Term::Literal(left), Term::Operand(right)) => {
-                let left = literal(self, left_path, literal::beside(left, &right.field_type))?;
-                Some([left, right])
-            }
-            (Term::Literal(left), Term::Literal(right)) => {
-                let left = literal(self, left_path, literal::alone(left))?;
-                let right = literal(self, right_path, literal::beside(right, &left.field_type))?;
-                Some([left, right])
-            }
+        parts: [(&str, &Expr); N],
+    ) -> Option<[Operand; N]> {
+        let terms = parts.map(|(path, part)| (path, self.at(path, |this| this.term(part))));
+        let mut beside = terms.iter().find_map(|(_, term)| match term {
+            Some(Term::Operand(operand)) => Some(operand.field_type.clone()),
+            _ => None,
+        });
+        if terms.iter().any(|(_, term)| term.is_none()) {
+            return None;
         }
+        let operands = terms.map(|(path, term)| match term? {
+            Term::Operand(operand) => Some(operand),
+            Term::Literal(literal) => {
+                let typed = match &beside {
+                    Some(other) => literal::beside(literal, other),
+                    None => literal::alone(literal),
+                };
+                let typed = self.at(&format!("{path}.value"), |this| this.note(typed))?;
+                beside.get_or_insert_with(|| typed.field_type.clone());
+                Some(Operand::constant(typed))
+            }
+        });
+        let operands: Option<Vec<Operand>> = operands.into_iter().collect();
+        operands?.try_into().ok()
     }
 
     /// An operand of a known type; a literal is read as it.

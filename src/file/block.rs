@@ -31,10 +31,9 @@ impl Block {
     #[inline(always)]
     pub(super) fn column(&self, rows: Range<usize>, column: usize) -> impl Iterator<Item = Cell> {
         let bytes = self.bytes.as_slice();
-        let dialect = &self.file.dialect;
+        let cells = self.file.dialect.cells();
         let fields = self.index.fields(rows, column);
-        fields
-            .map(move |(start, end)| dialect.cell(bytes.get(start..end).unwrap_or_default(), start))
+        fields.map(move |(start, end)| cells.cell(bytes.get(start..end).unwrap_or_default(), start))
     }
 
     /// A cell of the `row`-th good record.
@@ -129,9 +128,13 @@ impl Block {
                 Reason::WrongColumnCount,
                 match dialect.header {
                     Header::Absent => {
-                        format!("{found} cells where {columns} columns are declared")
+                        format!(
+                            "{found} of the {columns} cells that are declared; write the others, empty if need be"
+                        )
                     }
-                    _ => format!("{found} cells where the header has {columns}"),
+                    _ => format!(
+                        "{found} of the {columns} cells of the header; write the others, empty if need be"
+                    ),
                 },
             ),
             Fault::TooManyFields => {
@@ -152,7 +155,8 @@ impl Block {
             Fault::LongRecord => Refusal::new(
                 Reason::TooLarge,
                 format!(
-                    "the record has more than {} bytes, its limit",
+                    "the record has more than {} bytes, its limit; is a quote left open? If not, raise `record_bytes` of \
+                     the limits",
                     limits.record_bytes
                 ),
             ),
@@ -160,7 +164,7 @@ impl Block {
                 let refusal = Refusal::new(
                     Reason::TooLarge,
                     format!(
-                        "the cell has more than {} bytes, its limit",
+                        "the cell has more than {} bytes, its limit; if it is right, raise `field_bytes` of the limits",
                         limits.field_bytes
                     ),
                 );

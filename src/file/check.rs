@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 
 use super::DelimitedDataset;
 use crate::Result;
 use crate::dataset::{Dataset as _, ReadRequest};
 use crate::host::{Context, FileStore};
-use crate::record::{Reason, Reject};
+use crate::record::{RawRecord, Reason, Reject};
 use crate::spec::FileSource;
 
 /// What a test run tells.
@@ -18,16 +19,21 @@ use crate::spec::FileSource;
 pub struct CheckRequest {
     /// The most rejects that are kept; all are counted.
     pub rejects: usize,
+    /// The most bytes of raw records that are kept: from the reject on that would pass this, none is.
+    pub reject_bytes: usize,
 }
 
 impl Default for CheckRequest {
     fn default() -> Self {
-        CheckRequest { rejects: 100 }
+        CheckRequest {
+            rejects: 100,
+            reject_bytes: 16 << 20,
+        }
     }
 }
 
 impl CheckRequest {
-    /// Keeps the first 100 rejects.
+    /// Keeps the first 100 rejects, of 16 MiB at most.
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,9 +44,35 @@ impl CheckRequest {
         self.rejects = rejects;
         self
     }
+
+    /// Keeps rejects with no more than `bytes` bytes of raw records in all.
+    #[must_use]
+    pub fn with_reject_bytes(mut self, bytes: usize) -> Self {
+        self.reject_bytes = bytes;
+        self
+    }
 }
 
 /// What a test run found. `good` and `rejected` together are the records read.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::file::{CheckRequest, check};
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryFiles;
+/// use syncline::record::{FieldType, Reason};
+/// use syncline::spec::{Column, FileSource};
+///
+/// let files = MemoryFiles::new();
+/// files.insert("seats.csv", "seats\n3\nmany\n5\n");
+/// let source = FileSource::new("seats.csv", [Column::new("seats", FieldType::Integer)]);
+/// let context = Context::new();
+/// let report = check(&context, Arc::new(files), &source, CheckRequest::new());
+/// let report = futures::executor::block_on(report)?;
+/// assert_eq!((report.good, report.rejected, report.reasons[&Reason::BadValue]), (2, 1, 1));
+/// assert_eq!(report.rejects[0].position.to_string(), "seats.csv:3 (byte 8)");
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -53,7 +85,7 @@ pub struct CheckReport {
     /// How many were refused for each column. A record counts for the first bad column that the source declares; a record
     /// that could not be split counts for none.
     pub columns: BTreeMap<String, u64>,
-    /// The first rejects, in file order, as many as were asked for. They hold raw records; their messages hold no values.
+    /// The first rejects, in file order, as many as were asked for and have room. They hold raw records; their messages hold no values.
     pub rejects: Vec<Reject>,
     /// Bytes that were read, of the text as UTF-8: of a packed file, what it holds.
     pub bytes: u64,
@@ -67,7 +99,8 @@ impl CheckReport {
         self.good + self.rejected
     }
 
-    fn count(&mut self, reject: Reject, most: usize) {
+    /// Keeps the reject if it is among those asked for, of which `left` are still to come.
+    fn count(&mut self, reject: Reject, left: &mut CheckRequest) {
         self.rejected += 1;
         *self.reasons.entry(reject.refusal.reason).or_default() += 1;
         if let Some(field) = &reject.refusal.field {
@@ -77,16 +110,31 @@ impl CheckReport {
                 None => drop(self.columns.insert(field.clone(), 1)),
             }
         }
-        if self.rejects.len() < most {
-            self.rejects.push(reject);
+        if left.rejects == 0 {
+            return;
         }
+        match left.reject_bytes.checked_sub(raw_bytes(&reject.raw)) {
+            Some(bytes) => {
+                left.rejects -= 1;
+                left.reject_bytes = bytes;
+                self.rejects.push(reject);
+            }
+            None => left.rejects = 0,
+        }
+    }
+}
+
+fn raw_bytes(raw: &RawRecord) -> usize {
+    match raw {
+        RawRecord::Cells(cells) => cells.iter().flatten().map(Bytes::len).sum(),
+        RawRecord::Unsplit { bytes, .. } => bytes.len(),
     }
 }
 
 /// Reads a whole file in the format and types of `source`, counts what is bad in it, and writes nothing.
 ///
-/// In memory are the rejects asked for, whose number is bounded and not their bytes, and what a [`DelimitedDataset`] holds while it reads. The context's cancel token
-/// stops the run between two batches; the report then says so.
+/// In memory are the rejects asked for and what a [`DelimitedDataset`] holds while it reads. The context's cancel token stops
+/// the run between two batches; the report then says so.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -119,6 +167,7 @@ pub async fn check(
     let dataset = DelimitedDataset::open(context, files, source).await?;
     let mut batches = dataset.read(context, ReadRequest::new());
     let mut report = CheckReport::default();
+    let mut left = request;
     loop {
         if context.cancel().is_cancelled() {
             report.cancelled = true;
@@ -131,7 +180,7 @@ pub async fn check(
         report.good += batch.len() as u64;
         report.bytes += batch.bytes_read;
         for reject in batch.rejects {
-            report.count(reject, request.rejects);
+            report.count(reject, &mut left);
         }
     }
 }

@@ -343,7 +343,14 @@ fn find_columns(source: &FileSource, header: &[String]) -> Result<Vec<usize>> {
     if problems.is_empty() {
         return Ok(found);
     }
+    // What UTF-16 looks like when it is read as something else.
+    let has_nul = header.iter().any(|name| name.contains('\0'));
     let error = match missing.is_empty() {
+        false if has_nul => Error::new(
+            ErrorKind::Malformed,
+            "the header has NUL characters and lacks columns that the source declares; if the file is UTF-16, set the format's \
+             `encoding` to `utf-16le` or `utf-16be`",
+        ),
         true => Error::new(
             ErrorKind::Malformed,
             "the header names a column of the source twice; give each a name of its own",

@@ -76,7 +76,7 @@ pub(super) fn decode(block: &Arc<Block>, plan: &Plan, begin: u64) -> Result<Vec<
     let index = &block.index;
     // Text is checked once for all cells. If some byte of the block is no UTF-8, each cell is.
     let text = match plan.wanted.iter().any(Wanted::is_text) {
-        true => std::str::from_utf8(&block.bytes).ok(),
+        true => simdutf8::basic::from_utf8(&block.bytes).ok(),
         false => None,
     };
     let rows = index.records.len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{Array as _, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use async_trait::async_trait;
 
-use super::encode::{DelimitedEncoder, NO_TEXT};
+use super::encode::DelimitedEncoder;
 use super::sink::Sink;
 use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationCapabilities, DestinationInfo, Durability,
@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Problem, Result};
 /// It only takes inserts. Fields that a job does not map are written as null; a record without a
 /// value in a required field is refused as
 /// [`MissingRequired`](crate::record::Reason::MissingRequired), and so is each record with a null that
-/// the format [cannot express](DelimitedEncoder), as that of an object of one field; one with a text that it cannot express is
+/// the format [cannot express](DelimitedEncoder), as that of an object of one field; one with a value that it cannot express is
 /// refused as [`Refused`](crate::record::Reason::Refused). The file is there, whole and in place of
 /// an older one, once the [last](CommitRequest::last) group is committed; commits before that answer
 /// [`Accepted`](Durability::Accepted), and a writer that is dropped or aborted leaves no file.
@@ -215,8 +215,8 @@ impl FileDestinationWriter {
                 (Some((field, _)), _) => {
                     Refusal::new(Reason::MissingRequired, "the field needs a value").of(&field.name)
                 }
-                (None, Some(&column)) => {
-                    let refusal = Refusal::new(Reason::Refused, NO_TEXT);
+                (None, Some(&(column, fault))) => {
+                    let refusal = Refusal::new(Reason::Refused, fault.message());
                     match self.schema.fields().get(column) {
                         Some(field) => refusal.of(&field.name),
                         None => refusal,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::guard::unguard_cell;
 use super::scan::Form;
 use crate::spec::{Delimited, Escape, Header, Limits};
 use crate::{Error, Result};
@@ -19,6 +20,8 @@ pub(super) struct Dialect {
     pub(super) comment: Option<u8>,
     pub(super) nulls: Vec<Box<[u8]>>,
     pub(super) empty_is_text: bool,
+    /// Whether what a spreadsheet would take for a formula has an apostrophe in front.
+    pub(super) is_guarded: bool,
     /// Lines in front of the header, or of the first record.
     pub(super) skip_lines: u32,
     pub(super) header: Header,
@@ -34,6 +37,16 @@ pub(super) enum Cell {
     Plain(Range<usize>),
     /// What [`Dialect::unescape`] makes of the bytes.
     Escaped(Range<usize>),
+}
+
+/// What tells cells apart, small enough for the registers of a loop over them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cells<'a> {
+    quote: Option<u8>,
+    has_escape: bool,
+    empty_is_text: bool,
+    is_guarded: bool,
+    nulls: &'a [Box<[u8]>],
 }
 
 impl Dialect {
@@ -57,6 +70,7 @@ impl Dialect {
                 .map(|token| token.as_bytes().into())
                 .collect(),
             empty_is_text: format.empty_is_text,
+            is_guarded: format.guarded,
             skip_lines: format.skip_lines,
             header: format.header,
             limits: format.limits,
@@ -76,39 +90,35 @@ impl Dialect {
         }
     }
 
-    /// What a field of a good record is, given its bytes with their quotes and the offset of the first.
+    /// What tells the cells of good records.
     #[inline]
-    pub(super) fn cell(&self, bytes: &[u8], at: usize) -> Cell {
-        match bytes {
-            [] if self.empty_is_text => Cell::Plain(at..at),
-            [] => Cell::Null,
-            [first, inner @ .., _] if Some(*first) == self.quote => {
-                let escaped = match self.has_escape {
-                    true => memchr::memchr2(*first, ESCAPE, inner),
-                    false => memchr::memchr(*first, inner),
-                };
-                match escaped {
-                    Some(_) => Cell::Escaped(at..at + bytes.len()),
-                    None => Cell::Plain(at + 1..at + 1 + inner.len()),
-                }
-            }
-            // As they are written: `\N` is one.
-            _ if self.is_null_token(bytes) => Cell::Null,
-            _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
-                Cell::Escaped(at..at + bytes.len())
-            }
-            _ => Cell::Plain(at..at + bytes.len()),
+    pub(super) fn cells(&self) -> Cells<'_> {
+        Cells {
+            quote: self.quote,
+            has_escape: self.has_escape,
+            empty_is_text: self.empty_is_text,
+            nulls: &self.nulls,
+            is_guarded: self.is_guarded,
         }
     }
 
     /// Whether an unquoted cell of these bytes is one of the null tokens.
     #[inline]
     pub(super) fn is_null_token(&self, bytes: &[u8]) -> bool {
-        !self.nulls.is_empty() && self.nulls.iter().any(|token| **token == *bytes)
+        self.cells().is_null_token(bytes)
     }
 
     /// Appends what a field of a good record stands for, given with the quotes around it if it has them.
     pub(super) fn unescape(&self, field: &[u8], out: &mut Vec<u8>) {
+        let begin = out.len();
+        self.unquote(field, out);
+        let text = out.get(begin..).unwrap_or_default();
+        if self.is_guarded && unguard_cell(text).len() < text.len() {
+            out.remove(begin);
+        }
+    }
+
+    fn unquote(&self, field: &[u8], out: &mut Vec<u8>) {
         let (quote, mut bytes) = match field {
             [first, inner @ .., _] if Some(*first) == self.quote => (Some(*first), inner),
             _ => (None, field),
@@ -133,5 +143,41 @@ impl Dialect {
             };
         }
         out.extend_from_slice(bytes);
+    }
+}
+
+impl Cells<'_> {
+    /// What a field of a good record is, given its bytes with their quotes and the offset of the first.
+    #[inline(always)]
+    pub(super) fn cell(self, bytes: &[u8], at: usize) -> Cell {
+        match bytes {
+            [] if self.empty_is_text => Cell::Plain(at..at),
+            [] => Cell::Null,
+            [first, inner @ .., _] if Some(*first) == self.quote => {
+                let escaped = match self.has_escape {
+                    true => memchr::memchr2(*first, ESCAPE, inner),
+                    false => memchr::memchr(*first, inner),
+                };
+                match escaped {
+                    Some(_) => Cell::Escaped(at..at + bytes.len()),
+                    None if self.is_guarded && inner.starts_with(b"'") => {
+                        Cell::Escaped(at..at + bytes.len())
+                    }
+                    None => Cell::Plain(at + 1..at + 1 + inner.len()),
+                }
+            }
+            // As they are written: `\N` is one.
+            _ if self.is_null_token(bytes) => Cell::Null,
+            _ if self.has_escape && memchr::memchr(ESCAPE, bytes).is_some() => {
+                Cell::Escaped(at..at + bytes.len())
+            }
+            [b'\'', ..] if self.is_guarded => Cell::Escaped(at..at + bytes.len()),
+            _ => Cell::Plain(at..at + bytes.len()),
+        }
+    }
+
+    #[inline(always)]
+    fn is_null_token(self, bytes: &[u8]) -> bool {
+        !self.nulls.is_empty() && self.nulls.iter().any(|token| **token == *bytes)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array as _, RecordBatch};
+use wide::u8x16;
 
 use super::dialect::{Dialect, ESCAPE};
+use super::guard::guard_cell;
 use crate::record::format::ColumnText;
 use crate::spec::{Delimited, Header};
 use crate::{Error, ErrorKind, Result};
@@ -19,7 +21,10 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// Without quotes, special characters and a text that would be read as null have a backslash in front if the
 /// [escape](Delimited::escape) is that; such a record ends with `\r\n` if its last character is `\r`. What a format cannot
-/// express at all is an error: without quotes the empty text, and without an escape as well any text that needs one.
+/// express at all is an error: without quotes the empty text, and without an escape as well any text that needs one. In any
+/// format so is a value that has no text: a number that is not finite, a day or time outside of the years 1 to 9999.
+///
+/// The [limits](Delimited::limits) of a format are those of reading: what is longer is written, and needs higher ones to be read.
 ///
 /// ```
 /// use syncline::file::DelimitedEncoder;
@@ -43,8 +48,8 @@ pub struct DelimitedEncoder {
     null_token: Option<Box<[u8]>>,
     /// Whether the text of a value that is no text never needs quotes.
     numbers_are_plain: bool,
-    /// Each byte that needs quotes, besides the escape, in all bytes of a word.
-    special: [u64; 4],
+    /// The bytes that need quotes, besides the escape.
+    special: [u8; 4],
 }
 
 /// Where a cell stands in its record.
@@ -57,9 +62,31 @@ struct At {
 
 /// What a format has no way to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inexpressible {
+pub(super) enum Inexpressible {
     Null,
     Text,
+    Value,
+}
+
+impl Inexpressible {
+    /// What is wrong and what would be right.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Inexpressible::Null => {
+                "this format cannot express a null here: the empty cell is a text, or the file has one column and a \
+                 blank line is no record; give the format a null token"
+            }
+            Inexpressible::Text => {
+                "this format cannot express the value here: without quotes, an empty text, a delimiter, a line break \
+                 and what reads as null or as a comment cannot be written; give the format a `quote`, or the escape \
+                 `backslash`"
+            }
+            Inexpressible::Value => {
+                "no file expresses the value here: a number must be finite, and a year 1 to 9999; correct it, or map \
+                 null"
+            }
+        }
+    }
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
@@ -86,8 +113,7 @@ impl DelimitedEncoder {
                 .find(|token| is_writable(&dialect, token))
                 .cloned(),
             numbers_are_plain: dialect.nulls.is_empty() && !marks.into_iter().any(in_numbers),
-            special: [dialect.delimiter, quote, b'\n', b'\r']
-                .map(|byte| u64::from_ne_bytes([byte; 8])),
+            special: [dialect.delimiter, quote, b'\n', b'\r'],
             dialect,
         })
     }
@@ -124,7 +150,7 @@ impl DelimitedEncoder {
     ///
     /// # Errors
     /// - [`Contract`](ErrorKind::Contract) for a column of another layout, or no column at all.
-    /// - [`Invalid`](ErrorKind::Invalid) for a null or a text that the format cannot express; the records in front of
+    /// - [`Invalid`](ErrorKind::Invalid) for a null or a value that the format cannot express; the records in front of
     ///   that one have been appended by then.
     pub fn batch(&self, records: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let columns = texts(records)?;
@@ -180,25 +206,31 @@ impl DelimitedEncoder {
             .is_ok()
     }
 
-    /// The row and column of values that cannot be written, the first of each row. Nulls are passed over.
-    pub(super) fn inexpressible(&self, records: &RecordBatch) -> Result<Vec<(usize, usize)>> {
+    /// The row and column of values that cannot be written, the first of each row, and why. Nulls are passed over.
+    pub(super) fn inexpressible(
+        &self,
+        records: &RecordBatch,
+    ) -> Result<Vec<(usize, (usize, Inexpressible))>> {
         let mut found = Vec::new();
-        // Quotes express every text.
-        if self.dialect.quote.is_some() {
-            return Ok(found);
-        }
         let columns = texts(records)?;
+        // Quotes express every text.
+        let doubtful: Vec<_> = (columns.iter().enumerate())
+            .filter(|(_, column)| self.dialect.quote.is_none() || has_unreadable(column))
+            .collect();
         let mut out = Vec::new();
-        for row in 0..records.num_rows() {
-            for (number, column) in columns.iter().enumerate() {
+        for row in (0..records.num_rows()).take_while(|_| !doubtful.is_empty()) {
+            for &(number, column) in &doubtful {
                 out.clear();
                 let at = At {
                     first: number == 0,
                     alone: columns.len() == 1,
                 };
-                if self.value(column, row, at, &mut out) == Err(Inexpressible::Text) {
-                    found.push((row, number));
-                    break;
+                match self.value(column, row, at, &mut out) {
+                    Ok(()) | Err(Inexpressible::Null) => {}
+                    Err(fault) => {
+                        found.push((row, (number, fault)));
+                        break;
+                    }
                 }
             }
         }
@@ -226,10 +258,9 @@ impl DelimitedEncoder {
     ) -> Result<(), Inexpressible> {
         let begin = out.len();
         match column {
-            ColumnText::Text(texts) if arrow_array::Array::is_null(texts, row) => {
-                self.null(at, out)
-            }
+            ColumnText::Text(texts) if texts.is_null(row) => self.null(at, out),
             ColumnText::Text(texts) => self.text(at, texts.value(row).as_bytes(), out),
+            other if !other.is_readable(row) => Err(Inexpressible::Value),
             other => match other.append(row, out) {
                 false => self.null(at, out),
                 true if self.numbers_are_plain => Ok(()),
@@ -253,6 +284,14 @@ impl DelimitedEncoder {
 
     #[inline]
     fn text(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
+        match self.dialect.is_guarded {
+            true => self.plain_text(at, &guard_cell(text), out),
+            false => self.plain_text(at, text, out),
+        }
+    }
+
+    #[inline]
+    fn plain_text(&self, at: At, text: &[u8], out: &mut Vec<u8>) -> Result<(), Inexpressible> {
         if text.is_empty() || self.has_special(text) || !self.is_read_as_text(at, text) {
             match self.dialect.quote {
                 Some(quote) => self.quoted(quote, text, out),
@@ -324,34 +363,39 @@ impl DelimitedEncoder {
         Err(Inexpressible::Text)
     }
 
-    /// Whether a text holds a byte that needs quotes, eight at a time.
+    /// Whether a text holds a byte that needs quotes.
     #[inline]
     fn has_special(&self, text: &[u8]) -> bool {
-        // Whether a byte of a word is zero.
-        let has_zero =
-            |word: u64| word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
-        let check = |word: [u8; 8]| {
-            let word = u64::from_ne_bytes(word);
-            let [a, b, c, d] = self.special.map(|special| has_zero(word ^ special));
-            a | b | c | d
-        };
         if self.dialect.has_escape && memchr::memchr(ESCAPE, text).is_some() {
             return true;
         }
-        match text.last_chunk::<8>() {
-            // The last eight bytes, whatever the chunks in front leave over.
-            Some(last) => {
-                let chunks = text.chunks_exact(8).filter_map(<[u8]>::first_chunk);
-                chunks.fold(check(*last), |found, word| found | check(*word)) != 0
-            }
-            None => {
-                let mut word = [b'x'; 8];
-                for (to, &from) in word.iter_mut().zip(text) {
-                    *to = from;
-                }
-                check(word) != 0
+        // Whole lanes, and the last bytes once more with some of those in front.
+        if let Some(last) = text.last_chunk::<16>() {
+            let lanes = text.chunks_exact(16).filter_map(<[u8]>::first_chunk);
+            return lanes.fold(self.special_in(last), |found, lane| {
+                found | self.special_in(lane)
+            }) != 0;
+        }
+        let mut lane = [b'x'; 16];
+        if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            lane[..8].copy_from_slice(first);
+            lane[8..].copy_from_slice(last);
+        } else {
+            for (to, &from) in lane.iter_mut().zip(text) {
+                *to = from;
             }
         }
+        self.special_in(&lane) != 0
+    }
+
+    /// A bit for each byte that needs quotes.
+    #[inline]
+    fn special_in(&self, lane: &[u8; 16]) -> i32 {
+        let lane = u8x16::from(*lane);
+        let [a, b, c, d] = self
+            .special
+            .map(|special| lane.cmp_eq(u8x16::splat(special)));
+        (a | b | c | d).move_mask()
     }
 }
 
@@ -364,6 +408,17 @@ fn texts(records: &RecordBatch) -> Result<Vec<ColumnText<'_>>> {
         })
     });
     texts.collect()
+}
+
+/// Whether a value of the column has no text.
+fn has_unreadable(column: &ColumnText<'_>) -> bool {
+    let rows = match column {
+        ColumnText::Float(column) => column.len(),
+        ColumnText::Date(column) => column.len(),
+        ColumnText::DateTime(column) | ColumnText::LocalDateTime(column) => column.len(),
+        _ => 0,
+    };
+    (0..rows).any(|row| !column.is_readable(row))
 }
 
 /// Whether a record that begins like this would lose its beginning, or be a comment.
@@ -406,15 +461,6 @@ fn end_record(out: &mut Vec<u8>) {
 
 #[cold]
 fn error(fault: Inexpressible, column: usize) -> Error {
-    let message = match fault {
-        Inexpressible::Null => {
-            "this format cannot express a null here: the empty cell is a text, or the file has one column and a \
-             blank line is no record; give the format a null token"
-        }
-        Inexpressible::Text => NO_TEXT,
-    };
-    Error::new(ErrorKind::Invalid, message).with("column", format_args!("number {}", column + 1))
+    Error::new(ErrorKind::Invalid, fault.message())
+        .with("column", format_args!("number {}", column + 1))
 }
-
-pub(super) const NO_TEXT: &str = "this format cannot express the value here: without quotes, an empty text, a delimiter, a line break and what reads as \
-     null or as a comment cannot be written; give the format a `quote`, or the escape `backslash`";

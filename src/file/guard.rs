@@ -32,6 +32,12 @@ pub fn unguard_cell(cell: &[u8]) -> &[u8] {
     }
 }
 
+/// The same for a text.
+pub(super) fn unguard_text(text: &str) -> &str {
+    let skipped = text.len() - unguard_cell(text.as_bytes()).len();
+    text.get(skipped..).unwrap_or(text)
+}
+
 fn looks_like_formula(cell: &[u8]) -> bool {
     let begin = cell.iter().position(|byte| *byte != b'\'');
     let bare = begin

@@ -150,7 +150,10 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
     let mut columns = Vec::with_capacity(fields.len());
     for (number, &(start, end)) in (1..).zip(fields) {
         let mut name = Vec::new();
-        match dialect.cell(bytes.get(start..end).unwrap_or_default(), start) {
+        match dialect
+            .cells()
+            .cell(bytes.get(start..end).unwrap_or_default(), start)
+        {
             // A null token is a name like any other.
             Cell::Null => name.extend_from_slice(bytes.get(start..end).unwrap_or_default()),
             Cell::Plain(range) => name.extend_from_slice(bytes.get(range).unwrap_or_default()),
@@ -159,8 +162,11 @@ fn names(dialect: &Dialect, bytes: &[u8], fields: &[(usize, usize)]) -> Result<V
             }
         }
         columns.push(String::from_utf8(name).map_err(|_| {
-            malformed("the name of a column is not UTF-8; save the file as UTF-8")
-                .with("column", format_args!("number {number}"))
+            malformed(
+                "the name of a column holds bytes that mean nothing in the file's encoding; correct the name, or the format's \
+                 `encoding`",
+            )
+            .with("column", format_args!("number {number}"))
         })?);
     }
     Ok(columns)

@@ -37,12 +37,25 @@ const READ_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub struct LocalFiles {
     root: PathBuf,
+    syncs: bool,
 }
 
 impl LocalFiles {
     /// The files in `root`, which need not exist until a file is read.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        LocalFiles { root: root.into() }
+        LocalFiles {
+            root: root.into(),
+            syncs: true,
+        }
+    }
+
+    /// The same, but a finished file is left to the operating system, which writes it to the disk in its own time, as
+    /// `cp` does: quicker, and right where a file can be made again. If the machine loses power soon after, the file may be
+    /// missing, empty or cut; a run that ended well has then still lost records, so this is nothing for a ledger of rejects.
+    #[must_use]
+    pub fn without_sync(mut self) -> Self {
+        self.syncs = false;
+        self
     }
 
     /// The directory.
@@ -92,7 +105,7 @@ impl FileStore for LocalFiles {
                 .during("create")
                 .with("file", name));
         }
-        let writer = LocalWriter::create(name, path).map_err(failed("create", name))?;
+        let writer = LocalWriter::create(name, path, self.syncs).map_err(failed("create", name))?;
         Ok(Box::new(writer))
     }
 
@@ -177,12 +190,13 @@ struct LocalWriter {
     name: String,
     path: PathBuf,
     temporary: PathBuf,
+    syncs: bool,
     /// `None` once finished.
     file: Option<BufWriter<File>>,
 }
 
 impl LocalWriter {
-    fn create(name: &str, path: PathBuf) -> io::Result<Self> {
+    fn create(name: &str, path: PathBuf, syncs: bool) -> io::Result<Self> {
         let directory = path.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(directory)?;
         let last = name.rsplit('/').next().unwrap_or(name);
@@ -196,6 +210,7 @@ impl LocalWriter {
                         name: name.to_owned(),
                         path,
                         temporary,
+                        syncs,
                         file: Some(BufWriter::with_capacity(64 << 10, file)),
                     });
                 }
@@ -227,14 +242,16 @@ impl FileWriter for LocalWriter {
         };
         let mut finish = || {
             file.flush()?;
-            file.get_ref().sync_all()?;
+            if self.syncs {
+                file.get_ref().sync_all()?;
+            }
             fs::rename(&self.temporary, &self.path)
         };
         finish().map_err(failed("finish", &self.name))?;
         self.file = None;
         // The new name is durable once its directory is; only Unix can ask for that.
         #[cfg(unix)]
-        if let Some(directory) = self.path.parent() {
+        if let Some(directory) = self.path.parent().filter(|_| self.syncs) {
             let synced = File::open(directory).and_then(|directory| directory.sync_all());
             synced.map_err(failed("finish", &self.name))?;
         }

@@ -1,5 +1,6 @@
 //! Rejects as delimited files that people open and mend.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use async_trait::async_trait;
 use futures::lock::Mutex;
 
 use super::encode::DelimitedEncoder;
-use super::guard::guard_cell;
 use crate::host::{FileStore, FileWriter, RejectLedger, RejectSegment};
 use crate::record::{RawRecord, Reject};
 use crate::spec::Delimited;
@@ -20,12 +20,39 @@ use crate::{Error, ErrorKind, Result};
 /// `_field`, `_message`, `_position` and `_raw`. The last has the bytes of a record that could not be
 /// split, whose other cells are null. A column of the source that has one of these five names, as in a
 /// reject file that was mended and is read again, is left out: its place is taken. Where a source gives
-/// a name to several columns, or to none, `name_2` and `column_3` tell them apart. Each cell passes [`guard_cell`], so that a spreadsheet runs none;
-/// [`unguard_cell`](super::unguard_cell) takes that back.
+/// a name to several columns, or to none, `name_2` and `column_3` tell them apart.
+///
+/// The format is [`Delimited::csv`] with [`guarded`](Delimited::guarded), so that a spreadsheet runs no cell; read with that
+/// format, each cell has the bytes that it had in the source. Of a record whose bytes were kept in part only, `_message` says so.
 ///
 /// A file is begun at the first reject of its destination; all become visible when the ledger is
 /// sealed. A ledger is for one run: files of an earlier one stay until they are written again or
 /// [cleared](RejectFiles::clear_stale).
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::Arc;
+/// use syncline::file::RejectFiles;
+/// use syncline::host::{RejectLedger, RejectSegment};
+/// use syncline::memory::MemoryFiles;
+/// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+///
+/// let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31").of("since");
+/// let raw = RawRecord::Cells(vec![Some("=1+1".into()), Some("31.1.".into())]);
+/// let reject = Reject::new(Position::new("f.csv", 0).with_byte_and_line(9, 2), refusal, raw);
+/// let columns = ["name", "since"].map(str::to_owned).into();
+///
+/// let files = Arc::new(MemoryFiles::new());
+/// let ledger = RejectFiles::new(files.clone());
+/// ledger.append(RejectSegment::new(Some("person".into()), columns, vec![reject])).await?;
+/// ledger.seal().await?;
+/// assert_eq!(files.bytes("rejects/person.csv").unwrap(), "\
+/// name,since,_reason,_field,_message,_position,_raw
+/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),
+/// ");
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct RejectFiles {
     files: Arc<dyn FileStore>,
@@ -48,7 +75,8 @@ struct Open {
 }
 
 const FOLDER: &str = "rejects/";
-const ADDED: [&str; 5] = ["_reason", "_field", "_message", "_position", "_raw"];
+/// The columns behind those of the source.
+pub(super) const ADDED: [&str; 5] = ["_reason", "_field", "_message", "_position", "_raw"];
 
 impl RejectFiles {
     /// A ledger in the folder `rejects` of a store.
@@ -81,8 +109,7 @@ impl RejectFiles {
             .collect();
         let names = distinct_names(columns, &kept);
         let names = names.iter().map(String::as_str).chain(ADDED);
-        let guarded: Vec<_> = names.map(|name| guard_cell(name.as_bytes())).collect();
-        encoder()?.cells(guarded.iter().map(|name| Some(&**name)), &mut header)?;
+        encoder()?.cells(names.map(|name| Some(name.as_bytes())), &mut header)?;
         writer.write(header.into()).await?;
         Ok(Open {
             columns: Arc::clone(columns),
@@ -123,7 +150,9 @@ fn distinct_names(columns: &[String], kept: &[usize]) -> Vec<String> {
 }
 
 fn encoder() -> Result<DelimitedEncoder> {
-    DelimitedEncoder::new(&Delimited::csv())
+    let mut format = Delimited::csv();
+    format.guarded = true;
+    DelimitedEncoder::new(&format)
 }
 
 #[async_trait]
@@ -182,25 +211,27 @@ fn encode(
     columns: &[usize],
     out: &mut Vec<u8>,
 ) -> Result<()> {
+    let refusal = &reject.refusal;
+    let mut message = Cow::Borrowed(&*refusal.message);
     let (cells, raw) = match &reject.raw {
         RawRecord::Cells(cells) => (cells.as_slice(), None),
-        RawRecord::Unsplit { bytes, .. } => ([].as_slice(), Some(&**bytes)),
+        RawRecord::Unsplit { bytes, truncated } => {
+            if *truncated {
+                message += "; `_raw` has its front only, the rest is in the source";
+            }
+            ([].as_slice(), Some(&**bytes))
+        }
     };
-    let refusal = &reject.refusal;
     let position = reject.position.to_string();
     let added = [
         Some(refusal.reason.code().as_bytes()),
         refusal.field.as_deref().map(str::as_bytes),
-        Some(refusal.message.as_bytes()),
+        Some(message.as_bytes()),
         Some(position.as_bytes()),
         raw,
     ];
     let cells = columns.iter().map(|&column| cells.get(column)?.as_deref());
-    let guarded: Vec<_> = cells
-        .chain(added)
-        .map(|cell| cell.map(guard_cell))
-        .collect();
-    encoder.cells(guarded.iter().map(|cell| cell.as_deref()), out)
+    encoder.cells(cells.chain(added), out)
 }
 
 /// A name that is a file's own in every store: what could be a path, or our own file, is written as `%` and

@@ -48,6 +48,8 @@ pub(super) struct Sink {
     /// `None` once finished.
     file: Option<Box<dyn FileWriter>>,
     encoding: VecDeque<BoxFuture<'static, Result<Result<Vec<u8>>>>>,
+    /// What the text of the next batch is likely to take.
+    room: usize,
 }
 
 impl Sink {
@@ -69,6 +71,7 @@ impl Sink {
             schema: schema.clone(),
             file: Some(file),
             encoding: VecDeque::new(),
+            room: 0,
         })
     }
 
@@ -82,8 +85,9 @@ impl Sink {
             ));
         }
         let encoder = Arc::clone(&self.encoder);
+        let room = self.room.max(batch.num_rows() * 64);
         let work = run_on(context.executor(), async move {
-            let mut text = Vec::with_capacity(batch.num_rows() * 64);
+            let mut text = Vec::with_capacity(room);
             encoder.batch(&batch, &mut text).map(|()| text)
         });
         self.encoding.push_back(Box::pin(work));
@@ -107,6 +111,7 @@ impl Sink {
                 break;
             };
             let text = work.await.and_then(|text| text)?;
+            self.room = text.len() + text.len() / 8;
             file.write(text.into()).await?;
         }
         Ok(())

@@ -40,6 +40,14 @@ impl JobInfo {
 }
 
 /// When a commit group is closed: at whichever bound is reached first.
+///
+/// ```
+/// use std::time::Duration;
+/// use syncline::job::CommitPolicy;
+///
+/// let policy = CommitPolicy::default().with_records(10_000).with_interval(Duration::from_secs(1));
+/// assert_eq!((policy.records, policy.bytes), (10_000, 64 << 20));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitPolicy {
@@ -86,6 +94,15 @@ impl CommitPolicy {
 }
 
 /// How to run.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::job::RunRequest;
+/// use syncline::memory::MemoryRejects;
+///
+/// let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_dry_run(true).with_batch_rows(1000);
+/// assert!(request.dry_run);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunRequest {
@@ -147,6 +164,34 @@ impl RunRequest {
 ///
 /// **Contract.** Effects happen only inside the future of `run`: dropping it is like a crash. A run
 /// that was asked to stop by its [cancel token](Context::cancel) answers with a report of what it did.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use syncline::host::Context;
+/// use syncline::job::{Job, JobInfo, Outcome, RunReport, RunRequest};
+///
+/// /// Does nothing, at a time that its context tells.
+/// #[derive(Debug)]
+/// struct Pause(JobInfo);
+///
+/// #[async_trait]
+/// impl Job for Pause {
+///     fn info(&self) -> &JobInfo {
+///         &self.0
+///     }
+///
+///     async fn run(&self, context: &Context, _: RunRequest) -> syncline::Result<RunReport> {
+///         let began = context.clock().now();
+///         Ok(RunReport::new(&self.0.name, began, context.clock().now()))
+///     }
+/// }
+///
+/// # let ledger = std::sync::Arc::new(syncline::memory::MemoryRejects::new());
+/// let pause = Pause(JobInfo::new("pause"));
+/// let report = futures::executor::block_on(pause.run(&Context::new(), RunRequest::new(ledger)))?;
+/// assert_eq!(report.outcome, Outcome::Success);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[async_trait]
 pub trait Job: fmt::Debug + Send + Sync {
     /// Facts.

@@ -82,14 +82,8 @@ impl SyncJob {
         let mut problems = Vec::new();
         let source = self.dataset.schema();
         let (preparation, found) =
-            Preparation::compile(source, self.filter.as_ref(), &self.formulas, "dataset");
+            Preparation::compile(source, &[], self.filter.as_ref(), &self.formulas, "dataset");
         problems.extend(found);
-        // Formulas that could not be made: that a mapping misses them is no second mistake.
-        let made = |name: &str| preparation.schema().field(name).is_some();
-        let broken: Vec<String> = (self.formulas.iter().map(|formula| &formula.name))
-            .filter(|name| !made(name))
-            .map(|name| format!("the dataset has no field `{name}`"))
-            .collect();
         if self.targets.is_empty() {
             problems.push(Problem::new(
                 "destinations",
@@ -137,6 +131,7 @@ impl SyncJob {
             )
             .with_raw(&raw)
             .with_notations(&self.dataset.info().notations)
+            .with_broken(preparation.broken())
             .with_system_fields(info.system_fields)
             .with_objects(&objects);
             match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
@@ -153,12 +148,7 @@ impl SyncJob {
                     problems.extend(capabilities(&plan, &path));
                     targets.push(plan);
                 }
-                Err(found) => {
-                    let second = |problem: &Problem| {
-                        broken.iter().any(|text| problem.message.starts_with(text))
-                    };
-                    problems.extend(found.into_iter().filter(|problem| !second(problem)));
-                }
+                Err(found) => problems.extend(found),
             }
         }
         if targets.len() == self.targets.len() {
@@ -210,7 +200,7 @@ impl SyncJob {
             .map(|target| &target.spec.mapping)
             .map(|spec| {
                 let filter = spec.filter.as_ref();
-                Preparation::compile(preparation.schema(), filter, &spec.formulas, "").0
+                Preparation::compile(preparation.schema(), &[], filter, &spec.formulas, "").0
             })
             .collect();
         let needs_value: BTreeSet<&str> = preparation

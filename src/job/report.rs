@@ -38,6 +38,22 @@ impl Outcome {
 }
 
 /// What one run of a job did.
+///
+/// ```
+/// use syncline::job::{DestinationReport, Outcome, RunReport};
+///
+/// # let (began, ended) = ("2025-01-31T06:00:00Z".parse().unwrap(), "2025-01-31T06:00:02Z".parse().unwrap());
+/// let mut report = RunReport::new("contacts", began, ended);
+/// let mut contacts = DestinationReport::new("contact", []);
+/// (contacts.read, contacts.inserted, contacts.updated) = (5, 2, 3);
+/// contacts.check()?;                   // 5 = 2 + 3
+/// report.destinations.push(contacts);
+///
+/// let json = serde_json::to_value(&report).unwrap();
+/// assert_eq!((&json["outcome"], &json["destinations"][0]["updated"]), (&"success".into(), &3.into()));
+/// assert!(report.to_string().starts_with("contacts: success"));
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct RunReport {

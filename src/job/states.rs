@@ -1,7 +1,6 @@
 //! What each written row's lookups came to, so that a row whose place is taken can be counted out again.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use indexmap::IndexMap;
 
 use crate::mapping::LookupState;
@@ -16,7 +15,7 @@ pub(super) struct States {
     /// Whether rows can be replaced; if not, nothing needs to be remembered.
     replaceable: bool,
     /// Pages of rows: sequences are dense as a rule, but they may begin anywhere.
-    pages: HashMap<u64, Box<[u8]>>,
+    pages: HashMap<u64, Box<[u8]>, foldhash::fast::RandomState>,
 }
 
 /// Rows in a page.
@@ -51,7 +50,7 @@ impl States {
         States {
             lookups,
             replaceable,
-            pages: HashMap::new(),
+            pages: HashMap::default(),
         }
     }
 

@@ -97,8 +97,9 @@ impl LookupIndex {
         self.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
-            |row| self.keys.touch(row as usize),
-            |i, row| keys.equal(i, &self.keys, row as usize),
+            |row| row as usize,
+            |row| self.keys.touch(row),
+            |i, row| keys.equal(i, &self.keys, row),
             |i, hit| {
                 found.push(if keys.is_null_any(i) {
                     Match::Empty

@@ -195,10 +195,10 @@ impl KeyTable {
         found.map_or(Hit::None, |(_, entry)| self.hit(entry))
     }
 
-    /// For each of at most [`STRIP`] keys a row whose key has this hash, or [`NO_ROW`]: most likely the row
+    /// For each of at most [`STRIP`] keys what an entry with its hash holds, or [`NO_ROW`]: most likely the one
     /// that [`find`](Self::find) would find. Afterwards the entries are in the cache.
     #[inline]
-    pub(crate) fn likely(&self, hashes: &[u64]) -> [u32; STRIP] {
+    fn likely_entries(&self, hashes: &[u64]) -> [u32; STRIP] {
         let mut rows = [NO_ROW; STRIP];
         if self.entries.is_empty() {
             return rows;
@@ -217,6 +217,14 @@ impl KeyTable {
             *row = (found as u32).wrapping_sub(1);
         }
         std::hint::black_box(next);
+        rows
+    }
+
+    /// For each of at most [`STRIP`] keys a row whose key has this hash, or [`NO_ROW`]: most likely the row
+    /// that [`find`](Self::find) would find. Afterwards the entries are in the cache.
+    #[inline]
+    pub(crate) fn likely(&self, hashes: &[u64]) -> [u32; STRIP] {
+        let mut rows = self.likely_entries(hashes);
         if !self.groups.is_empty() {
             for row in rows.iter_mut().filter(|row| **row != NO_ROW) {
                 *row = self.hit(Entry { tag: 0, row: *row }).first();
@@ -225,27 +233,32 @@ impl KeyTable {
         rows
     }
 
-    /// Finds many keys: `same(i, row)` says whether key `i` is that of `row`, and `found` is told of
-    /// each key in order. Keys for which `skip` is true are told as [`Hit::None`] unsought. `touch` reads
-    /// something of the key of a row that will be compared soon.
-    pub(crate) fn find_each(
+    /// Finds many keys: `same(i, place)` says whether key `i` is that of the row at `place`, and `found` is
+    /// told of each key in order. Keys for which `skip` is true are told as [`Hit::None`] unsought. `place` says
+    /// where a row's key stands, and `touch` reads something of it, since it will be compared soon.
+    pub(crate) fn find_each<P: Copy>(
         &self,
         hashes: &[u64],
         skip: impl Fn(usize) -> bool,
-        touch: impl Fn(u32) -> u8,
-        same: impl Fn(usize, u32) -> bool,
+        place: impl Fn(u32) -> P,
+        touch: impl Fn(P) -> u8,
+        same: impl Fn(usize, P) -> bool,
         mut found: impl FnMut(usize, Hit<'_>),
     ) {
         for (strip, hashes) in hashes.chunks(STRIP).enumerate() {
-            let rows = self.likely(hashes);
-            let rows = rows.iter().filter(|&&row| row != NO_ROW);
-            std::hint::black_box(rows.fold(0, |any, &row| any ^ touch(row)));
-            for (i, &hash) in hashes.iter().enumerate() {
+            // Each step for the whole strip, so that what it waits for comes at the same time.
+            let likely = self
+                .likely_entries(hashes)
+                .map(|row| (row != NO_ROW).then(|| self.hit(Entry { tag: 0, row })));
+            let places = likely.map(|hit| hit.map(|hit| place(hit.first())));
+            let touched = places.iter().flatten();
+            std::hint::black_box(touched.fold(0, |any, &place| any ^ touch(place)));
+            for (i, ((&hash, likely), at)) in hashes.iter().zip(likely).zip(places).enumerate() {
                 let i = strip * STRIP + i;
-                let hit = if skip(i) {
-                    Hit::None
-                } else {
-                    self.find(hash, |row| same(i, row))
+                let hit = match (likely, at) {
+                    _ if skip(i) => Hit::None,
+                    (Some(hit), Some(at)) if same(i, at) => hit,
+                    _ => self.find(hash, |row| same(i, place(row))),
                 };
                 found(i, hit);
             }
@@ -392,6 +405,7 @@ mod tests {
             table.find_each(
                 &all,
                 |i| i == 7,
+                |row| row,
                 |_| 0,
                 |i, row| keys[row as usize] == asked[i],
                 |i, hit| {

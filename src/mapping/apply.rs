@@ -188,10 +188,13 @@ impl Mapped {
             Reject::new(origins.position(row), refusal.clone(), origins.raw(row))
         };
         let rejects = refused.0.iter().map(reject).collect();
-        let keep: BooleanArray = (0..self.batch.len() as u32)
-            .map(|row| Some(!refused.0.contains_key(&row)))
-            .collect();
-        let mut kept = self.filter(&keep)?;
+        let mut keep = vec![true; self.batch.len()];
+        for &row in refused.0.keys() {
+            if let Some(keep) = keep.get_mut(row as usize) {
+                *keep = false;
+            }
+        }
+        let mut kept = self.filter(&keep.into())?;
         kept.batch.rejects = rejects;
         Ok(kept)
     }

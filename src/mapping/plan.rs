@@ -12,6 +12,26 @@ use super::prepare::Preparation;
 
 /// A mapping that was checked against both schemas: every field has its source, its conversion and
 /// its policies, and nothing is left to be found out while rows flow.
+///
+/// ```
+/// use syncline::mapping::{CompileRequest, MappingPlan};
+/// use syncline::record::{Field, FieldType, Schema};
+/// use syncline::spec::{FieldMapping, Identity, MappingSpec, WriteMode};
+///
+/// let source = Schema::new(vec![Field::new("licences", FieldType::Text)]);
+/// let target = Schema::new(vec![Field::new("seats", FieldType::Integer)]);
+/// let request = CompileRequest::new(&source, "account", &target, &Identity::None, &WriteMode::Insert);
+/// let compile = |from| {
+///     let spec = MappingSpec::new(vec![FieldMapping::direct("seats", from)]);
+///     MappingPlan::compile(&spec, &request, "destinations[0].mapping")
+/// };
+///
+/// let plan = compile("licences").unwrap();
+/// assert_eq!(plan.explain().fields[0].field, "seats");
+/// let problem = &compile("licenses").unwrap_err()[0];
+/// assert_eq!(problem.path, "destinations[0].mapping.fields[0].from");
+/// assert_eq!(problem.message, "the dataset has no field `licenses`; it has: licences");
+/// ```
 #[derive(Debug, Clone)]
 pub struct MappingPlan {
     pub(super) object: String,

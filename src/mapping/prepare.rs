@@ -17,6 +17,8 @@ pub(crate) struct Preparation {
     formulas: Vec<(Field, Formula)>,
     /// The fields that came in, with the formulas behind them.
     schema: Schema,
+    /// The formulas that could not be made.
+    broken: Vec<String>,
 }
 
 /// A batch with its formulas, without what was filtered out or refused.
@@ -26,9 +28,11 @@ pub(crate) struct Prepared {
 }
 
 impl Preparation {
-    /// What can be compiled of a filter and formulas, and what is wrong with the rest.
+    /// What can be compiled of a filter and formulas, and what is wrong with the rest. That it lacks one of the `broken`
+    /// formulas, made for the source before, is told already.
     pub(crate) fn compile(
         source: &Schema,
+        broken: &[String],
         filter: Option<&Expr>,
         formulas: &[FormulaSpec],
         path: &str,
@@ -38,8 +42,12 @@ impl Preparation {
             filter: None,
             formulas: Vec::new(),
             schema: source.clone(),
+            broken: broken.to_vec(),
         };
-        match filter.map(|filter| Filter::compile(filter, source, &format!("{path}.filter"))) {
+        let filter = filter.map(|filter| {
+            Filter::compile_without(filter, source, broken, &format!("{path}.filter"))
+        });
+        match filter {
             Some(Ok(filter)) => preparation.filter = Some(filter),
             Some(Err(found)) => problems.extend(found),
             None => {}
@@ -54,7 +62,9 @@ impl Preparation {
                 problems.push(Problem::new(format!("{path}.name"), message));
                 continue;
             }
-            match Formula::compile(&spec.value, &preparation.schema, &format!("{path}.value")) {
+            let (schema, broken) = (&preparation.schema, &preparation.broken);
+            let path = format!("{path}.value");
+            match Formula::compile_without(&spec.value, schema, broken, &path) {
                 Ok(formula) => {
                     let field = Field::new(&spec.name, formula.field_type().clone());
                     let fields =
@@ -62,7 +72,10 @@ impl Preparation {
                     preparation.schema = Schema::new(fields);
                     preparation.formulas.push((field, formula));
                 }
-                Err(found) => problems.extend(found),
+                Err(found) => {
+                    problems.extend(found);
+                    preparation.broken.push(spec.name.clone());
+                }
             }
         }
         (preparation, problems)
@@ -71,6 +84,11 @@ impl Preparation {
     /// The fields that came in, with the formulas behind them.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// The formulas that could not be made, those of the source included: that someone misses one is no second mistake.
+    pub(crate) fn broken(&self) -> &[String] {
+        &self.broken
     }
 
     /// Whether it leaves every batch as it is.

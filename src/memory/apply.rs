@@ -105,6 +105,14 @@ pub(super) fn apply(
     Ok(applied)
 }
 
+/// A refusal is about a field where the identifiers have no other.
+fn about_one(refusal: Refusal, identifiers: &[Vec<&str>]) -> Refusal {
+    match identifiers {
+        [names] if names.len() == 1 => refusal.of(names[0]),
+        _ => refusal,
+    }
+}
+
 /// The keys of all rows for one identifier.
 struct Keys {
     index: usize,
@@ -285,18 +293,12 @@ impl Pass<'_> {
             match hit {
                 Hit::None => {}
                 Hit::One(slot) => return Ok(Target::Known(slot, keys.index)),
-                Hit::Many(_) => {
-                    let message = "the identifier hits several records";
-                    return Err(Refusal::new(Reason::MultiMatch, message));
-                }
+                Hit::Many(_) => return Err(self.several_match(keys)),
             }
         }
         match self.plan.mode {
             Mode::Insert => Ok(Target::New),
-            _ if empty => {
-                let message = "every identifier has a field without a value";
-                Err(Refusal::new(Reason::EmptyIdentifier, message))
-            }
+            _ if empty => Err(self.empty_identifiers()),
             Mode::Upsert => match self.names_an_id(row) {
                 false => Ok(Target::New),
                 true => {
@@ -312,6 +314,37 @@ impl Pass<'_> {
                 }
             },
         }
+    }
+
+    #[cold]
+    fn several_match(&self, keys: &Keys) -> Refusal {
+        let names = self.identifier(keys);
+        let message = format!(
+            "several records have this identifier ({}); correct them, or identify by more fields",
+            names.join(", ")
+        );
+        about_one(Refusal::new(Reason::MultiMatch, message), &[names])
+    }
+
+    #[cold]
+    fn empty_identifiers(&self) -> Refusal {
+        let identifiers: Vec<_> = self.keys.iter().map(|keys| self.identifier(keys)).collect();
+        let lists: Vec<String> = (identifiers.iter())
+            .map(|names| format!("({})", names.join(", ")))
+            .collect();
+        let message = format!(
+            "no identifier has all of its values; fill the fields of one: {}",
+            lists.join(", ")
+        );
+        about_one(Refusal::new(Reason::EmptyIdentifier, message), &identifiers)
+    }
+
+    /// The fields of an identifier.
+    fn identifier(&self, keys: &Keys) -> Vec<&str> {
+        let schema = self.versions.chunks.schema();
+        let fields = self.indexes[keys.index].fields.iter();
+        let names = fields.map(|&field| schema.field(field).name().as_str());
+        names.collect()
     }
 
     /// Whether the row asks for a record by its generated id.

@@ -158,15 +158,43 @@ impl Chunks {
         Ok(arrow_select::interleave::interleave(&sources, &picks)?)
     }
 
-    /// These versions as a batch with all columns.
+    /// These versions, none of which is [`NO_VERSION`], as a batch with all columns.
     pub(super) fn batch(&self, versions: &[u32]) -> Result<RecordBatch> {
         let columns = match self.slice(versions) {
             Some(columns) => columns,
-            None => (0..self.schema.fields().len())
-                .map(|column| self.gather(column, versions))
-                .collect::<Result<_>>()?,
+            None => self.gather_all(versions)?,
         };
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// All columns of these versions; where each stands is found once for all of them.
+    fn gather_all(&self, versions: &[u32]) -> Result<Vec<ArrayRef>> {
+        let mut sources: Vec<&Chunk> = Vec::new();
+        let mut source_of: Vec<usize> = vec![usize::MAX; self.chunks.len()];
+        let mut picks = Vec::with_capacity(versions.len());
+        // The next version mostly stands in the same chunk.
+        let (mut near, mut source) = (0..0, 0);
+        for &version in versions {
+            if !near.contains(&version) {
+                let (number, _) = self.locate(version);
+                let chunk = &self.chunks[number];
+                if source_of[number] == usize::MAX {
+                    source_of[number] = sources.len();
+                    sources.push(chunk);
+                }
+                source = source_of[number];
+                near = chunk.start..chunk.end;
+            }
+            picks.push((source, (version - near.start) as usize));
+        }
+        let column = |column: usize| {
+            let columns: Vec<&dyn Array> = sources
+                .iter()
+                .map(|chunk| &*chunk.columns[column])
+                .collect();
+            Ok(arrow_select::interleave::interleave(&columns, &picks)?)
+        };
+        (0..self.schema.fields().len()).map(column).collect()
     }
 
     /// Versions that stand together in one chunk, without a copy.

@@ -108,9 +108,12 @@ impl LiveLookup {
         index.table.find_each(
             &hashes,
             |i| keys.is_null_any(i),
-            |slot| table.touch(index, slot),
-            |i, slot| {
-                let (columns, row) = table.chunks.keys(table.slots[slot as usize]);
+            |slot| table.chunks.keys(table.slots[slot as usize]),
+            |(columns, row)| {
+                let fields = index.fields.iter();
+                fields.fold(0, |any, &field| any ^ columns[field].touch(row))
+            },
+            |i, (columns, row)| {
                 let mut parts = index.fields.iter().zip(keys.columns());
                 parts.all(|(&field, key)| key.equal(i, &columns[field], row))
             },

@@ -78,14 +78,6 @@ impl Table {
         self.indexes.len() - 1
     }
 
-    /// Reads something of a record's key, so that it is in the cache when it is compared soon after.
-    #[inline]
-    pub(super) fn touch(&self, index: &Index, slot: u32) -> u8 {
-        let (columns, row) = self.chunks.keys(self.slots[slot as usize]);
-        let fields = index.fields.iter();
-        fields.fold(0, |any, &field| any ^ columns[field].touch(row))
-    }
-
     /// Refuses a batch for which there would be no numbers left.
     pub(super) fn check_room(&self, rows: usize) -> Result<()> {
         if self.slots.len() + rows < MAX_ROWS && self.chunks.len() as usize + rows < MAX_ROWS {

@@ -17,6 +17,15 @@ pub enum RowOp {
 }
 
 /// A position in a source from which reading can go on; only its source reads it.
+///
+/// ```
+/// use syncline::record::Cursor;
+///
+/// let cursor = Cursor::new("byte 4096, line 77, record 75");
+/// let saved = serde_json::to_string(&cursor)?;
+/// assert_eq!(serde_json::from_str::<Cursor>(&saved)?, cursor);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor(String);
 

@@ -10,6 +10,8 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 
+use super::parse::is_instant;
+
 /// Appends the text of one value; answers false, and appends nothing, for null.
 ///
 /// For many values of one column a [`ColumnText`] is cheaper.
@@ -65,10 +67,31 @@ impl<'a> ColumnText<'a> {
         })
     }
 
+    /// Whether [`parse`](super::parse) reads the text of the value in `row` back, as it does of all but numbers that are not finite
+    /// and days and times outside of the years 1 to 9999. True for null.
+    ///
+    /// # Panics
+    /// If the column has no such row.
+    pub fn is_readable(&self, row: usize) -> bool {
+        let is_day = |days: i32| is_instant(i64::from(days).saturating_mul(86_400_000_000));
+        match self {
+            ColumnText::Float(column) => column.is_null(row) || column.value(row).is_finite(),
+            ColumnText::Date(column) => column.is_null(row) || is_day(column.value(row)),
+            ColumnText::DateTime(column) | ColumnText::LocalDateTime(column) => {
+                column.is_null(row) || is_instant(column.value(row))
+            }
+            ColumnText::Text(_)
+            | ColumnText::Integer(_)
+            | ColumnText::Decimal(..)
+            | ColumnText::Boolean(_) => true,
+        }
+    }
+
     /// Appends the text of the value in `row`; answers false, and appends nothing, for null.
     ///
     /// # Panics
     /// If the column has no such row.
+    #[inline(always)]
     pub fn append(&self, row: usize, out: &mut Vec<u8>) -> bool {
         macro_rules! write_if_valid {
             ($column:expr, $value:ident => $write:expr) => {{
@@ -105,26 +128,44 @@ impl<'a> ColumnText<'a> {
 }
 
 /// Appends a whole number.
+#[inline]
 pub fn integer(value: i64, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(Digits::of(value.unsigned_abs().into(), 1).as_slice());
+    Digits::of(value.unsigned_abs(), 1).append(out);
 }
 
 /// Appends a decimal that counts units of its last digit.
+#[inline]
 pub fn decimal(value: i128, scale: u8, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
     let scale = usize::from(scale);
-    let digits = Digits::of(value.unsigned_abs(), scale + 1);
-    let digits = digits.as_slice();
-    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
-    out.extend_from_slice(whole);
-    if scale > 0 {
-        out.push(b'.');
-        out.extend_from_slice(fraction);
+    match u64::try_from(value.unsigned_abs()) {
+        Ok(size) if scale < Digits::MOST => {
+            Digits::of(size, scale + 1).append_with_point(scale, out)
+        }
+        _ => long_decimal(value.unsigned_abs(), scale, out),
+    }
+}
+
+/// A decimal of more than 64 bits, or of so many digits behind the point.
+#[cold]
+fn long_decimal(mut rest: u128, scale: usize, out: &mut Vec<u8>) {
+    let begin = out.len();
+    let mut count = 0;
+    while rest > 0 || count <= scale {
+        if count == scale && scale > 0 {
+            out.push(b'.');
+        }
+        out.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        count += 1;
+    }
+    if let Some(digits) = out.get_mut(begin..) {
+        digits.reverse();
     }
 }
 
@@ -142,93 +183,144 @@ pub fn float(value: f64, out: &mut Vec<u8>) {
 
 /// Appends a day, given as days since 1970-01-01. Years of more than four digits, and such before the
 /// year 0, have a sign; no text that is read has them.
+#[inline]
 pub fn date(days: i32, out: &mut Vec<u8>) {
-    let (year, month, day) = civil_from_days(days);
-    let ([m1, m2], [d1, d2]) = (two(month), two(day));
-    if let Ok(year @ 0..=9999) = u32::try_from(year) {
-        let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
-        out.extend_from_slice(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);
-    } else {
-        out.push(if year < 0 { b'-' } else { b'+' });
-        out.extend_from_slice(Digits::of(year.unsigned_abs().into(), 4).as_slice());
-        out.extend_from_slice(&[b'-', m1, m2, b'-', d1, d2]);
+    match plain_date(days) {
+        Some(text) => out.extend_from_slice(&text),
+        None => far_date(days, out),
     }
 }
 
+/// A day of a year of four digits.
+#[inline]
+fn plain_date(days: i32) -> Option<[u8; 10]> {
+    let (year, month, day) = civil_from_days(days);
+    let year = u32::try_from(year).ok().filter(|&year| year <= 9999)?;
+    let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
+    let ([m1, m2], [d1, d2]) = (two(month), two(day));
+    Some([y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2])
+}
+
+#[cold]
+fn far_date(days: i32, out: &mut Vec<u8>) {
+    let (year, month, day) = civil_from_days(days);
+    let ([m1, m2], [d1, d2]) = (two(month), two(day));
+    out.push(if year < 0 { b'-' } else { b'+' });
+    Digits::of(year.unsigned_abs(), 4).append(out);
+    out.extend_from_slice(&[b'-', m1, m2, b'-', d1, d2]);
+}
+
 /// Appends a wall-clock time, given as microseconds since 1970-01-01T00:00:00.
+#[inline]
 pub fn local_datetime(micros: i64, out: &mut Vec<u8>) {
     const DAY: i64 = 86_400_000_000;
     // Microseconds in 64 bits reach some 292,000 years: days fit 32 bits.
     date(micros.div_euclid(DAY) as i32, out);
     let micros = micros.rem_euclid(DAY);
     let (clock, fraction) = ((micros / 1_000_000) as u32, (micros % 1_000_000) as u32);
-    let ([h1, h2], [m1, m2]) = (two(clock / 3600), two(clock / 60 % 60));
-    let [s1, s2] = two(clock % 60);
+    let (minutes, seconds) = (clock / 60, clock % 60);
+    let ([h1, h2], [m1, m2]) = (two(minutes / 60), two(minutes % 60));
+    let [s1, s2] = two(seconds);
     out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
     if fraction > 0 {
-        out.push(b'.');
-        for pair in [fraction / 10_000, fraction / 100 % 100, fraction % 100] {
-            out.extend_from_slice(&two(pair));
-        }
+        let ([f1, f2], [f3, f4]) = (two(fraction / 10_000), two(fraction / 100));
+        let [f5, f6] = two(fraction);
+        out.extend_from_slice(&[b'.', f1, f2, f3, f4, f5, f6]);
     }
 }
 
-/// The decimal digits of a number, at the end of a buffer.
+/// The decimal digits of a number, at the front of a buffer.
+///
+/// A buffer of fixed length is appended whole and cut: for so few bytes that is cheaper than a call that
+/// copies just those.
 struct Digits {
-    buffer: [u8; 40],
-    start: usize,
+    buffer: [u8; 24],
+    count: usize,
 }
 
 impl Digits {
-    /// At least `least` digits of `value`, with zeros in front.
+    /// As many digits as 64 bits can have.
+    const MOST: usize = 20;
+
+    /// At least `least` digits of `value`, with zeros in front; `least` is at most [`MOST`](Self::MOST).
     #[inline]
-    fn of(value: u128, least: usize) -> Self {
+    fn of(value: u64, least: usize) -> Self {
+        let needed = value
+            .checked_ilog10()
+            .map_or(1, |digits| digits as usize + 1);
         let mut digits = Digits {
-            buffer: [b'0'; 40],
-            start: 40,
+            buffer: [b'0'; 24],
+            count: needed.max(least).min(Self::MOST),
         };
-        let mut rest = value;
-        // Division by ten is cheap in 64 bits only; most numbers are there at once.
-        while rest > u128::from(u64::MAX) {
-            digits.push((rest % 10) as u8);
-            rest /= 10;
+        let (mut rest, mut end) = (value, digits.count);
+        while rest >= 10 {
+            let place = digits.buffer.get_mut(..end);
+            if let Some(place) = place.and_then(<[u8]>::last_chunk_mut) {
+                *place = two((rest % 100) as u32);
+            }
+            rest /= 100;
+            end -= 2;
         }
-        let mut rest = rest as u64;
-        while rest > 0 {
-            digits.push((rest % 10) as u8);
-            rest /= 10;
+        if rest > 0 {
+            digits.buffer[end - 1] = b'0' + rest as u8;
         }
-        digits.start = digits.start.min(40usize.saturating_sub(least));
         digits
     }
 
-    /// Puts a digit in front. Numbers of 128 bits have at most 39.
     #[inline]
-    fn push(&mut self, digit: u8) {
-        if let Some(start) = self.start.checked_sub(1) {
-            self.start = start;
-            self.buffer[start % 40] = b'0' + digit;
-        }
+    fn append(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.count;
+        out.extend_from_slice(&self.buffer);
+        out.truncate(end);
     }
 
+    /// Appends them with a point in front of the last `scale`; there are more.
     #[inline]
-    fn as_slice(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+    fn append_with_point(&self, scale: usize, out: &mut Vec<u8>) {
+        if scale == 0 {
+            return self.append(out);
+        }
+        let point = self.count - scale;
+        let end = out.len() + point;
+        out.extend_from_slice(&self.buffer);
+        out.truncate(end);
+        out.push(b'.');
+        for &digit in self.buffer.get(point..self.count).unwrap_or_default() {
+            out.push(digit);
+        }
     }
 }
 
-/// A number below 100 in two digits.
+/// Every number below 100 in two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
+/// A number below 100 in two digits; of others the last two.
 #[inline]
 pub(super) fn two(value: u32) -> [u8; 2] {
-    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
+    PAIRS[(value % 100) as usize]
 }
 
 /// Year, month and day of a day of the proleptic Gregorian calendar; the inverse of what `parse` does.
 #[inline]
 pub(crate) fn civil_from_days(days: i32) -> (i64, u32, u32) {
-    let days = i64::from(days) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097) as u32;
+    // Eras of 400 years have one number of days. Counted from a March before the year 0, days of the years
+    // that have texts are not negative and fit 32 bits, in which division is cheapest.
+    let from_march = i64::from(days) + 719_468;
+    let (era, day_of_era) = match u32::try_from(from_march) {
+        Ok(from_march) => (i64::from(from_march / 146_097), from_march % 146_097),
+        Err(_) => (
+            from_march.div_euclid(146_097),
+            from_march.rem_euclid(146_097) as u32,
+        ),
+    };
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -293,6 +385,31 @@ mod tests {
         assert_eq!(
             text(|out| local_datetime(60_000_050, out)),
             "1970-01-01T00:01:00.000050"
+        );
+    }
+
+    #[test]
+    fn what_no_reader_reads_is_told() {
+        let floats =
+            Float64Array::from(vec![Some(1e300), Some(f64::NAN), Some(f64::INFINITY), None]);
+        let days = Date32Array::from(vec![
+            Some(-719_162),
+            Some(-719_163),
+            Some(2_932_896),
+            Some(2_932_897),
+        ]);
+        let times =
+            TimestampMicrosecondArray::from(vec![Some(i64::MIN), Some(0), Some(i64::MAX), None]);
+        let readable = |column: &dyn Array| -> Vec<bool> {
+            let text = ColumnText::new(column).unwrap();
+            (0..column.len()).map(|row| text.is_readable(row)).collect()
+        };
+        assert_eq!(readable(&floats), [true, false, false, true]);
+        assert_eq!(readable(&days), [true, false, true, false]);
+        assert_eq!(readable(&times), [false, true, false, true]);
+        assert_eq!(
+            readable(&times.with_timezone("UTC")),
+            [false, true, false, true]
         );
     }
 

@@ -37,45 +37,69 @@ fn long_integer(negative: bool, digits: &[u8]) -> Option<i128> {
 
 /// An exact decimal: an optional sign, digits, and behind a point no more non-zero digits than
 /// `scale`. The result counts units of the last digit: `"1.5"` with scale 2 is 150.
+#[inline]
 pub fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     let (negative, text) = sign(text);
     let scale = usize::from(scale);
     // Up to 18 digits in all are summed in 64 bits.
-    let value = if text.len() + scale <= 18 {
-        let mut value = 0i64;
-        let mut behind: Option<usize> = None;
-        for &byte in text {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                if byte != b'.' || behind.is_some() {
-                    return None;
-                }
-                behind = Some(0);
-                continue;
-            }
-            match &mut behind {
-                Some(count) if *count == scale => {
-                    if digit != 0 {
-                        return None;
-                    }
-                    continue;
-                }
-                Some(count) => *count += 1,
-                None => {}
-            }
-            value = value * 10 + i64::from(digit);
-        }
-        if text.len() <= usize::from(behind.is_some()) {
-            return None;
-        }
-        i128::from(value * 10i64.pow((scale - behind.unwrap_or(0)) as u32))
-    } else {
-        long_decimal(text, scale)?
+    let value = match text.len() + scale <= 18 {
+        true => i128::from(short_decimal(text, scale)?),
+        false => long_decimal(text, scale)?,
     };
-    if value >= 10i128.checked_pow(u32::from(precision))? {
+    let is_in_range = match POWERS_OF_TEN.get(usize::from(precision)) {
+        Some(&limit) => value < limit,
+        None => true,
+    };
+    is_in_range.then_some(if negative { -value } else { value })
+}
+
+/// 10 to the power of 0 to 38, the last that 128 bits hold.
+const POWERS_OF_TEN: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
+/// A decimal without sign, of at most 18 bytes and digits behind the point.
+#[inline]
+fn short_decimal(text: &[u8], scale: usize) -> Option<i64> {
+    let mut value = 0i64;
+    let mut rest = text.iter();
+    let mut digits = 0usize;
+    for &byte in rest.by_ref() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            if byte != b'.' {
+                return None;
+            }
+            break;
+        }
+        digits += 1;
+        value = value * 10 + i64::from(digit);
+    }
+    let fraction = rest.as_slice();
+    if digits + fraction.len() == 0 {
         return None;
     }
-    Some(if negative { -value } else { value })
+    let (kept, lost) = fraction.split_at(fraction.len().min(scale));
+    for &byte in kept {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    if lost.iter().any(|&byte| byte != b'0') {
+        return None;
+    }
+    Some(match scale - kept.len() {
+        0 => value,
+        missing => value * 10i64.pow(missing as u32),
+    })
 }
 
 #[cold]
@@ -225,26 +249,50 @@ pub fn local_datetime(text: &[u8]) -> Option<i64> {
 /// Day, `T` or a blank, time of day and fraction; what stands behind them.
 #[inline]
 fn local_prefix(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (head, mut rest) = text.split_at_checked(19)?;
-    let head: &[u8; 19] = head.try_into().ok()?;
-    let (day, clock) = head.split_first_chunk::<10>()?;
-    let &[separator, h1, h2, c1, m1, m2, c2, s1, s2] = clock else {
-        return None;
-    };
+    let (head, mut rest) = text.split_first_chunk::<19>()?;
+    let &[.., separator, _, _, c1, _, _, c2, s1, s2] = head;
     if !matches!(separator, b'T' | b't' | b' ') || c1 != b':' || c2 != b':' {
         return None;
     }
-    let (hours, minutes, seconds) = (two(h1, h2)?, two(m1, m2)?, two(s1, s2)?);
+    let &[d1, d2, _, h1, h2, c1, m1, m2] = head.get(8..16)?.first_chunk()?;
+    // The blank or letter is known to be right.
+    let clock = u64::from_le_bytes([d1, d2, b'T', h1, h2, c1, m1, m2]);
+    let numbers = pairs(clock, *b"00T00:00")?;
+    let (day, hours, minutes) = (number(numbers, 0), number(numbers, 3), number(numbers, 6));
+    let seconds = two(s1, s2)?;
     if hours > 23 || minutes > 59 || seconds > 59 {
         return None;
     }
+    let days = days_of(head.first_chunk()?, day)?;
     let mut micros = 0;
     if let [b'.', fraction @ ..] = rest {
         (micros, rest) = fraction_micros(fraction)?;
     }
     let clock = i64::from(hours * 3600 + minutes * 60 + seconds);
-    let seconds = i64::from(days(day)?) * 86_400 + clock;
+    let seconds = i64::from(days) * 86_400 + clock;
     Some((seconds * 1_000_000 + micros, rest))
+}
+
+/// Reads eight characters at once: where `form` has `0` there must be a digit, elsewhere just its
+/// character. In the answer a byte holds the [number](number) of two digits that begin there.
+#[inline]
+fn pairs(text: u64, form: [u8; 8]) -> Option<u64> {
+    // What a byte may be over its form's, as the distance from there to 127.
+    let room = form.map(|byte| if byte == b'0' { 127 - 9 } else { 127 });
+    let over = text ^ u64::from_le_bytes(form);
+    // A digit is `0` with none of its own bits set; so the difference is its value, and anything else is over.
+    // Where a sum runs into the next byte, the byte in front had its highest bit set and is over itself.
+    let sums = over.wrapping_add(u64::from_le_bytes(room));
+    if (over | sums) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    Some(over.wrapping_mul(10).wrapping_add(over >> 8))
+}
+
+/// A number out of [`pairs`], by the place of its first digit.
+#[inline]
+fn number(pairs: u64, place: u32) -> u32 {
+    (pairs >> (8 * place)) as u8 as u32
 }
 
 /// The digits behind a point as millionths, and what stands behind them; `None` if that would lose a digit.
@@ -277,14 +325,16 @@ pub(super) fn two(tens: u8, ones: u8) -> Option<u32> {
 
 #[inline]
 fn days(text: &[u8; 10]) -> Option<i32> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else {
-        return None;
-    };
-    let (year, month, day) = (
-        two(y1, y2)? * 100 + two(y3, y4)?,
-        two(m1, m2)?,
-        two(d1, d2)?,
-    );
+    let &[.., d1, d2] = text;
+    days_of(text.first_chunk()?, two(d1, d2)?)
+}
+
+/// Days since 1970-01-01 of a day of the month in `2025-01-`.
+#[inline]
+fn days_of(year_and_month: &[u8; 8], day: u32) -> Option<i32> {
+    let numbers = pairs(u64::from_le_bytes(*year_and_month), *b"0000-00-")?;
+    let year = number(numbers, 0) * 100 + number(numbers, 2);
+    let month = number(numbers, 5);
     if year == 0 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
     }

@@ -14,7 +14,7 @@
 //! | `%M` | minute | two digits |
 //! | `%S` | second, 0 to 59 | two digits |
 //! | `%f` | fraction of the second | one to six digits, and zeros behind them; written with six |
-//! | `%z` | offset from UTC | `+0100`, `+01:00` or `Z`; written as `+01:00` |
+//! | `%z` | offset from UTC | `+0100`, `+01:00`, `+01` or `Z`; written as `+01:00` |
 //! | `%%` | a percent sign | |
 //!
 //! All else stands for itself, blanks too. A pattern has a whole day (year, month and day, or year and day of the year), each field at
@@ -143,6 +143,7 @@ impl Field {
                 | Field::Hour { short: true }
                 | Field::Hour12 { short: true }
                 | Field::Fraction
+                | Field::Offset
         )
     }
 
@@ -546,18 +547,22 @@ fn named<'t>(names: &[&str], short: bool, text: &'t [u8]) -> Option<(u32, &'t [u
 
 /// Minutes ahead of UTC; under 16 hours, as everywhere here.
 fn offset(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (sign, h1, h2, m1, m2, rest) = match text {
+    let (is_west, text) = match text {
         [b'Z' | b'z', rest @ ..] => return Some((0, rest)),
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2, rest @ ..]
-        | [sign @ (b'+' | b'-'), h1, h2, m1, m2, rest @ ..] => (sign, h1, h2, m1, m2, rest),
+        [sign @ (b'+' | b'-'), rest @ ..] => (*sign == b'-', rest),
         _ => return None,
     };
-    let (hours, minutes) = (i64::from(two(*h1, *h2)?), i64::from(two(*m1, *m2)?));
+    let (hours, text) = pair(text)?;
+    let (minutes, rest) = match text {
+        [b':', text @ ..] => pair(text)?,
+        // Some databases leave out minutes that are zero.
+        _ => pair(text).unwrap_or((0, text)),
+    };
     if hours > 15 || minutes > 59 {
         return None;
     }
-    let minutes = hours * 60 + minutes;
-    Some((if *sign == b'-' { -minutes } else { minutes }, rest))
+    let ahead = i64::from(hours * 60 + minutes);
+    Some((if is_west { -ahead } else { ahead }, rest))
 }
 
 fn number(value: u32, short: bool, out: &mut Vec<u8>) {

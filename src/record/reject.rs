@@ -5,6 +5,14 @@ use std::borrow::Cow;
 use super::{Position, RawRecord};
 
 /// Why a record was refused: the fixed vocabulary of `_reason` in reject files.
+///
+/// ```
+/// use syncline::record::Reason;
+///
+/// assert_eq!(Reason::MultiMatch.code(), "multi_match");
+/// let read_back = Reason::ALL.into_iter().find(|reason| reason.code() == "multi_match");
+/// assert_eq!(read_back, Some(Reason::MultiMatch));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
@@ -122,6 +130,17 @@ impl Refusal {
 }
 
 /// A record that was refused; it goes to the rejects, and the rest goes on.
+///
+/// ```
+/// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+///
+/// let position = Position::new("usage.csv", 15).with_byte_and_line(1204, 17);
+/// let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31").of("since");
+/// let raw = RawRecord::Cells(vec![Some("ada".into()), Some("31.1.".into())]);
+/// let reject = Reject::new(position, refusal, raw);
+/// assert_eq!(reject.position.to_string(), "usage.csv:17 (byte 1204)");
+/// assert_eq!(reject.refusal.field.as_deref(), Some("since"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reject {

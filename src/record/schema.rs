@@ -93,6 +93,12 @@ impl Schema {
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
+
+    /// The names of all fields, for the one who named something else.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
+        names.join(", ")
+    }
 }
 
 impl PartialEq for Schema {

@@ -10,7 +10,10 @@ use crate::record::FieldType;
 /// Exact decimals, dates and instants are written as text: `"12.50"`, `"2025-01-31"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a constant is null, true, false, a number or a text"
+)]
 pub enum Literal {
     /// No value.
     Null,

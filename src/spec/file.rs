@@ -199,6 +199,10 @@ pub struct Delimited {
     pub null_tokens: Vec<String>,
     /// Whether the unquoted empty cell is a text and not null.
     pub empty_is_text: bool,
+    /// Whether cells, names of columns included, that a spreadsheet would take for formulas have an apostrophe in front, as in
+    /// [reject files](crate::file::RejectFiles). It is [put there](crate::file::guard_cell) where a file is written and
+    /// [taken off](crate::file::unguard_cell) where it is read.
+    pub guarded: bool,
     /// Bounds that protect against broken files.
     pub limits: Limits,
 }
@@ -216,6 +220,7 @@ impl Default for Delimited {
             compression: Compression::None,
             null_tokens: Vec::new(),
             empty_is_text: false,
+            guarded: false,
             limits: Limits::default(),
         }
     }
@@ -315,7 +320,8 @@ pub enum Escape {
     #[default]
     Doubled,
     /// Behind a backslash, which takes the meaning from any one character behind it, inside quotes and outside:
-    /// of a delimiter, a quote, a line break (of CRLF both), a backslash. Inside quotes two quotes are one as well.
+    /// of a delimiter, a quote, a line break (of CRLF both), a backslash. A letter stays itself: `\n` is an `n` and no line break.
+    /// Inside quotes two quotes are one as well.
     /// [Null tokens](Delimited::null_tokens) are compared with the cell as it is written: `\N` can be one.
     Backslash,
 }

@@ -1,6 +1,7 @@
 //! A whole job.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::Problem;
 use crate::{Error, Result};
@@ -55,25 +56,41 @@ impl JobSpec {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with the path and the place in the text of what is wrong; a
-    /// form of a newer version is told apart from a wrong one.
+    /// form of a newer version, also of the dataset, is told apart from a wrong one.
     pub fn from_json(text: &str) -> Result<Self> {
+        // What a newer form has besides may be anything.
         #[derive(Deserialize)]
         struct Versioned {
-            version: Option<serde_json::Value>,
+            version: Option<Value>,
+            dataset: Option<Value>,
         }
         let wrong = |path: String, message: String| {
             Error::invalid("this is no job", vec![Problem::new(path, message)])
         };
-        let versioned: Versioned =
-            serde_json::from_str(text).map_err(|error| wrong(String::new(), error.to_string()))?;
-        if let Some(version) = versioned.version.filter(|version| *version != 1) {
-            return Err(wrong("version".into(), super::unknown_version(version)));
+        // What is no JSON, or too deep, is told below, with its path.
+        if let Ok(Versioned { version, dataset }) = serde_json::from_str(text) {
+            let of_dataset = dataset.as_ref().and_then(|dataset| dataset.get("version"));
+            for (path, version) in [
+                ("version", version.as_ref()),
+                ("dataset.version", of_dataset),
+            ] {
+                if let Some(version) = version.filter(|version| **version != 1) {
+                    return Err(wrong(path.into(), super::unknown_version(version)));
+                }
+            }
         }
         let mut deserializer = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             let path = if path == "." { String::new() } else { path };
-            wrong(path, error.into_inner().to_string())
+            let message = error.into_inner().to_string();
+            let message = match message.strip_prefix("recursion limit exceeded") {
+                Some(place) => format!(
+                    "nested too deep{place}; make lists long instead, or put a part into a formula of its own"
+                ),
+                None => message,
+            };
+            wrong(path, message)
         })
     }
 }

@@ -45,6 +45,18 @@ impl MappingSpec {
 }
 
 /// How one object field gets its value.
+///
+/// ```
+/// use syncline::spec::{DefaultSpec, FieldMapping, WriteOn};
+///
+/// let seats = FieldMapping::direct("seats", "licences").or_default(DefaultSpec::new(0)).on(WriteOn::Insert);
+/// let written = r#"{"field": "seats", "from": "licences", "on": "insert", "default": {"value": 0}}"#;
+/// assert_eq!(serde_json::from_str::<FieldMapping>(written)?, seats);
+///
+/// let origin = FieldMapping::constant("origin", "web shop");
+/// assert_eq!(serde_json::from_str::<FieldMapping>(r#"{"field": "origin", "constant": "web shop"}"#)?, origin);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Form", into = "Form")]
@@ -63,6 +75,16 @@ pub struct FieldMapping {
 }
 
 /// Where a value comes from.
+///
+/// ```
+/// use syncline::spec::{FieldMapping, Rule};
+///
+/// let mapping: FieldMapping = serde_json::from_str(r#"{"field": "seats", "from": "licences"}"#)?;
+/// assert_eq!(mapping.rule, Rule::From("licences".into()));
+/// let mapping: FieldMapping = serde_json::from_str(r#"{"field": "origin", "constant": "web shop"}"#)?;
+/// assert_eq!(mapping.rule, Rule::Constant("web shop".into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -131,6 +153,16 @@ impl FieldMapping {
 }
 
 /// A value that stands in for a missing or an invalid one.
+///
+/// ```
+/// use syncline::spec::DefaultSpec;
+///
+/// // For what cannot be read or converted; a null stays null.
+/// let mut default = DefaultSpec::new("0.00");
+/// default.when_missing = false;
+/// assert_eq!(serde_json::from_str::<DefaultSpec>(r#"{"value": "0.00", "when_missing": false}"#)?, default);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -184,6 +216,19 @@ impl MatchPair {
 }
 
 /// A direct lookup: a value from a record of another object.
+///
+/// ```
+/// use syncline::spec::{FieldMapping, LookupSpec, MatchPair, NoMatch};
+///
+/// let pairs = vec![MatchPair::new("csm_first", "first_name"), MatchPair::new("csm_last", "last_name")];
+/// let mut user = LookupSpec::new("user", pairs, "id");
+/// assert_eq!(user.no_match, NoMatch::Reject);
+/// user.no_match = NoMatch::Null;
+/// let written = r#"{"field": "csm", "lookup": {"object": "user", "fetch": "id", "no_match": "null", "keys": [
+///   {"source": "csm_first", "field": "first_name"}, {"source": "csm_last", "field": "last_name"}]}}"#;
+/// assert_eq!(serde_json::from_str::<FieldMapping>(written)?, FieldMapping::lookup("csm", user));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -221,6 +266,17 @@ impl LookupSpec {
 }
 
 /// A self lookup: the identity of a record of the same object, rows of the same run included.
+///
+/// ```
+/// use syncline::spec::{Dangling, FieldMapping, MatchPair, SelfLookupSpec};
+///
+/// let mut parent = SelfLookupSpec::new(vec![MatchPair::new("parent_no", "number")]);
+/// assert_eq!(parent.dangling, Dangling::Null);
+/// parent.dangling = Dangling::Reject;
+/// let written = r#"{"field": "parent", "self_lookup": {"dangling": "reject", "keys": [{"source": "parent_no", "field": "number"}]}}"#;
+/// assert_eq!(serde_json::from_str::<FieldMapping>(written)?, FieldMapping::self_lookup("parent", parent));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -35,5 +35,8 @@ pub use value_format::ValueFormat;
 
 /// What is said of a document whose version is not 1.
 pub(crate) fn unknown_version(version: impl std::fmt::Display) -> String {
-    format!("version {version} is not known here; this release reads version 1")
+    format!(
+        "version {version} is not known here; this release reads version 1: write the spec in that form, or take a \
+         release that knows the other"
+    )
 }

@@ -56,6 +56,15 @@ impl ObjectSpec {
 }
 
 /// How the records of an object are told apart.
+///
+/// ```
+/// use syncline::spec::Identity;
+///
+/// assert_eq!(serde_json::from_str::<Identity>(r#""generated""#)?, Identity::Generated);
+/// let supplied: Identity = serde_json::from_str(r#"{"supplied": ["account", "day"]}"#)?;
+/// assert_eq!(supplied, Identity::Supplied(vec!["account".into(), "day".into()]));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -40,11 +40,20 @@ fn schema<T: JsonSchema>() -> Value {
         .to_value()
 }
 
-/// Descriptions come from the documentation, whose links mean nothing in a schema.
+/// Descriptions come from the documentation, whose links and examples in Rust mean nothing in a schema.
 fn plain_description(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
-        *text = without_links(text);
+        *text = without_links(&without_code(text));
     }
+}
+
+/// The text without what stands between lines of three back quotes.
+fn without_code(text: &str) -> String {
+    let between = text.split("```").step_by(2).map(str::trim);
+    between
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// `[a](b)` becomes `a`, and so does an `a` in back quotes within brackets alone.
@@ -81,7 +90,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptions_have_no_links() {
+    fn descriptions_have_no_links_and_no_code() {
+        assert_eq!(without_code("a\n\n```\nlet b;\n```\n\nc"), "a\n\nc");
+        assert_eq!(without_code("a\n```text\nb\n```"), "a");
+        assert_eq!(without_code("`a`"), "`a`");
         for (text, plain) in [
             ("see [`a`](crate::b).", "see `a`."),
             ("[`a`], [`b`](c)", "`a`, `b`"),
@@ -95,6 +107,7 @@ mod tests {
         for (name, schema) in schemas() {
             let text = schema.to_string();
             assert!(!text.contains("](") && !text.contains("crate::"), "{name}");
+            assert!(!text.contains("```") && !text.contains("assert"), "{name}");
         }
     }
 }

@@ -20,6 +20,37 @@ use crate::{Error, Result};
 const NAME: &str = "home";
 
 /// The host's own objects: tables in memory, and files that each run writes anew.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::Arc;
+/// use syncline::connection::Connection;
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryFiles;
+/// use syncline::spec::JobSpec;
+/// use syncline::workspace::Workspace;
+///
+/// let files = Arc::new(MemoryFiles::new());
+/// files.insert("people.csv", "name\nAda\n");
+/// let spec = JobSpec::from_json(r#"{
+///   "version": 1,
+///   "name": "people",
+///   "dataset": {"version": 1, "source": {"file": {"name": "people.csv", "columns": [{"name": "name", "type": "text"}]}}},
+///   "objects": [{"name": "person", "identity": "generated", "fields": [{"name": "name", "type": "text"}]}],
+///   "destinations": [{"object": "person", "mode": "insert", "mapping": {"fields": [{"field": "name", "from": "name"}]}}]
+/// }"#)?;
+///
+/// // Making the job makes its objects, still empty.
+/// let context = Context::new();
+/// let workspace = Workspace::new(files.clone(), files.clone());
+/// workspace.job(&context, &spec).await?;
+/// assert_eq!(workspace.home().discover(&context).await?.objects[0].name, "person");
+/// assert_eq!(workspace.home().object("person").unwrap().len(), 0);
+/// workspace.home().save(&context, "person").await?;
+/// assert_eq!(files.bytes("person.csv").unwrap(), "id,name\n");
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Home {
     objects: RwLock<IndexMap<String, Object>>,

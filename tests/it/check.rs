@@ -92,6 +92,36 @@ fn the_count_is_exact_however_few_are_kept() {
 }
 
 #[test]
+fn rejects_are_kept_up_to_their_bytes() {
+    let text = format!("seats,day\n{}", "0123456789x,\n".repeat(100));
+    for (bytes, kept) in [
+        (0, 0),
+        (10, 0),
+        (11, 1),
+        (33, 3),
+        (34, 3),
+        (usize::MAX, 100),
+    ] {
+        let request = CheckRequest::new().with_reject_bytes(bytes);
+        let report = run(&Context::new(), &text, request).unwrap();
+        assert_eq!(
+            (report.rejected, report.rejects.len()),
+            (100, kept),
+            "{bytes}"
+        );
+    }
+    // The first ones are kept, and none behind one that has no room.
+    let text = "seats,day\nx,\nmany many,\ny,\n";
+    let report = run(
+        &Context::new(),
+        text,
+        CheckRequest::new().with_reject_bytes(5),
+    )
+    .unwrap();
+    assert_eq!((report.rejected, report.rejects.len()), (3, 1));
+}
+
+#[test]
 fn a_cancelled_run_says_so() {
     let token = CancelToken::new();
     token.cancel();

@@ -155,6 +155,21 @@ fn a_wrong_encoding_is_told_with_the_right_one() {
         ),
         (utf_16("a,é\n"), Encoding::Utf16, "`utf-16le` or `utf-16be`"),
         (
+            utf_16("a,é\n"),
+            Encoding::Iso8859_1,
+            "`utf-16le` or `utf-16be`",
+        ),
+        (
+            latin_1("a,é\n"),
+            Encoding::Utf8,
+            "or the format's `encoding`",
+        ),
+        (
+            b"a,\x81\n".to_vec(),
+            Encoding::Windows1252,
+            "or the format's `encoding`",
+        ),
+        (
             "\u{FEFF}a,é\n".into(),
             Encoding::Iso8859_15,
             "set the format's `encoding` to `utf-8`",

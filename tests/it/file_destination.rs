@@ -255,6 +255,61 @@ fn a_record_whose_null_the_format_cannot_express_is_refused() {
     }
 }
 
+#[test]
+fn a_value_that_no_reader_reads_is_refused() {
+    let files = MemoryFiles::new();
+    let schema = Schema::new(vec![
+        Field::new("f", FieldType::Float),
+        Field::new("day", FieldType::Date),
+    ]);
+    let floats = [
+        Some(1.5),
+        Some(f64::NAN),
+        Some(f64::NEG_INFINITY),
+        Some(2.0),
+        None,
+    ];
+    let days = [Some(0), Some(0), Some(0), Some(2_932_897), None];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Float64Array::from(floats.to_vec())),
+        Arc::new(Date32Array::from(days.to_vec())),
+    ];
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), columns).unwrap();
+    let encoder = DelimitedEncoder::new(&Delimited::csv()).unwrap();
+    let mut out = Vec::new();
+    let error = encoder.batch(&records, &mut out).unwrap_err();
+    assert_eq!(
+        (error.kind(), out.as_slice()),
+        (ErrorKind::Invalid, &b"1.5,1970-01-01\n"[..])
+    );
+
+    let store = Arc::new(files.clone());
+    let destination = FileDestination::new(store, "x.csv", "x", schema, Delimited::csv());
+    let fields = vec![WriteField::new("f"), WriteField::new("day")];
+    let request = OpenRequest::new("job", fields, WriteMode::Insert);
+    let context = Context::new();
+    let origins = RowsAsRead::new("in", 0, records.clone()).into_origins();
+    block_on(async {
+        let mut writer = destination.open(&context, request).await.unwrap().writer;
+        let report = writer
+            .write(&context, Batch::new(records, origins))
+            .await
+            .unwrap();
+        let refused: Vec<_> = report
+            .refusals
+            .iter()
+            .map(|(row, refusal)| (*row, refusal.field.as_deref()))
+            .collect();
+        assert_eq!(refused, [(1, Some("f")), (2, Some("f")), (3, Some("day"))]);
+        assert!(report.refusals[0].1.message.contains("must be finite"));
+        writer
+            .commit(&context, CommitRequest::new(1).as_last())
+            .await
+            .unwrap();
+    });
+    assert_eq!(files.bytes("x.csv").unwrap(), "f,day\n1.5,1970-01-01\n,\n");
+}
+
 /// One column of each layout, of so many rows.
 fn records() -> impl Strategy<Value = (Schema, RecordBatch)> {
     let schema = Schema::new(vec![

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod analyse;
+mod analyse_exports;
 mod bad_input;
 mod check;
 #[cfg(feature = "compression")]
 mod compression;
 mod delimited;
 mod dialects;
+mod direct;
 mod encodings;
 mod examples;
 mod file_destination;

@@ -163,6 +163,31 @@ fn mistakes_are_told_with_their_paths() {
 }
 
 #[test]
+fn a_formula_that_could_not_be_made_is_told_once() {
+    let dataset = r#", "formulas": [
+  {"name": "x", "value": {"upper": {"field": "n"}}},
+  {"name": "y", "value": {"add": [{"field": "x"}, {"field": "none"}]}}]"#;
+    let wrong = format!(
+        r#""filter": {{"gt": [{{"field": "x"}}, {{"field": "y"}}]}}, "formulas": [
+  {{"name": "z", "value": {{"abs": {{"field": "y"}}}}}}, {{"name": "w", "value": {{"field": "z"}}}}],
+  "fields": [{KEY}, {{"field": "n", "from": "w"}}, {{"field": "from_a", "from": "x"}}]"#
+    );
+    let found = problems(&job(dataset, &[&wrong]), &[("rows.csv", "key,n,up\n")]);
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "dataset.formulas[0].value.upper",
+            "dataset.formulas[1].value.add[1].field"
+        ]
+    );
+    assert_eq!(
+        found[1].1,
+        "there is no field `none`; there are: key, n, up"
+    );
+}
+
+#[test]
 fn a_formula_of_a_mapping_refuses_rows_of_that_destination_alone() {
     let strict = format!(
         r#""formulas": [{{"name": "share", "value": {{"divide": {{"of": {{"value": "12"}}, "by": {{"field": "n"}}, "digits": 0, "rounding": "half_even"}}}}}}],

@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use proptest::prelude::*;
 use syncline::ErrorKind;
 use syncline::dataset::{Dataset as _, ReadRequest};
-use syncline::file::{DelimitedDataset, RejectFiles, unguard_cell};
+use syncline::file::{DelimitedDataset, RejectFiles};
 use syncline::host::{Context, FileStore, RejectLedger, RejectSegment};
 use syncline::memory::MemoryFiles;
 use syncline::record::{Batch, FieldType, Position, RawRecord, Reason, Refusal, Reject};
@@ -59,6 +59,65 @@ fn a_line_has_the_cells_as_read_and_why() {
         \"\",-1.5,bad_value,since,expected a date,in.csv:5 (byte 40),\n\
         ,,bad_quotes,,a quote is never closed,in.csv:6 (byte 60),\"\"\"=open,1\"\n";
     assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
+}
+
+#[test]
+fn a_column_whose_name_is_guarded_is_found_by_its_name() {
+    let files = MemoryFiles::new();
+    files.insert(
+        "r.csv",
+        "'=total,\"'-\"\"x\",'plain\n'+1 a,'-5,'x\n-5,-5,''=\n",
+    );
+    let names = ["=total", "-\"x", "'plain"];
+    let mut source = FileSource::new(
+        "r.csv",
+        names.map(|name| Column::new(name, FieldType::Text)),
+    );
+    source.columns[1].field_type = FieldType::Integer;
+    source.format.guarded = true;
+    let context = Context::new();
+    let batch = block_on(async {
+        let dataset = DelimitedDataset::open(&context, Arc::new(files), &source)
+            .await
+            .unwrap();
+        let batches: Vec<Batch> = dataset
+            .read(&context, ReadRequest::new())
+            .try_collect()
+            .await
+            .unwrap();
+        batches.into_iter().next().unwrap()
+    });
+    assert!(batch.rejects.is_empty(), "{:?}", batch.rejects);
+    let cells = |row| match batch.origins.raw(row) {
+        RawRecord::Cells(cells) => cells
+            .into_iter()
+            .map(|cell| String::from_utf8(cell.unwrap().to_vec()).unwrap())
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(cells(0), ["+1 a", "-5", "'x"]);
+    assert_eq!(cells(1), ["-5", "-5", "'="]);
+}
+
+#[test]
+fn a_record_that_was_cut_is_said_to_be() {
+    let files = MemoryFiles::new();
+    let ledger = RejectFiles::new(Arc::new(files.clone()));
+    let mut cut = reject(Vec::new());
+    cut.raw = RawRecord::Unsplit {
+        bytes: "a,b,c".into(),
+        truncated: true,
+    };
+    block_on(async {
+        ledger
+            .append(RejectSegment::new(None, columns(), vec![cut]))
+            .await
+            .unwrap();
+        ledger.seal().await.unwrap();
+    });
+    let text = files.bytes("rejects/_source.csv").unwrap();
+    let says = "expected a date; `_raw` has its front only, the rest is in the source";
+    assert!(String::from_utf8(text.to_vec()).unwrap().contains(says));
 }
 
 #[test]
@@ -146,7 +205,8 @@ fn each_destination_has_a_file_of_its_own() {
 /// The raw records of a file, whatever is in them.
 fn raw_records(files: &MemoryFiles, name: &str) -> Vec<Vec<Option<Bytes>>> {
     let context = Context::new();
-    let source = FileSource::new(name, [Column::new("_reason", FieldType::Text)]);
+    let mut source = FileSource::new(name, [Column::new("_reason", FieldType::Text)]);
+    source.format.guarded = true;
     let batches: Vec<Batch> = block_on(async {
         let files = Arc::new(files.clone());
         let dataset = DelimitedDataset::open(&context, files, &source)
@@ -212,13 +272,9 @@ proptest! {
         let found: Vec<Vec<Option<Bytes>>> = raw_records(&files, "rejects/_source.csv")
             .into_iter()
             .map(|cells| {
-                let unguarded = |cell: &Option<Bytes>| {
-                    let cell = cell.as_deref()?;
-                    Some(Bytes::copy_from_slice(unguard_cell(cell)))
-                };
                 assert_eq!(cells.len(), width + 5);
-                let mut row: Vec<_> = cells[..width].iter().map(unguarded).collect();
-                row.push(unguarded(&cells[width + 4]));
+                let mut row = cells[..width].to_vec();
+                row.push(cells[width + 4].clone());
                 row
             })
             .collect();

@@ -553,6 +553,11 @@ fn a_job_of_constants_reads_no_value() {
         (ran.report.destinations[0].inserted, ran.reasons()),
         (1, vec![])
     );
+    let written = ran.object("thing");
+    assert!(
+        written.starts_with("id,note\n") && written.ends_with(",same\n"),
+        "{written}"
+    );
 }
 
 #[test]

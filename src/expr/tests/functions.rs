@@ -1,9 +1,9 @@
 //! Conditions, logic by labels, choice and texts, function by function.
 
-use super::{compile, problems, row, schema, value};
+use super::{compile, problems, row, schema, texts, value};
 use crate::expr::Formula;
 use crate::record::Reason;
-use crate::spec::{Condition, Expr, Logic};
+use crate::spec::{Branch, Condition, Expr, Logic};
 
 const T: &str = r#"{"field":"t"}"#;
 
@@ -89,6 +89,85 @@ fn conditions_have_their_values() {
         Some("false"),
     );
     check(r#"{"is_not_null":$t}"#, &[], Some("false"));
+}
+
+#[test]
+fn the_limits_of_between_stand_where_they_like() {
+    let i = &[("i", "7")];
+    // Texts take the type of the field, though they come first.
+    check(
+        r#"{"between":{"of":{"value":"10"},"from":{"value":"9"},"to":{"field":"i"}}}"#,
+        &[("i", "20")],
+        Some("true"),
+    );
+    check(
+        r#"{"between":{"of":{"value":10},"from":{"field":"i"},"to":{"value":"10.0"}}}"#,
+        i,
+        Some("true"),
+    );
+    check(
+        r#"{"between":{"of":{"value":10},"from":{"value":7},"to":{"value":9}}}"#,
+        i,
+        Some("false"),
+    );
+    check(
+        r#"{"between":{"of":{"value":10},"from":{"value":11},"to":{"field":"j"}}}"#,
+        i,
+        Some("false"),
+    );
+    let (path, message) = problem(
+        r#"{"between":{"of":{"field":"day"},"from":{"value":"2024-02-29"},"to":{"value":"2025-02-29"}}}"#,
+    );
+    assert_eq!(path, "filters[0].between.to.value");
+    assert!(message.contains("must be a date"), "{message}");
+}
+
+#[test]
+fn an_operand_is_evaluated_once_however_deep() {
+    let yes = || Expr::field("b");
+    let twice = |part: Expr| {
+        let conditions = vec![Condition::new(part)];
+        Expr::Logic(Logic::new("A AND (A OR NOT A)", conditions))
+    };
+    let logic = (0..60).fold(yes(), |part, _| twice(part));
+    let between = (0..30).fold(Expr::field("i"), |part, _| Expr::Case {
+        when: vec![Branch::new(
+            Expr::Between {
+                of: part.into(),
+                from: Expr::value(7).into(),
+                to: Expr::value(7).into(),
+            },
+            Expr::value(7),
+        )],
+        otherwise: None,
+    });
+    for (expr, expected) in [(logic, "true"), (between, "7")] {
+        let formula = Formula::compile(&expr, &schema(), "").unwrap();
+        let evaluated = formula
+            .evaluate(&row(&[("b", "true"), ("i", "7")]))
+            .unwrap();
+        assert_eq!(texts(&evaluated.column), [Some(expected.to_owned())]);
+    }
+}
+
+#[test]
+fn a_text_that_is_made_has_an_end() {
+    let long = "ab".repeat(3 << 20);
+    let columns: &[(&str, &str)] = &[("t", &long), ("u", "c")];
+    for made in [
+        r#"{"concat":[$t,$t,{"field":"u"},$t]}"#,
+        r#"{"replace":{"of":$t,"find":{"value":"b"},"with":{"value":"bbbbb"}}}"#,
+        // Three characters for one.
+        r#"{"upper":{"replace":{"of":$t,"find":{"value":"b"},"with":{"value":"\u0390"}}}}"#,
+    ] {
+        assert_eq!(refused(made, columns), Reason::TooLarge, "{made}");
+        assert_eq!(value(&made.replace("$t", T), &[("u", "c")]), None);
+    }
+    check(
+        r#"{"length":{"concat":[$t,$t]}}"#,
+        columns,
+        Some("12582912"),
+    );
 }
 
 #[test]

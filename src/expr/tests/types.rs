@@ -91,7 +91,12 @@ fn every_mistake_is_found_with_its_path() {
             "filters[0].and[2].not.multiply[1].value",
         ]
     );
-    assert_eq!(found[0].1, "there is no field `nope`");
+    let schema = schema();
+    let names: Vec<&str> = (schema.fields().iter())
+        .map(|field| field.name.as_str())
+        .collect();
+    let there_are = format!("there is no field `nope`; there are: {}", names.join(", "));
+    assert_eq!(found[0].1, there_are);
 }
 
 #[test]
@@ -105,7 +110,38 @@ fn each_kind_of_mistake_says_what_would_be_right() {
         (
             r#"{"lt": [{"field": "at"}, {"field": "local"}]}"#,
             ".lt",
-            "wall clock",
+            "`to_local` or `to_instant` names the zone",
+        ),
+        // What JSON keeps of it is 1e30, beside a number and alone.
+        (
+            r#"{"lt": [{"field": "w"}, {"value": 1000000000000000000000000000001}]}"#,
+            ".lt[1].value",
+            "write it as text",
+        ),
+        (
+            r#"{"coalesce": [{"value": 123456789012345678901234567890}]}"#,
+            ".coalesce[0].value",
+            "write it as text",
+        ),
+        (
+            r#"{"concat": [{"value": 0.300000000000000041}]}"#,
+            ".concat[0].value",
+            "write it as text",
+        ),
+        (
+            r#"{"add": [{"field": "day"}, {"value": "2024-01-01"}]}"#,
+            ".add",
+            "`date_add` and `date_diff`",
+        ),
+        (
+            r#"{"multiply": [{"field": "i"}, {"field": "t"}]}"#,
+            ".multiply",
+            "`convert` what is none",
+        ),
+        (
+            r#"{"convert": {"of": {"field": "day"}, "to": "datetime"}}"#,
+            ".convert.to",
+            "by the formula `to_instant`",
         ),
         (
             r#"{"eq": [{"field": "at"}, {"field": "day"}]}"#,

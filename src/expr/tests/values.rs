@@ -41,7 +41,7 @@ fn literals_take_the_type_of_the_other_side() {
             "true",
         ),
         (
-            r#"{"lt": [{"field": "i"}, {"value": 1e30}]}"#,
+            r#"{"lt": [{"field": "i"}, {"value": "1e30"}]}"#,
             [("i", "9223372036854775807")],
             "true",
         ),

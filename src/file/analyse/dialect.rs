@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::guess::Guess;
+use super::header;
 use super::records::{Cell, Record, Records, split};
+use super::warnings::UNSURE;
 use crate::Result;
-use crate::spec::{Delimited, Escape};
+use crate::spec::{Delimited, Escape, Header};
 
 /// Delimiters, and how usual they are.
 const DELIMITERS: [(char, f64); 6] = [
@@ -41,6 +43,37 @@ pub(super) struct Marks {
 /// # Errors
 /// None that is of the sample.
 pub(super) fn guess(sample: &[u8], is_whole: bool) -> Result<Marks> {
+    let Some((delimiter, behind)) = told_delimiter(sample) else {
+        return guess_among(&DELIMITERS, sample, is_whole);
+    };
+    let below = sample.get(behind..).unwrap_or_default();
+    let mut marks = guess_among(&[(delimiter, 1.0)], below, is_whole)?;
+    if marks.delimiter.value == delimiter {
+        marks.delimiter = Guess::only(delimiter, 1.0);
+    }
+    marks.table += behind;
+    marks.format.skip_lines += 1;
+    Ok(marks)
+}
+
+/// What a first line like `sep=;` tells spreadsheets, and the offset behind that line.
+fn told_delimiter(sample: &[u8]) -> Option<(char, usize)> {
+    let (head, rest) = sample.split_at_checked(4)?;
+    let (&mark, rest) = rest.split_first()?;
+    let end = match rest {
+        [b'\r', b'\n', ..] => 2,
+        [b'\r' | b'\n', ..] => 1,
+        _ => return None,
+    };
+    let mut format = Delimited::csv();
+    format.delimiter = mark.into();
+    let is_free = !matches!(mark, b'\'' | b'#' | b'\\') && format.problems("").is_empty();
+    let is_told = head.eq_ignore_ascii_case(b"sep=") && is_free;
+    is_told.then_some((format.delimiter, 5 + end))
+}
+
+/// As [`guess`], with these delimiters and how usual they are.
+fn guess_among(delimiters: &[(char, f64)], sample: &[u8], is_whole: bool) -> Result<Marks> {
     let is_whole = is_whole && sample.len() <= FRONT;
     let front = sample.get(..FRONT).unwrap_or(sample);
     let has = |mark: char| memchr::memchr(mark as u8, front).is_some();
@@ -55,14 +88,18 @@ pub(super) fn guess(sample: &[u8], is_whole: bool) -> Result<Marks> {
         None => has('"') || has('\''),
     };
     for quote in QUOTES.into_iter().filter(comes_into_question) {
-        for &(delimiter, usual) in DELIMITERS.iter().filter(|(mark, _)| has(*mark)) {
+        for &(delimiter, usual) in delimiters.iter().filter(|(mark, _)| has(*mark)) {
             for &escape in escapes {
                 let mut format = Delimited::csv();
                 (format.delimiter, format.quote, format.escape) = (delimiter, quote, escape);
                 let mut records = split(front, is_whole, &format, RECORDS)?;
-                if has_comments(&records) {
+                if records.good.iter().any(is_marked) {
                     format.comment = Some('#');
-                    records = split(front, is_whole, &format, RECORDS)?;
+                    let rest = split(front, is_whole, &format, RECORDS)?;
+                    match are_comments(&records, &rest, delimiter) {
+                        true => records = rest,
+                        false => format.comment = None,
+                    }
                 }
                 let score = usual * score(&records);
                 if score >= LEAST_SCORE {
@@ -71,9 +108,8 @@ pub(super) fn guess(sample: &[u8], is_whole: bool) -> Result<Marks> {
             }
         }
     }
-    if is_one_column(front, is_whole)? {
-        tried.retain(|(_, format)| !matches!(format.delimiter, ' ' | ':'));
-    }
+    let lone = marks_of_one_column(front, is_whole)?;
+    tried.retain(|(_, format)| !lone.contains(&format.delimiter));
     // The first of equals: the usual marks stand in front.
     let best = tried
         .iter()
@@ -93,7 +129,7 @@ pub(super) fn guess(sample: &[u8], is_whole: bool) -> Result<Marks> {
         scores.fold(0.0, f64::max)
     };
     let delimiter = {
-        let others = DELIMITERS
+        let others = delimiters
             .iter()
             .map(|(mark, _)| *mark)
             .filter(|mark| *mark != format.delimiter);
@@ -169,8 +205,9 @@ fn one_column(front: &[u8], is_whole: bool) -> Result<Marks> {
     })
 }
 
-/// Whether each line is a value that has blanks or colons of its own, like a time or an address.
-fn is_one_column(front: &[u8], is_whole: bool) -> Result<bool> {
+/// Which delimiters are marks of values, if each line below the first is one: blanks and colons of a time or an address,
+/// the decimal comma.
+fn marks_of_one_column(front: &[u8], is_whole: bool) -> Result<&'static [char]> {
     let mut format = Delimited::csv();
     // In no text.
     format.delimiter = '\u{1}';
@@ -178,13 +215,29 @@ fn is_one_column(front: &[u8], is_whole: bool) -> Result<bool> {
     let mut lines = records
         .good
         .iter()
-        .skip(1)
-        .filter_map(|record| record.cells.first())
-        .peekable();
-    Ok(
-        lines.peek().is_some()
-            && lines.all(|line| is_time(&line.text) || line.text.contains("://")),
-    )
+        .filter_map(|record| record.cells.first());
+    let Some(first) = lines.next() else {
+        return Ok(&[]);
+    };
+    let all = |is_one: fn(&str) -> bool| {
+        let mut lines = lines.clone().peekable();
+        lines.peek().is_some() && lines.all(|line| is_one(&line.text))
+    };
+    if all(|line| is_time(line) || line.contains("://")) {
+        return Ok(&[' ', ':']);
+    }
+    // Of two columns the first line would have a comma too.
+    match !first.text.contains(',') && all(is_decimal) {
+        true => Ok(&[',']),
+        false => Ok(&[]),
+    }
+}
+
+/// Digits on both sides of at most one comma.
+fn is_decimal(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    text.splitn(2, ',').all(is_number)
 }
 
 fn is_time(text: &str) -> bool {
@@ -192,18 +245,35 @@ fn is_time(text: &str) -> bool {
     text.bytes().all(is_part) && text.bytes().filter(|byte| *byte == b':').count() > 0
 }
 
-/// Whether lines that begin with `#` are no records: all of them have another length than the others.
-fn has_comments(records: &Records<'_>) -> bool {
-    let usual = usual_length(&records.good);
-    let begins = records.good.iter().filter(|record| {
-        record
-            .cells
-            .first()
-            .is_some_and(|cell| cell.text.starts_with('#') && !cell.is_quoted)
-    });
-    let (strange, regular): (Vec<_>, Vec<_>) =
-        begins.partition(|record| record.cells.len() != usual);
-    !strange.is_empty() && regular.is_empty()
+/// Whether a record begins with `#`.
+fn is_marked(record: &Record<'_>) -> bool {
+    let first = record.cells.first();
+    first.is_some_and(|cell| cell.text.starts_with('#') && !cell.is_quoted)
+}
+
+/// Whether lines that begin with `#` are no records, given what there is with them and without: all of them have another
+/// length than the others, or they stand in front of the names of the columns.
+fn are_comments(records: &Records<'_>, rest: &Records<'_>, delimiter: char) -> bool {
+    if rest.good.is_empty() {
+        return false;
+    }
+    let usual = usual_length(&rest.good);
+    let mut marked = records.good.iter().filter(|record| is_marked(record));
+    if marked.all(|record| record.cells.len() != usual) {
+        return true;
+    }
+    let in_front = records
+        .good
+        .iter()
+        .take_while(|record| is_marked(record))
+        .count();
+    let all = records
+        .good
+        .iter()
+        .filter(|record| is_marked(record))
+        .count();
+    let header = header::guess(&rest.good, delimiter);
+    in_front == all && header.value != Header::Absent && header.confidence >= UNSURE
 }
 
 /// The number of cells that most records have; of several such the greatest.

@@ -53,6 +53,17 @@ pub(super) fn guess(records: &[Record<'_>], delimiter: char) -> Guess<Header> {
 /// So many values of a column are compared with its name.
 const VALUES: usize = 200;
 
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn is_year(text: &str) -> bool {
+    text.len() == 4
+        && text
+            .parse()
+            .is_ok_and(|year: u16| (1900..2100).contains(&year))
+}
+
 /// From -1, a value, to 1, a name; and what that counts.
 fn vote(name: &str, values: &[&str], delimiter: char) -> (f64, f64) {
     let type_of = |values: &[&str]| types::guess(values, delimiter).reading.value.field_type;
@@ -69,9 +80,14 @@ fn vote(name: &str, values: &[&str], delimiter: char) -> (f64, f64) {
     let column = type_of(values);
     match (column == FieldType::Text, own == FieldType::Text) {
         (false, true) => (1.0, 1.0),
-        // `2024` may be the name of a column of numbers, but that is rare.
+        // A year over numbers that are no years.
+        (false, false) if is_year(name) && !values.iter().any(|value| is_year(value)) => (0.6, 0.5),
         (_, false) => (-1.0, 1.0),
         (true, true) if values.contains(&name) => (-1.0, 0.5),
+        // Codes, numbered names.
+        (true, true) if !has_digit(name) && values.iter().all(|value| has_digit(value)) => {
+            (0.8, 0.5)
+        }
         (true, true) => (0.4, 0.25),
     }
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::records::{Cell, Record, Records, split};
 use self::types::{NULL_TOKENS, Reading, SURE_TOKENS, Typed};
 use super::opening::peek;
-use super::{transcode, unpack};
+use super::{guard, rejects, transcode, unpack};
 use crate::host::{Context, FileStore};
 use crate::record::FieldType;
 use crate::spec::{Column, Compression, Delimited, Encoding, Escape, FileSource, Header, Limits};
@@ -58,6 +58,16 @@ impl AnalyseRequest {
 
 /// What a file probably is. Apart from names of columns, and the items of a picklist among the alternatives, it holds
 /// nothing of the file.
+///
+/// ```
+/// use syncline::file::analyse_bytes;
+///
+/// let found = analyse_bytes(b"code;opened\nA-1;2025-01-31\nB-2;2025-02-01\n", true)?;
+/// assert_eq!(found.delimiter.value, ';');
+/// let types: Vec<String> = found.source("shops.csv").columns.iter().map(|column| column.field_type.to_string()).collect();
+/// assert_eq!(types, ["text", "date"]);
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Analysis {
@@ -79,6 +89,8 @@ pub struct Analysis {
     pub header: Guess<Header>,
     /// Unquoted cells that mean null, besides the empty one.
     pub null_tokens: Vec<String>,
+    /// Whether it is a [reject file](crate::file::RejectFiles), whose cells are [guarded](Delimited::guarded).
+    pub guarded: bool,
     /// The columns, in their order.
     pub columns: Vec<AnalysedColumn>,
     /// Records in the sample that were looked at, without the header.
@@ -133,6 +145,7 @@ impl Analysis {
         format.encoding = self.encoding.value;
         format.compression = self.compression;
         format.null_tokens.clone_from(&self.null_tokens);
+        format.guarded = self.guarded;
         format
     }
 }
@@ -230,8 +243,10 @@ pub fn analyse_bytes(sample: &[u8], is_whole: bool) -> Result<Analysis> {
     };
     let length = names.map_or_else(|| dialect::usual_length(body), |names| names.cells.len());
     let nulls = null_tokens(body, length, delimiter);
+    let guarded = names.is_some_and(is_of_rejects);
     let name = |number: usize| match names.and_then(|names| names.cells.get(number)) {
         Some(cell) if header.value == Header::Trimmed => cell.text.trim().to_owned(),
+        Some(cell) if guarded => guard::unguard_text(&cell.text).to_owned(),
         Some(cell) => cell.text.clone().into_owned(),
         None => format!("column_{}", number + 1),
     };
@@ -248,6 +263,7 @@ pub fn analyse_bytes(sample: &[u8], is_whole: bool) -> Result<Analysis> {
         skip_lines: marks.format.skip_lines,
         header,
         null_tokens: nulls.iter().map(|token| (*token).to_owned()).collect(),
+        guarded,
         columns,
         records: body.len(),
         is_whole,
@@ -255,6 +271,12 @@ pub fn analyse_bytes(sample: &[u8], is_whole: bool) -> Result<Analysis> {
     };
     analysis.warnings = warnings::about(&analysis, text, body, bad);
     Ok(analysis)
+}
+
+/// Whether these are the names of a reject file's columns.
+fn is_of_rejects(names: &Record<'_>) -> bool {
+    let has = |name: &&str| names.cells.iter().any(|cell| cell.text == **name);
+    rejects::ADDED.iter().all(has)
 }
 
 /// What other files than delimited ones begin with.

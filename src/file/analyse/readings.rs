@@ -18,7 +18,7 @@ pub(super) fn offer(values: &[&str], delimiter: char, offer: Offer<'_>) {
     offer_days_without_marks(offer);
     offer_numbers(values, delimiter, offer);
     offer_bits(values, offer);
-    offer_times(offer);
+    offer_times(values, offer);
     offer_texts(offer);
 }
 
@@ -88,7 +88,7 @@ fn read(notation: &Notation, value: &str) -> Option<u64> {
 
 /// `20250131`: among numbers a day of our time is no accident.
 fn offer_days_without_marks(offer: Offer<'_>) {
-    let format = times("%Y%m%d");
+    let format = times("%Y%m%d", None);
     let years = b"19".as_slice()..b"21".as_slice();
     let Ok(notation) = format.notation(&FieldType::Date, "") else {
         return;
@@ -163,13 +163,17 @@ fn offer_numbers(values: &[&str], delimiter: char, offer: Offer<'_>) {
     }
 }
 
-/// The narrowest type with room for numbers like these: `None` if there are none.
+/// The narrowest type with room for numbers like these: `None` if there are none, or if they are codes.
 fn number_type(values: &[&str], decimal: char, grouping: Option<char>) -> Option<FieldType> {
     let (mut whole, mut fraction, mut is_float, mut any) = (0, 0, false, false);
     for digits in values
         .iter()
         .filter_map(|value| Digits::of(value, decimal, grouping))
     {
+        // One is enough: read as a number it would not be refused, but lose what tells it from another.
+        if digits.is_code {
+            return None;
+        }
         any = true;
         whole = whole.max(digits.whole);
         fraction = fraction.max(digits.fraction);
@@ -195,17 +199,21 @@ struct Digits {
     whole: usize,
     fraction: usize,
     has_exponent: bool,
+    /// Whether it is written as no program writes numbers, so that it may be a postcode (`02134`), a telephone's number (`+49`) or
+    /// an article's (`10E3`).
+    is_code: bool,
 }
 
 impl Digits {
-    /// `None` for what has a leading zero or plus: it may be a postcode or a telephone's number.
     fn of(value: &str, decimal: char, grouping: Option<char>) -> Option<Self> {
-        let unsigned = value.strip_prefix('-').unwrap_or(value);
+        let unsigned = value.strip_prefix(['-', '+']).unwrap_or(value);
+        let sign = value.strip_suffix(unsigned)?;
         let mut digits = Digits {
-            plain: value.strip_suffix(unsigned)?.to_owned(),
+            plain: sign.to_owned(),
             whole: 0,
             fraction: 0,
             has_exponent: false,
+            is_code: false,
         };
         let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => unsigned.split_at(at),
@@ -230,10 +238,20 @@ impl Digits {
                 _ => return None,
             }
         }
-        let has_zero_in_front = digits.whole > 1 && mantissa.starts_with('0');
         digits.has_exponent = !exponent.is_empty();
+        let power = exponent.get(1..).unwrap_or_default();
+        let power_digits = power.strip_prefix(['-', '+']).unwrap_or(power);
+        let is_power =
+            |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if digits.has_exponent && !is_power(power_digits) {
+            return None;
+        }
+        let is_bare = digits.whole > 1 && digits.fraction == 0 && power_digits == power;
+        digits.is_code = sign == "+"
+            || (digits.whole > 1 && mantissa.starts_with('0'))
+            || (digits.has_exponent && is_bare);
         digits.plain.push_str(exponent);
-        (digits.whole > 0 && !has_zero_in_front).then_some(digits)
+        (digits.whole + digits.fraction > 0).then_some(digits)
     }
 
     /// What is the same for the same number.
@@ -243,8 +261,9 @@ impl Digits {
     }
 }
 
-/// Days as they are written, the usual ones of a kind first. Where day and month could change places both are there.
-const DAYS: [&str; 25] = [
+/// Days as they are written, the usual ones of a kind first. Where day and month could change places both are there; only
+/// with points between them the day always comes first.
+const DAYS: [&str; 40] = [
     "%Y-%m-%d",
     "%d.%m.%Y",
     "%-d.%-m.%Y",
@@ -254,8 +273,14 @@ const DAYS: [&str; 25] = [
     "%-m/%-d/%Y",
     "%d-%m-%Y",
     "%m-%d-%Y",
+    "%-d-%-m-%Y",
+    "%-m-%-d-%Y",
     "%Y/%m/%d",
     "%Y.%m.%d",
+    "%Y-%-m-%-d",
+    "%Y/%-m/%-d",
+    "%Y.%-m.%-d",
+    "%Y年%-m月%-d日",
     "%d %b %Y",
     "%-d %b %Y",
     "%-d %B %Y",
@@ -265,15 +290,24 @@ const DAYS: [&str; 25] = [
     "%d-%b-%Y",
     "%-d-%b-%Y",
     "%d-%b-%y",
+    "%-d-%b-%y",
     "%d.%m.%y",
+    "%-d.%-m.%y",
     "%d/%m/%y",
     "%m/%d/%y",
+    "%-d/%-m/%y",
     "%-m/%-d/%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+    "%-d-%-m-%y",
+    "%-m-%-d-%y",
+    "%y-%m-%d",
     "%a, %d %b %Y",
+    "%a %b %-d, %Y",
 ];
 
 /// Times of day behind a day, with what stands between.
-const CLOCKS: [&str; 11] = [
+const CLOCKS: [&str; 12] = [
     "",
     " %H:%M",
     " %H:%M:%S",
@@ -281,6 +315,7 @@ const CLOCKS: [&str; 11] = [
     "T%H:%M",
     "T%H:%M:%S",
     " %-H:%M",
+    " %-H:%M:%S",
     " %-I:%M %p",
     " %-I:%M:%S %p",
     ", %H:%M",
@@ -288,7 +323,10 @@ const CLOCKS: [&str; 11] = [
 ];
 
 /// Offsets behind a time.
-const OFFSETS: [&str; 3] = ["", "%z", " %z"];
+const OFFSETS: [&str; 5] = ["", "%z", " %z", " UTC", " GMT"];
+
+/// The clocks of times that end with such a word.
+const UTC: &str = "UTC";
 
 /// All of them, ready to read.
 static TIMES: LazyLock<Vec<(FieldType, TimePattern)>> = LazyLock::new(|| {
@@ -310,14 +348,17 @@ static TIMES: LazyLock<Vec<(FieldType, TimePattern)>> = LazyLock::new(|| {
     times
 });
 
-fn times(pattern: &str) -> ValueFormat {
+fn times(pattern: &str, zone: Option<&str>) -> ValueFormat {
     ValueFormat::Time {
         patterns: vec![pattern.into()],
-        zone: None,
+        zone: zone.map(str::to_owned),
     }
 }
 
-fn offer_times(offer: Offer<'_>) {
+/// So many values, from all over a column, show whether a pattern comes into question at all.
+const PROBES: usize = 8;
+
+fn offer_times(values: &[&str], offer: Offer<'_>) {
     offer(Reading::usual(FieldType::Date), &|value| {
         parse::date(value.as_bytes()).map(|days| days as u64)
     });
@@ -327,20 +368,29 @@ fn offer_times(offer: Offer<'_>) {
     offer(Reading::usual(FieldType::LocalDateTime), &|value| {
         parse::local_datetime(value.as_bytes()).map(|micros| micros as u64)
     });
+    let step = values.len().div_ceil(PROBES).max(1);
     for (field_type, pattern) in TIMES.iter() {
         let read = |value: &str| match field_type {
             FieldType::Date => pattern.date(value.as_bytes()).map(|days| days as u64),
-            FieldType::DateTime => pattern
+            FieldType::DateTime if pattern.has_offset() => pattern
                 .instant(value.as_bytes())
                 .map(|micros| micros as u64),
             _ => pattern
                 .local_datetime(value.as_bytes())
                 .map(|micros| micros as u64),
         };
+        if !values
+            .iter()
+            .step_by(step)
+            .any(|value| read(value).is_some())
+        {
+            continue;
+        }
+        let is_word = *field_type == FieldType::DateTime && !pattern.has_offset();
         offer(
             Reading {
                 field_type: field_type.clone(),
-                format: Some(times(pattern.as_str())),
+                format: Some(times(pattern.as_str(), is_word.then_some(UTC))),
             },
             &read,
         );

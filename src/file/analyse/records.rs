@@ -95,7 +95,7 @@ fn cell<'a>(dialect: &Dialect, bytes: &'a [u8]) -> Cell<'a> {
     let is_quoted = bytes
         .first()
         .is_some_and(|first| Some(*first) == dialect.quote);
-    let text = match dialect.cell(bytes, 0) {
+    let text = match dialect.cells().cell(bytes, 0) {
         dialect::Cell::Null => String::from_utf8_lossy(bytes),
         dialect::Cell::Plain(range) => {
             String::from_utf8_lossy(bytes.get(range).unwrap_or_default())

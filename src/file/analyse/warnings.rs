@@ -4,10 +4,10 @@ use super::records::Record;
 use super::{AnalysedColumn, Analysis};
 use crate::Problem;
 use crate::record::FieldType;
-use crate::spec::{Encoding, Header};
+use crate::spec::{Encoding, Escape, Header};
 
 /// Below this a guess is one to confirm.
-const UNSURE: f64 = 0.6;
+pub(super) const UNSURE: f64 = 0.6;
 
 /// Without values of the file: places and numbers only. `bad` counts records that could not be split.
 pub(super) fn about(
@@ -36,6 +36,15 @@ pub(super) fn about(
             "delimiter",
             "other characters split the records nearly as well; confirm it".into(),
         );
+    }
+    if analysis.escape.value == Escape::Backslash && has_escaped_letter(text) {
+        let message = "a backslash stands in front of `n`, `r` or `t`, which is read as this letter; if a line break or tab is meant, \
+                       have the file written with quotes around it";
+        warn("escape", message.into());
+    }
+    if analysis.skip_lines > 0 {
+        let message = "the lines in front of the table are passed over; look whether the names of the columns are among them";
+        warn("skip_lines", message.into());
     }
     if analysis.header.confidence < UNSURE {
         let message = match analysis.header.value {
@@ -76,6 +85,17 @@ pub(super) fn about(
         );
     }
     found
+}
+
+/// Whether an escape takes the place of a character that stands for another.
+fn has_escaped_letter(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while bytes.by_ref().any(|byte| *byte == b'\\') {
+        if matches!(bytes.next(), Some(b'n' | b'r' | b't')) {
+            return true;
+        }
+    }
+    false
 }
 
 fn is_twin(one: &AnalysedColumn, other: &AnalysedColumn, header: Header) -> bool {

@@ -1,5 +1,7 @@
 //! Which bytes of a stretch matter, 64 at a time.
 
+use wide::u8x16;
+
 /// The bytes that a format chooses, all ASCII; `\n` and `\r` always matter too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
@@ -18,39 +20,51 @@ impl Marks {
         self.escape.is_some() || self.comment.is_some()
     }
 
-    /// Bit `i` is set if byte `i` matters. `EXTRA`: the escape is looked for, if there is one.
-    ///
-    /// Safe code cannot ask for a SIMD instruction at our lowest toolchain, so this is written for the
-    /// vectoriser: the comparisons are one pass over bytes, and each eight answers (0 or 1) are
-    /// gathered by a multiplication that moves byte `i` of a word to bit `56 + i`.
+    /// Where the marks are. `EXTRA`: the escape is looked for, if there is one.
     #[inline(always)]
-    pub(super) fn of<const EXTRA: bool>(self, bytes: &[u8; 64]) -> u64 {
+    pub(super) fn of<const EXTRA: bool>(self, bytes: &[u8; 64]) -> Masks {
         let escape = self.escape.unwrap_or(self.delimiter);
-        let mut hits = [0u8; 64];
-        for (hit, &byte) in hits.iter_mut().zip(bytes) {
-            *hit = u8::from(byte == self.delimiter)
-                | u8::from(byte == self.quote)
-                | u8::from(byte == b'\n')
-                | u8::from(byte == b'\r')
-                | u8::from(EXTRA && byte == escape);
+        let mut found = Masks::default();
+        for (i, lane) in bytes.chunks_exact(16).enumerate() {
+            let lane = u8x16::from(lane.first_chunk().copied().unwrap_or_default());
+            let equal = |byte: u8| lane.cmp_eq(u8x16::splat(byte));
+            let bits = |lane: u8x16| (lane.move_mask() as u64) << (16 * i);
+            found.delimiters |= bits(equal(self.delimiter));
+            found.quotes |= bits(equal(self.quote));
+            found.line_ends |= bits(equal(b'\n') | equal(b'\r'));
+            if EXTRA {
+                found.escapes |= bits(equal(escape));
+            }
         }
-        let mut mask = 0;
-        for (i, word) in hits.chunks_exact(8).enumerate() {
-            let word = word.first_chunk().copied().unwrap_or_default();
-            let gathered = u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            mask |= gathered << (8 * i);
-        }
-        mask
+        // What stands for no quote at all is the delimiter.
+        found.quotes &= !found.delimiters;
+        found
     }
 
     /// The same for fewer than 64 bytes.
     #[inline(never)]
-    pub(super) fn of_tail<const EXTRA: bool>(self, bytes: &[u8]) -> u64 {
+    pub(super) fn of_tail<const EXTRA: bool>(self, bytes: &[u8]) -> Masks {
         // Nothing that matters has the high bit.
         let mut padded = [0x80; 64];
         for (to, &from) in padded.iter_mut().zip(bytes) {
             *to = from;
         }
         self.of::<EXTRA>(&padded)
+    }
+}
+
+/// Bit `i` is set if byte `i` is such a mark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Masks {
+    pub(super) delimiters: u64,
+    pub(super) quotes: u64,
+    pub(super) line_ends: u64,
+    pub(super) escapes: u64,
+}
+
+impl Masks {
+    #[inline(always)]
+    pub(super) fn all(self) -> u64 {
+        self.delimiters | self.quotes | self.line_ends | self.escapes
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::marks::Masks;
 use super::*;
 
 /// What a scan found, in terms of the file.
@@ -373,17 +374,35 @@ fn a_mask_has_a_bit_for_each_byte_that_matters() {
         for mark in [b',', b'"', b'\n', b'\r', b'\\'] {
             let mut bytes = [b'x'; 64];
             bytes[at] = mark;
-            assert_eq!(marks.of::<true>(&bytes), 1 << at);
-            assert_eq!(marks.of_tail::<true>(&bytes[..=at]), 1 << at);
-            let plain = u64::from(mark != b'\\') << at;
+            let bit = |wanted: &[u8]| u64::from(wanted.contains(&mark)) << at;
+            let plain = Masks {
+                delimiters: bit(b","),
+                quotes: bit(b"\""),
+                line_ends: bit(b"\r\n"),
+                escapes: 0,
+            };
+            let extra = Masks {
+                escapes: bit(b"\\"),
+                ..plain
+            };
             assert_eq!(marks.of::<false>(&bytes), plain);
             assert_eq!(marks.of_tail::<false>(&bytes[..=at]), plain);
+            assert_eq!(marks.of::<true>(&bytes), extra);
+            assert_eq!(marks.of_tail::<true>(&bytes[..=at]), extra);
+            assert_eq!((plain.all() | bit(b"\\"), extra.all()), (1 << at, 1 << at));
         }
     }
-    assert_eq!(marks.of::<false>(&[b','; 64]), u64::MAX);
+    let without_quotes = Marks {
+        quote: b',',
+        ..marks
+    };
+    let found = without_quotes.of::<false>(&[b','; 64]);
+    assert_eq!((found.delimiters, found.quotes), (u64::MAX, 0));
     let all: Vec<u8> = (0..=255).collect();
     let chunks = || all.chunks(64);
-    let hits = |masks: &mut dyn Iterator<Item = u64>| masks.map(u64::count_ones).sum::<u32>();
+    let hits = |found: &mut dyn Iterator<Item = Masks>| {
+        found.map(|found| found.all().count_ones()).sum::<u32>()
+    };
     assert_eq!(
         hits(&mut chunks().map(|bytes| marks.of_tail::<false>(bytes))),
         4

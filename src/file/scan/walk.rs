@@ -75,32 +75,52 @@ impl Walk<'_> {
             Some(byte) if EXTRA && marks.comment == Some(*byte) => State::Comment,
             _ => State::Plain,
         };
-        let mut start = self.start;
-        let mut line = self.line;
-        let mut inner_lines = 0u32;
-        let mut field = start;
-        let mut state = front_of_record(start);
+        let mut open = Open {
+            start: self.start,
+            field: self.start,
+            first_end: index.ends.len(),
+            line: self.line,
+            inner_lines: 0,
+        };
+        let mut state = front_of_record(open.start);
         // The byte behind an escape, once there was one.
         let mut escaped = usize::MAX;
-        let mut first_end = index.ends.len();
-        // One end too many tells that there are too many; more would only cost memory.
-        let most = self.columns.saturating_add(1);
-        let mut at = start;
+        let (columns, longest) = (self.columns, self.longest);
+        let mut at = open.start;
 
         let stop = 'walk: loop {
             let rest = data.get(at..).unwrap_or_default();
-            let mut mask = match rest.first_chunk::<64>() {
+            let found = match rest.first_chunk::<64>() {
                 Some(chunk) => marks.of::<EXTRA>(chunk),
                 None if rest.is_empty() => break Stop::End { state },
                 None => marks.of_tail::<EXTRA>(rest),
             };
+            let mut mask = found.all();
+            // Most stretches have no quotes: then nothing but delimiters and line ends is here.
+            if !EXTRA && found.quotes == 0 && state == State::Plain {
+                while mask != 0 {
+                    let here = at + mask.trailing_zeros() as usize;
+                    let is_delimiter = found.delimiters & mask & mask.wrapping_neg() != 0;
+                    mask &= mask - 1;
+                    if is_delimiter {
+                        open.delimiter(index, here, columns);
+                        continue;
+                    }
+                    let ends_line = data.get(here).is_some_and(|&byte| ends_line(here, byte));
+                    if !open.line_end(index, here, ends_line, columns, longest) {
+                        break 'walk Stop::Record { end: here };
+                    }
+                }
+                at += 64;
+                continue;
+            }
             while mask != 0 {
                 let here = at + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let Some(&byte) = data.get(here) else { break };
                 if EXTRA && here == escaped && state != State::Comment {
                     if matches!(byte, b'\n' | b'\r') && ends_line(here, byte) {
-                        inner_lines += 1;
+                        open.inner_lines += 1;
                     }
                     if byte == b'\r' && data.get(here + 1) == Some(&b'\n') {
                         escaped = here + 1;
@@ -122,14 +142,14 @@ impl Walk<'_> {
                             continue;
                         }
                         // All of it is as a blank line.
-                        start = here;
+                        open.start = here;
                         state = State::Plain;
                     }
                     State::Quoted => {
                         if byte == marks.quote {
                             state = State::Closed { at: here };
                         } else if byte != marks.delimiter && ends_line(here, byte) {
-                            inner_lines += 1;
+                            open.inner_lines += 1;
                         }
                         continue;
                     }
@@ -145,44 +165,80 @@ impl Walk<'_> {
                     }
                 }
                 if byte == marks.delimiter {
-                    if index.ends.len() - first_end < most {
-                        index.ends.push(here as u32);
-                    }
-                    field = here + 1;
+                    open.delimiter(index, here, columns);
                 } else if byte == marks.quote {
-                    if here == field {
+                    if here == open.field {
                         state = State::Quoted;
                     }
                 } else {
-                    // A blank line is no record.
-                    if here != start {
-                        index.ends.push(here as u32);
-                        if index.ends.len() - first_end != self.columns
-                            || here - start > self.longest
-                        {
-                            break 'walk Stop::Record { end: here };
-                        }
-                        index.records.push(Record {
-                            start: start as u32,
-                            line,
-                            number: index.next_number(),
-                        });
-                        first_end = index.ends.len();
+                    if !open.line_end(index, here, ends_line(here, byte), columns, longest) {
+                        break 'walk Stop::Record { end: here };
                     }
-                    line += inner_lines + u32::from(ends_line(here, byte));
-                    inner_lines = 0;
-                    start = here + 1;
-                    field = start;
                     if EXTRA {
-                        state = front_of_record(start);
+                        state = front_of_record(open.start);
                     }
                 }
             }
             at += 64;
         };
-        self.start = start;
-        self.line = line;
-        self.inner_lines = inner_lines;
+        self.start = open.start;
+        self.line = open.line;
+        self.inner_lines = open.inner_lines;
         stop
+    }
+}
+
+/// The record that is open.
+struct Open {
+    /// Its first byte.
+    start: usize,
+    /// The first byte of its open field.
+    field: usize,
+    /// Its first place among the field ends of the index.
+    first_end: usize,
+    /// Line ends in front of it.
+    line: u32,
+    /// Line ends inside it.
+    inner_lines: u32,
+}
+
+impl Open {
+    #[inline(always)]
+    fn delimiter(&mut self, index: &mut Index, here: usize, columns: usize) {
+        // One end too many tells that there are too many; more would only cost memory.
+        if index.ends.len() - self.first_end <= columns {
+            index.ends.push(here as u32);
+        }
+        self.field = here + 1;
+    }
+
+    /// Ends the record, or a blank line, which is none; the next one is open then. False, and nothing but the
+    /// field's end is noted: the record is not good.
+    #[inline(always)]
+    fn line_end(
+        &mut self,
+        index: &mut Index,
+        here: usize,
+        ends_line: bool,
+        columns: usize,
+        longest: usize,
+    ) -> bool {
+        if here != self.start {
+            index.ends.push(here as u32);
+            if index.ends.len() - self.first_end != columns || here - self.start > longest {
+                return false;
+            }
+            index.records.push(Record {
+                start: self.start as u32,
+                line: self.line,
+                number: index.next_number(),
+            });
+            self.first_end = index.ends.len();
+        }
+        self.line += self.inner_lines + u32::from(ends_line);
+        self.inner_lines = 0;
+        self.start = here + 1;
+        self.field = self.start;
+        true
     }
 }

@@ -198,11 +198,11 @@ pub(super) fn refusal(from: &FieldType, to: &FieldType) -> String {
     match (from, to) {
         (DateTime, LocalDateTime) | (LocalDateTime, DateTime) => format!(
             "{from} does not convert to {to}: one is an instant, the other a wall clock of no stated zone; \
-             give both fields the same of the two types"
+             give both fields the same of the two types, or name the zone by a formula, `to_local` or `to_instant`"
         ),
         (Date, DateTime) => format!(
-            "{from} does not convert to {to}: a day is no instant; use a field that holds the instant, or \
-             make the target a date"
+            "{from} does not convert to {to}: a day is no instant; use a field that holds the instant, make the \
+             target a date, or make a local_datetime of it and of that an instant by the formula `to_instant`"
         ),
         (Lookup(_), Lookup(_)) => format!(
             "{from} does not convert to {to}: an identity of one object is none of another; use a lookup"

@@ -94,6 +94,11 @@ fn each_field_is_read_and_nothing_else() {
     for (value, instant) in [
         ("31.01.2025 12:00 +01:00", Some("2025-01-31T11:00:00Z")),
         ("31.01.2025 12:00 -1400", Some("2025-02-01T02:00:00Z")),
+        ("31.01.2025 12:00 +01", Some("2025-01-31T11:00:00Z")),
+        ("31.01.2025 12:00 +1", None),
+        ("31.01.2025 12:00 +01:", None),
+        ("31.01.2025 12:00 +010", None),
+        ("31.01.2025 12:00 +01:60", None),
         ("31.01.2025 12:00 Z", Some("2025-01-31T12:00:00Z")),
         ("31.01.2025 12:00 +16:00", None),
         ("31.01.2025 12:00 ", None),
@@ -101,6 +106,17 @@ fn each_field_is_read_and_nothing_else() {
     ] {
         let instant = instant.map(|instant| parse::datetime(instant.as_bytes()).unwrap());
         assert_eq!(zoned.instant(value.as_bytes()), instant, "{value}");
+    }
+    let in_front = pattern("%H%z %d.%m.%Y");
+    for value in [
+        &b"12+01 31.01.2025"[..],
+        b"12+0100 31.01.2025",
+        b"12+01:00 31.01.2025",
+    ] {
+        assert_eq!(
+            in_front.instant(value),
+            parse::datetime(b"2025-01-31T11:00:00Z")
+        );
     }
     assert_eq!(pattern("%Y%m%d").instant(b"20250131"), None);
 }
@@ -122,6 +138,7 @@ fn a_pattern_that_leaves_something_open_is_refused() {
         ("%Y-%m-%d %z", "the offset and not the hour"),
         ("%Y%-m%d", "no digit"),
         ("%-d1%m%Y", "no digit"),
+        ("%H%z%d.%m.%Y", "no digit"),
         ("%Y-%m-%d %q", "at character 10"),
         ("%Y-%m-%d %", "at character 10"),
         ("é%-Y", "at character 2"),

@@ -8,11 +8,12 @@ use syncline::dataset::{Dataset as _, ReadRequest};
 use syncline::file::DelimitedDataset;
 use syncline::host::Context;
 use syncline::memory::MemoryFiles;
-use syncline::record::{FieldType, Reason};
+use syncline::record::{FieldType, Reason, format};
 use syncline::spec::{Column, FileSource, ValueFormat};
 
-/// What becomes of `cell` between a good record in front and one behind: the message of its reject.
-fn refused(column: Column, good: &str, cell: &str) -> Option<String> {
+/// What becomes of `cell` between a good record in front and one behind: its value as it is written, or the message of its
+/// reject.
+fn becomes(column: Column, good: &str, cell: &str) -> Result<String, String> {
     let files = MemoryFiles::new();
     files.insert(
         "f.csv",
@@ -29,13 +30,16 @@ fn refused(column: Column, good: &str, cell: &str) -> Option<String> {
             .await
     })
     .unwrap();
-    let rows: usize = batches.iter().map(|batch| batch.len()).sum();
-    let mut rejects = batches.iter().flat_map(|batch| &batch.rejects);
-    let Some(reject) = rejects.next() else {
-        assert_eq!(rows, 3, "{cell}");
-        return None;
+    let [batch] = &batches[..] else {
+        panic!("{} batches", batches.len())
     };
-    assert_eq!((rows, rejects.next().is_none()), (2, true), "{cell}");
+    let Some(reject) = batch.rejects.first() else {
+        assert_eq!(batch.len(), 3, "{cell}");
+        let mut text = Vec::new();
+        assert!(format::value(batch.records.column(1), 1, &mut text));
+        return Ok(String::from_utf8(text).unwrap());
+    };
+    assert_eq!((batch.len(), batch.rejects.len()), (2, 1), "{cell}");
     assert_eq!(reject.refusal.reason, Reason::BadValue, "{cell}");
     assert_eq!(reject.refusal.field.as_deref(), Some("v"), "{cell}");
     let place = reject.position.to_string();
@@ -48,8 +52,11 @@ fn refused(column: Column, good: &str, cell: &str) -> Option<String> {
         !reject.refusal.message.contains(cell),
         "a message holds no value"
     );
-    Some(reject.refusal.message.to_string())
+    Err(reject.refusal.message.to_string())
 }
+
+/// Behind what is expected, where a cell may be a value in another writing.
+const OTHER_WRITING: &str = "; if it is written in another way, say so in the column's `format`";
 
 #[test]
 fn a_cell_that_is_no_value_of_its_type_costs_its_record() {
@@ -142,39 +149,88 @@ fn a_cell_that_is_no_value_of_its_type_costs_its_record() {
             "url",
             "https://example.com",
             "example.com",
-            "an absolute URL",
+            "an absolute URL without blanks",
         ),
         ("json", "[1]", "{1}", "a JSON document"),
         (
             "id",
             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
             "abc",
-            "36 characters",
+            "an id of 36 characters out of 0-9 and A-Z",
         ),
     ] {
         let column = Column::new("v", field_type.parse().unwrap());
-        let message = refused(column, good, bad);
-        let message = message.unwrap_or_else(|| panic!("{field_type}: {bad} was read"));
-        assert!(message.contains(expected), "{field_type} {bad}: {message}");
+        let message = becomes(column, good, bad).unwrap_err();
+        let expected = format!("expected {expected}");
+        let told = message.strip_suffix(OTHER_WRITING).unwrap_or(&message);
+        assert_eq!(told, expected, "{field_type} {bad}");
+    }
+}
+
+#[test]
+fn a_cell_that_may_be_written_in_another_way_is_told_of_formats() {
+    for (field_type, good, bad, is_other_writing) in [
+        ("date", "2025-04-03", "03/04/2025", true),
+        ("date", "2025-04-03", "2025-4-3", true),
+        ("date", "2025-04-03", "soon", false),
+        (
+            "datetime",
+            "2025-01-31T12:00:00Z",
+            "2025-01-31T12:00:00",
+            true,
+        ),
+        ("decimal(4,2)", "1.50", "1,50", true),
+        ("decimal(4,2)", "1.50", "half", false),
+        ("integer", "1", "1 000", true),
+        ("integer", "1", "many", false),
+        ("boolean", "true", "yes", true),
+        ("email", "a@example.com", "a@example", false),
+    ] {
+        let column = Column::new("v", field_type.parse().unwrap());
+        let message = becomes(column, good, bad).unwrap_err();
+        let told = message.ends_with(OTHER_WRITING);
+        assert_eq!(told, is_other_writing, "{field_type} {bad}: {message}");
     }
 }
 
 #[test]
 fn what_stands_at_the_border_is_a_value() {
-    for (field_type, cell) in [
-        ("integer", "9223372036854775807"),
-        ("integer", "9007199254740993"),
-        ("text", "9007199254740993"),
-        ("decimal(38,0)", "99999999999999999999999999999999999999"),
-        ("float", "-0.0"),
-        ("float", "5e-324"),
-        ("float", "1.7976931348623157e308"),
-        ("datetime", "2025-01-31T12:00:00-14:00"),
-        ("datetime", "9999-12-31T23:59:59.999999Z"),
-        ("text", "NaN"),
+    for (field_type, cell, value) in [
+        ("integer", "9223372036854775807", "9223372036854775807"),
+        ("integer", "9007199254740993", "9007199254740993"),
+        ("integer", "-0", "0"),
+        ("text", "9007199254740993", "9007199254740993"),
+        ("text", "NaN", "NaN"),
+        (
+            "decimal(38,0)",
+            "99999999999999999999999999999999999999",
+            "99999999999999999999999999999999999999",
+        ),
+        ("decimal(4,2)", "-0.00", "0.00"),
+        // A float has a negative zero, and keeps it.
+        ("float", "-0.0", "-0"),
+        ("float", "5e-324", "5e-324"),
+        ("float", "1.7976931348623157e308", "1.7976931348623157e308"),
+        ("date", "2024-02-29", "2024-02-29"),
+        (
+            "datetime",
+            "2025-01-31T12:00:00-14:00",
+            "2025-02-01T02:00:00Z",
+        ),
+        (
+            "datetime",
+            "2025-01-31T12:00:00+14:00",
+            "2025-01-30T22:00:00Z",
+        ),
+        (
+            "datetime",
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31T23:59:59.999999Z",
+        ),
     ] {
         let column = Column::new("v", field_type.parse().unwrap());
-        assert_eq!(refused(column, cell, cell), None, "{field_type} {cell}");
+        let becomes = becomes(column, cell, cell);
+        assert_eq!(becomes.as_deref(), Ok(value), "{field_type} {cell}");
     }
 }
 
@@ -187,14 +243,14 @@ fn a_format_says_how_a_cell_is_written_and_refuses_the_others() {
             r#"{"time": {"patterns": ["%d/%m/%Y"]}}"#,
             "31/01/2025",
             "01/31/2025",
-            "%d/%m/%Y",
+            "expected a date like `%d/%m/%Y`",
         ),
         (
             "date",
             r#"{"time": {"patterns": ["%d.%m.%Y"]}}"#,
             "29.02.2024",
             "29.02.2025",
-            "%d.%m.%Y",
+            "expected a date like `%d.%m.%Y`",
         ),
         (
             "datetime",
@@ -202,26 +258,26 @@ fn a_format_says_how_a_cell_is_written_and_refuses_the_others() {
             "2025-03-30 03:30",
             // The clocks in Berlin never showed it.
             "2025-03-30 02:30",
-            "write such a time with its offset",
+            "the clocks of Europe/Berlin never show this time, or show it twice, where they are put forward or back; \
+             write such a time with its offset",
         ),
         (
             "decimal(9,2)",
             r#"{"number": {"decimal_mark": ";", "grouping": "."}}"#,
             "1.234;50",
             "1.23;50",
-            "1",
+            "expected a decimal number within the field's digits, like 1.234;56",
         ),
         (
             "boolean",
             r#"{"boolean": {"true": ["yes", "y"], "false": ["no", "n"]}}"#,
             "YES",
             "perhaps",
-            "yes",
+            "expected `yes` or `y` for true or `no` or `n` for false",
         ),
     ] {
         let column = Column::new("v", field_type.parse().unwrap()).with_format(format(json));
-        let message = refused(column, good, bad);
-        let message = message.unwrap_or_else(|| panic!("{field_type}: {bad} was read"));
-        assert!(message.contains(expected), "{field_type} {bad}: {message}");
+        let message = becomes(column, good, bad).unwrap_err();
+        assert_eq!(message, expected, "{field_type} {bad}");
     }
 }

@@ -36,9 +36,10 @@ fn any_format() -> impl Strategy<Value = Delimited> {
         prop::sample::select(rules.to_vec()),
         tokens,
         any::<bool>(),
+        any::<bool>(),
     );
     let formats = formats.prop_map(
-        |(delimiter, quote, comment, escape, header, tokens, empty)| {
+        |(delimiter, quote, comment, escape, header, tokens, empty, guarded)| {
             format(|format| {
                 format.delimiter = delimiter;
                 format.quote = quote;
@@ -47,6 +48,7 @@ fn any_format() -> impl Strategy<Value = Delimited> {
                 format.header = header;
                 format.null_tokens = tokens.into_iter().map(str::to_owned).collect();
                 format.empty_is_text = empty;
+                format.guarded = guarded;
             })
         },
     );
@@ -57,7 +59,7 @@ fn any_format() -> impl Strategy<Value = Delimited> {
 fn any_rows() -> impl Strategy<Value = (usize, Vec<Row>)> {
     let cell = prop_oneof![
         1 => Just(None),
-        4 => "[,;|\t \"'\\\\#\n\rN\u{E9}\u{FEFF}a-]{0,5}".prop_map(Some),
+        4 => "[,;|\t \"'\\\\#\n\rN\u{E9}\u{FEFF}a=1＝-]{0,5}".prop_map(Some),
         1 => prop::sample::select(vec!["NULL", "N", r"\N", "-", "\r", "\\", ""]).prop_map(|text| Some(text.to_owned())),
         1 => "[a-z\u{E9}\\\\]{1,40}".prop_map(Some),
     ];

@@ -177,7 +177,7 @@ fn without_header_columns_are_found_by_their_place() {
     assert_eq!(
         read_all.messages,
         [
-            "1 cells where 2 columns are declared",
+            "1 of the 2 cells that are declared; write the others, empty if need be",
             "more cells than the 2 declared; a cell with the delimiter in it is quoted"
         ]
     );

@@ -30,7 +30,19 @@ fn files(folder: &str, end: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The JSON documents of the examples, the benchmarks and the guides.
+/// The JSON documents in the raw texts of a program.
+fn raw_documents(text: &str) -> Vec<Value> {
+    let raw = text.split("r#").skip(1).filter_map(|behind| {
+        let opened = behind.trim_start_matches('#');
+        let end = format!("\"#{}", "#".repeat(behind.len() - opened.len()));
+        opened.strip_prefix('"')?.split(&end).next()
+    });
+    raw.filter_map(|text| serde_json::from_str(text).ok())
+        .filter(Value::is_object)
+        .collect()
+}
+
+/// The JSON documents of the examples, the benchmarks and the guides, and those in the code of examples and guides.
 fn documents() -> Vec<(String, Value)> {
     let mut documents = Vec::new();
     for folder in ["benches/jobs", "examples/data/nycflights"] {
@@ -49,6 +61,16 @@ fn documents() -> Vec<(String, Value)> {
             let name = format!("{} block {number}", path.display());
             documents.push((name.clone(), serde_json::from_str(block).expect(&name)));
         }
+    }
+    let programs = [files("examples", ".rs"), files("src/docs", ".md")];
+    for path in programs.concat() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let found = raw_documents(&text).into_iter().enumerate();
+        documents.extend(
+            found.map(|(number, document)| {
+                (format!("{} raw text {number}", path.display()), document)
+            }),
+        );
     }
     documents
 }
@@ -79,7 +101,7 @@ fn readers() -> Vec<(&'static str, Reads)> {
 #[test]
 fn every_document_of_the_project_fits_a_schema() {
     let documents = documents();
-    assert!(documents.len() >= 6, "{}", documents.len());
+    assert!(documents.len() >= 20, "{}", documents.len());
     let readers = readers();
     let mut jobs = 0;
     for (name, document) in &documents {
@@ -97,7 +119,7 @@ fn every_document_of_the_project_fits_a_schema() {
             jobs += usize::from(kind == "JobSpec");
         }
     }
-    assert!(jobs >= 4, "{jobs}");
+    assert!(jobs >= 10, "{jobs}");
 }
 
 /// The document with one change at one place, for every place and many changes.

@@ -39,11 +39,16 @@ pub(super) fn boolean(tape: &mut Tape<'_>, depth: u32) -> Expr {
         }
         6 => {
             let kind = tape.one(&ORDERED);
-            Expr::Between {
-                of: grow(tape, kind, depth).into(),
-                from: beside(tape, kind, depth).into(),
-                to: beside(tape, kind, depth).into(),
-            }
+            // One of them is no constant.
+            let typed = tape.below(3);
+            let [of, from, to] = [0, 1, 2].map(|place| {
+                Box::new(if place == typed {
+                    grow(tape, kind, depth)
+                } else {
+                    beside(tape, kind, depth)
+                })
+            });
+            Expr::Between { of, from, to }
         }
         7 => {
             let kind = tape.one(&KINDS);
@@ -73,6 +78,8 @@ pub(super) fn boolean(tape: &mut Tape<'_>, depth: u32) -> Expr {
                     "",
                     "Ä%",
                     "%ς",
+                    "i%",
+                    "İ_c",
                     "a_c",
                     "%%",
                 ])
