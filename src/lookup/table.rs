@@ -224,7 +224,12 @@ impl KeyTable {
     /// that [`find`](Self::find) would find. Afterwards the entries are in the cache.
     #[inline]
     pub(crate) fn likely(&self, hashes: &[u64]) -> [u32; STRIP] {
-        let mut rows = self.likely_entries(hashes);
+        self.first_rows(self.likely_entries(hashes))
+    }
+
+    /// What entries hold, with the least row in place of a group.
+    #[inline]
+    fn first_rows(&self, mut rows: [u32; STRIP]) -> [u32; STRIP] {
         if !self.groups.is_empty() {
             for row in rows.iter_mut().filter(|row| **row != NO_ROW) {
                 *row = self.hit(Entry { tag: 0, row: *row }).first();
@@ -247,17 +252,17 @@ impl KeyTable {
     ) {
         for (strip, hashes) in hashes.chunks(STRIP).enumerate() {
             // Each step for the whole strip, so that what it waits for comes at the same time.
-            let likely = self
-                .likely_entries(hashes)
-                .map(|row| (row != NO_ROW).then(|| self.hit(Entry { tag: 0, row })));
-            let places = likely.map(|hit| hit.map(|hit| place(hit.first())));
+            let entries = self.likely_entries(hashes);
+            let places = self
+                .first_rows(entries)
+                .map(|row| (row != NO_ROW).then(|| place(row)));
             let touched = places.iter().flatten();
             std::hint::black_box(touched.fold(0, |any, &place| any ^ touch(place)));
-            for (i, ((&hash, likely), at)) in hashes.iter().zip(likely).zip(places).enumerate() {
+            for (i, ((&hash, row), at)) in hashes.iter().zip(entries).zip(places).enumerate() {
                 let i = strip * STRIP + i;
-                let hit = match (likely, at) {
+                let hit = match at {
                     _ if skip(i) => Hit::None,
-                    (Some(hit), Some(at)) if same(i, at) => hit,
+                    Some(at) if same(i, at) => self.hit(Entry { tag: 0, row }),
                     _ => self.find(hash, |row| same(i, place(row))),
                 };
                 found(i, hit);
