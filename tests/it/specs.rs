@@ -22,7 +22,7 @@ fn specs_in(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn shipped_specs_round_trip() {
-    for (folder, count) in [("benches/jobs", 2), ("examples/data/nycflights", 5)] {
+    for (folder, count) in [("benches/jobs", 4), ("examples/data/nycflights", 5)] {
         let files = specs_in(folder);
         assert_eq!(files.len(), count, "job specs in {folder}");
         for file in files {
