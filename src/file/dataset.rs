@@ -25,7 +25,7 @@ use crate::{Error, ErrorKind, Problem, Result};
 ///
 /// A read splits the file into records on the thread that polls it, and parses blocks of records on the
 /// [`Executor`] of its context; batches come in file order. In memory are about
-/// [`parallelism`](Executor::parallelism)` + 2` blocks of half a MiB, or more where a record is longer,
+/// [`ahead`](Executor::ahead)` + 1` blocks of half a MiB, or more where a record is longer,
 /// up to the limit. Columns are found as [`Header`](crate::spec::Header) says; a header must name a column of the
 /// source once and no more, and [`DatasetInfo::columns`] has its names as they are written, or the declared ones in a
 /// file without header. Each read reads the header again, and fails as
@@ -250,7 +250,7 @@ impl Reading {
     /// The batches of the next block, or the error that ends the read.
     async fn next(mut self) -> Option<(Vec<Result<Batch>>, Self)> {
         // One block more than can be worked on at the same time waits.
-        while self.decoding.len() <= self.executor.parallelism() {
+        while self.decoding.len() < self.executor.ahead() {
             let Some(blocks) = &mut self.blocks else {
                 break;
             };

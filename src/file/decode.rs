@@ -80,12 +80,15 @@ pub(super) fn decode(block: &Arc<Block>, plan: &Plan, begin: u64) -> Result<Vec<
         false => None,
     };
     let rows = index.records.len();
-    let mut batches = Vec::with_capacity(rows / plan.batch_rows + 1);
+    // Batches of about one size: a small rest costs nearly as much as a large batch.
+    let count = rows.div_ceil(plan.batch_rows).max(1);
+    let batch_rows = rows.div_ceil(count);
+    let mut batches = Vec::with_capacity(count);
     let mut refused = index.refused.as_slice();
     let mut behind = begin;
     let mut first = 0usize;
     loop {
-        let last = rows.min(first.saturating_add(plan.batch_rows));
+        let last = rows.min(first.saturating_add(batch_rows));
         let end = match index.records.get(last) {
             Some(&record) => index.place(record),
             None => index.next,
@@ -248,7 +251,8 @@ impl Stretch<'_> {
 
     #[inline(always)]
     fn cells(&self, column: usize) -> impl Iterator<Item = (usize, Cell)> {
-        (0..).zip(self.block.column(self.rows.clone(), column))
+        // `enumerate` keeps this a loop of the inside, which `zip` would not.
+        self.block.column(self.rows.clone(), column).enumerate()
     }
 
     /// Gives each cell of a column to `take`, with its row in the stretch; `None` is null.

@@ -254,7 +254,7 @@ impl Writer for FileDestinationWriter {
             records = arrow_select::filter::filter_record_batch(&records, &keep)?;
         }
         if let Some(sink) = self.sink()? {
-            sink.push(context, records).await?;
+            sink.push(context, records.into()).await?;
         }
         Ok(WriteReport::new(outcomes).with_refusals(refusals))
     }

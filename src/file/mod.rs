@@ -22,6 +22,7 @@ mod opening;
 mod rejects;
 mod scan;
 mod sink;
+mod strip;
 mod transcode;
 mod unpack;
 

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use futures::future::BoxFuture;
 
 use super::encode::DelimitedEncoder;
 use crate::host::{Context, FileStore, FileWriter, run_on};
-use crate::record::Schema;
+use crate::record::{Picked, Schema};
 use crate::spec::Delimited;
 use crate::{Error, ErrorKind, Result};
 
@@ -27,7 +26,7 @@ pub async fn write_delimited(
     files: &dyn FileStore,
     name: &str,
     schema: &Schema,
-    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+    batches: impl IntoIterator<Item = Result<impl Into<Picked>>>,
 ) -> Result<()> {
     let mut format = Delimited::csv();
     if schema.fields().len() == 1 {
@@ -36,7 +35,7 @@ pub async fn write_delimited(
     let encoder = DelimitedEncoder::new(&format)?;
     let mut sink = Sink::create(files, name, schema, encoder).await?;
     for batch in batches {
-        sink.push(context, batch?).await?;
+        sink.push(context, batch?.into()).await?;
     }
     sink.finish().await
 }
@@ -76,8 +75,12 @@ impl Sink {
     }
 
     /// Takes a batch of all fields of the schema.
-    pub(super) async fn push(&mut self, context: &Context, batch: RecordBatch) -> Result<()> {
-        let types = batch.columns().iter().map(|column| column.data_type());
+    pub(super) async fn push(&mut self, context: &Context, batch: Picked) -> Result<()> {
+        let types = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.data_type());
         let fields = self.schema.arrow().fields();
         if !types.eq(fields.iter().map(|field| field.data_type())) {
             return Err(Error::contract(
@@ -85,13 +88,13 @@ impl Sink {
             ));
         }
         let encoder = Arc::clone(&self.encoder);
-        let room = self.room.max(batch.num_rows() * 64);
+        let room = self.room.max(batch.rows().len() * 64);
         let work = run_on(context.executor(), async move {
             let mut text = Vec::with_capacity(room);
-            encoder.batch(&batch, &mut text).map(|()| text)
+            encoder.picked(&batch, &mut text).map(|()| text)
         });
         self.encoding.push_back(Box::pin(work));
-        self.write_all_but(context.executor().parallelism()).await
+        self.write_all_but(context.executor().ahead() - 1).await
     }
 
     /// Hands everything taken so far to the store.

@@ -17,6 +17,11 @@ use crate::{Error, Result};
 pub trait Executor: fmt::Debug + Send + Sync {
     /// How many tasks run at the same time; at least 1.
     fn parallelism(&self) -> usize;
+    /// How many tasks are kept spawned, so that no thread waits for its next; what they hold is in memory
+    /// at the same time.
+    fn ahead(&self) -> usize {
+        self.parallelism() + 1
+    }
     /// Runs the task to its end, now or elsewhere.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 }
@@ -51,6 +56,11 @@ pub struct Inline;
 
 impl Executor for Inline {
     fn parallelism(&self) -> usize {
+        1
+    }
+
+    /// Nothing runs beside the thread that spawns.
+    fn ahead(&self) -> usize {
         1
     }
 

@@ -265,7 +265,7 @@ impl Run<'_> {
             .with_raw(plan.raw.clone())
             .with_batch_rows(self.request.batch_rows);
         let executor = self.context.executor_handle();
-        let parallelism = executor.parallelism();
+        let ahead = executor.ahead();
         let context = self.context.clone();
         let preparation = Arc::clone(&plan.preparation);
         // A lookup that asks somebody else must be awaited here, by the run itself.
@@ -289,7 +289,7 @@ impl Run<'_> {
         job.dataset
             .read(self.context, request)
             .map(prepare)
-            .buffered(parallelism + 1)
+            .buffered(ahead)
             .boxed()
     }
 

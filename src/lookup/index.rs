@@ -14,6 +14,7 @@ use super::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest, Match}
 use crate::dataset::{Dataset, ReadRequest};
 use crate::host::Context;
 use crate::record::key::{KeyColumn, KeyColumns};
+use crate::record::touch::touch;
 use crate::record::{Field, Reject, Schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -98,7 +99,12 @@ impl LookupIndex {
             &hashes,
             |i| keys.is_null_any(i),
             |row| row as usize,
-            |row| self.keys.touch(row),
+            |rows| {
+                let rows = || rows.iter().flatten();
+                for column in self.keys.columns() {
+                    touch(rows().map(|&row| (column, row)));
+                }
+            },
             |i, row| keys.equal(i, &self.keys, row),
             |i, hit| {
                 found.push(if keys.is_null_any(i) {

@@ -14,7 +14,7 @@ use crate::record::Field;
 
 pub use index::{LookupIndex, LookupIndexBuilder};
 pub(crate) use index::{field_of, key_columns};
-pub(crate) use table::{Hit, KeyTable, MAX_ROWS, NO_ROW, STRIP};
+pub(crate) use table::{Hit, KeyTable, MAX_ROWS, NO_ROW};
 
 /// Which records of an object to find, and what to fetch from them.
 #[derive(Debug, Clone, PartialEq, Eq)]

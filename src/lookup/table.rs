@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::Match;
+use crate::record::touch::STRIP;
 
 /// Rows by key: eleven to sixteen bytes for each distinct key, whatever the key is.
 ///
@@ -78,9 +79,6 @@ impl Hit<'_> {
         }
     }
 }
-
-/// How many keys are sought at the same time, so that their cache misses overlap.
-pub(crate) const STRIP: usize = 64;
 
 #[inline]
 fn tag(hash: u64) -> u32 {
@@ -205,15 +203,19 @@ impl KeyTable {
         }
         let mut next = 0;
         // Without any branch that waits for memory: so all wait at the same time. A key mostly stands in one
-        // of the first two places.
+        // of the first places.
+        const PLACES: usize = 4;
         for (row, &hash) in rows.iter_mut().zip(hashes) {
             let tag = tag(hash);
             let at = self.place(tag);
-            let [a, b] = [at, self.behind(at)].map(|at| self.entries[at]);
+            let first = self.entries.get(at..).and_then(<[u64]>::first_chunk);
+            let first: [u64; PLACES] = first.copied().unwrap_or_default();
             // A search goes on in the next line of the cache as often as not.
             next ^= self.entries.get(at + 8).copied().unwrap_or(0);
-            let found = if (b >> 32) as u32 == tag { b } else { 0 };
-            let found = if (a >> 32) as u32 == tag { a } else { found };
+            let found = first.iter().rev().fold(0, |found, &entry| {
+                let is_its = (entry >> 32) as u32 == tag;
+                if is_its { entry } else { found }
+            });
             *row = (found as u32).wrapping_sub(1);
         }
         std::hint::black_box(next);
@@ -240,13 +242,13 @@ impl KeyTable {
 
     /// Finds many keys: `same(i, place)` says whether key `i` is that of the row at `place`, and `found` is
     /// told of each key in order. Keys for which `skip` is true are told as [`Hit::None`] unsought. `place` says
-    /// where a row's key stands, and `touch` reads something of it, since it will be compared soon.
+    /// where a row's key stands, and `touch` reads something of the keys there, since they will be compared soon.
     pub(crate) fn find_each<P: Copy>(
         &self,
         hashes: &[u64],
         skip: impl Fn(usize) -> bool,
         place: impl Fn(u32) -> P,
-        touch: impl Fn(P) -> u8,
+        touch: impl Fn(&[Option<P>]),
         same: impl Fn(usize, P) -> bool,
         mut found: impl FnMut(usize, Hit<'_>),
     ) {
@@ -256,8 +258,7 @@ impl KeyTable {
             let places = self
                 .first_rows(entries)
                 .map(|row| (row != NO_ROW).then(|| place(row)));
-            let touched = places.iter().flatten();
-            std::hint::black_box(touched.fold(0, |any, &place| any ^ touch(place)));
+            touch(&places);
             for (i, ((&hash, row), at)) in hashes.iter().zip(entries).zip(places).enumerate() {
                 let i = strip * STRIP + i;
                 let hit = match at {
@@ -411,7 +412,7 @@ mod tests {
                 &all,
                 |i| i == 7,
                 |row| row,
-                |_| 0,
+                |_| (),
                 |i, row| keys[row as usize] == asked[i],
                 |i, hit| {
                     assert_eq!(i, told);

@@ -15,8 +15,9 @@ use super::touched::Touched;
 use super::versions::Versions;
 use crate::Result;
 use crate::destination::RowOutcome;
-use crate::lookup::{Hit, NO_ROW, STRIP};
+use crate::lookup::{Hit, NO_ROW};
 use crate::record::key::KeyColumns;
+use crate::record::touch::STRIP;
 use crate::record::{Reason, Refusal};
 use crate::spec::{NoMatchOnUpdate, WriteOn};
 
@@ -218,10 +219,11 @@ impl Pass<'_> {
         for keys in &self.keys {
             let Index { fields, table } = &self.indexes[keys.index];
             let likely = table.likely(&keys.hashes[rows.clone()]);
-            let slots = likely.iter().filter(|&&slot| slot != NO_ROW);
-            let touch =
-                |any, &slot: &u32| any ^ self.versions.touch(fields, self.slots[slot as usize]);
-            std::hint::black_box(slots.fold(0, touch));
+            let versions = likely.map(|slot| match slot {
+                NO_ROW => NO_VERSION,
+                slot => self.slots[slot as usize],
+            });
+            self.versions.touch(fields, &versions);
         }
     }
 

@@ -7,6 +7,7 @@ use arrow_schema::SchemaRef;
 
 use super::texts::gathered;
 use crate::Result;
+use crate::record::Picked;
 use crate::record::key::KeyColumn;
 
 /// Versions of rows, numbered in the order they were appended. A version never changes; which version a
@@ -34,7 +35,7 @@ struct Chunk {
 const PAGE: u32 = 1024;
 
 /// Chunks are joined up to this many rows.
-const JOINED: u32 = 8192;
+const JOINED: u32 = 4096;
 
 /// No version: where a value is null.
 pub(super) const NO_VERSION: u32 = u32::MAX;
@@ -160,41 +161,37 @@ impl Chunks {
 
     /// These versions, none of which is [`NO_VERSION`], as a batch with all columns.
     pub(super) fn batch(&self, versions: &[u32]) -> Result<RecordBatch> {
-        let columns = match self.slice(versions) {
-            Some(columns) => columns,
-            None => self.gather_all(versions)?,
-        };
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        match self.slice(versions) {
+            Some(columns) => Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?),
+            None => self.picked(versions)?.gather(),
+        }
     }
 
-    /// All columns of these versions; where each stands is found once for all of them.
-    fn gather_all(&self, versions: &[u32]) -> Result<Vec<ArrayRef>> {
-        let mut sources: Vec<&Chunk> = Vec::new();
-        let mut source_of: Vec<usize> = vec![usize::MAX; self.chunks.len()];
-        let mut picks = Vec::with_capacity(versions.len());
+    /// These versions, none of which is [`NO_VERSION`], where they stand.
+    pub(super) fn picked(&self, versions: &[u32]) -> Result<Picked> {
+        let mut sources = Vec::new();
+        let mut source_of: Vec<Option<u32>> = vec![None; self.chunks.len()];
+        let mut rows = Vec::with_capacity(versions.len());
         // The next version mostly stands in the same chunk.
         let (mut near, mut source) = (0..0, 0);
         for &version in versions {
             if !near.contains(&version) {
                 let (number, _) = self.locate(version);
                 let chunk = &self.chunks[number];
-                if source_of[number] == usize::MAX {
-                    source_of[number] = sources.len();
-                    sources.push(chunk);
-                }
-                source = source_of[number];
+                source = match source_of[number] {
+                    Some(source) => source,
+                    None => {
+                        let schema = Arc::clone(&self.schema);
+                        sources.push(RecordBatch::try_new(schema, chunk.columns.clone())?);
+                        sources.len() as u32 - 1
+                    }
+                };
+                source_of[number] = Some(source);
                 near = chunk.start..chunk.end;
             }
-            picks.push((source, (version - near.start) as usize));
+            rows.push((source, version - near.start));
         }
-        let column = |column: usize| {
-            let columns: Vec<&dyn Array> = sources
-                .iter()
-                .map(|chunk| &*chunk.columns[column])
-                .collect();
-            Ok(arrow_select::interleave::interleave(&columns, &picks)?)
-        };
-        (0..self.schema.fields().len()).map(column).collect()
+        Picked::new(Arc::clone(&self.schema), sources, rows)
     }
 
     /// Versions that stand together in one chunk, without a copy.

@@ -14,6 +14,7 @@ use crate::lookup::{
 };
 use crate::record::Field;
 use crate::record::key::KeyColumns;
+use crate::record::touch::touch;
 use crate::{Error, ErrorKind, Result};
 
 /// Answers from the object's own index; each batch sees what was written before it.
@@ -109,9 +110,11 @@ impl LiveLookup {
             &hashes,
             |i| keys.is_null_any(i),
             |slot| table.chunks.keys(table.slots[slot as usize]),
-            |(columns, row)| {
-                let fields = index.fields.iter();
-                fields.fold(0, |any, &field| any ^ columns[field].touch(row))
+            |places| {
+                let places = || places.iter().flatten();
+                for &field in &index.fields {
+                    touch(places().map(|&(columns, row)| (&columns[field], row)));
+                }
             },
             |i, (columns, row)| {
                 let mut parts = index.fields.iter().zip(keys.columns());

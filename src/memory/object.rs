@@ -10,7 +10,7 @@ use super::apply::{Memory, apply};
 use super::ids::Ids;
 use super::plan::Plan;
 use super::table::Table;
-use crate::record::{Field, FieldType, Schema};
+use crate::record::{Field, FieldType, Picked, Schema};
 use crate::spec::{Identity, ObjectSpec, SystemFields};
 use crate::{Error, ErrorKind, Problem, Result};
 
@@ -240,18 +240,17 @@ impl MemoryObject {
         self.read().table.scan()
     }
 
-    /// The same records batch by batch, each made when it is asked for: what a large object is read by.
+    /// The same records batch by batch, each where they stand when it is asked for: what a large object is
+    /// read by. [`Picked::gather`] makes them a batch.
     ///
     /// No lock is held in between, so a record that is changed meanwhile comes as it is when its batch does.
-    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+    pub fn picked(&self) -> impl Iterator<Item = Result<Picked>> + '_ {
         let mut from = 0;
         std::iter::from_fn(move || {
-            let batch = self.read().table.scan_from(from).transpose()?;
+            let picked = self.read().table.picked_from(from).transpose()?;
             // An error ends the scan.
-            from = batch
-                .as_ref()
-                .map_or(usize::MAX, |batch| from + batch.num_rows());
-            Some(batch)
+            from = (picked.as_ref()).map_or(usize::MAX, |picked| from + picked.rows().len());
+            Some(picked)
         })
     }
 

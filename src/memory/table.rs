@@ -7,8 +7,8 @@ use arrow_array::RecordBatch;
 use super::chunks::{Chunks, typed};
 use super::texts::Texts;
 use crate::lookup::{KeyTable, MAX_ROWS};
-use crate::record::Schema;
 use crate::record::key::KeyColumn;
+use crate::record::{Picked, Schema};
 use crate::{Error, ErrorKind, Result};
 
 /// Records of one object.
@@ -96,12 +96,12 @@ impl Table {
             .collect()
     }
 
-    /// A batch of the records from slot `from` on; `None` behind the last.
-    pub(super) fn scan_from(&self, from: usize) -> Result<Option<RecordBatch>> {
+    /// The next [`SCAN_ROWS`] records from slot `from` on, where they stand; `None` behind the last.
+    pub(super) fn picked_from(&self, from: usize) -> Result<Option<Picked>> {
         let rest = self.slots.get(from..).unwrap_or_default();
         let versions = rest.chunks(SCAN_ROWS).next();
         versions
-            .map(|versions| self.chunks.batch(versions))
+            .map(|versions| self.chunks.picked(versions))
             .transpose()
     }
 

@@ -4,6 +4,7 @@ use super::chunks::Chunks;
 use super::plan::Source;
 use super::table::Index;
 use crate::record::key::{KeyColumn, KeyColumns};
+use crate::record::touch::touch;
 use crate::spec::WriteOn;
 
 /// Versions of before this batch and of this batch, value by value.
@@ -95,15 +96,15 @@ impl Versions<'_> {
         })
     }
 
-    /// Reads something of a key of before this batch, so that it is in the cache when it is compared soon after.
-    #[inline]
-    pub(super) fn touch(&self, fields: &[usize], version: u32) -> u8 {
-        if version >= self.base {
-            return 0;
+    /// Reads something of the keys of those versions that were there before this batch, since they will be
+    /// compared soon.
+    pub(super) fn touch(&self, fields: &[usize], versions: &[u32]) {
+        let old = || versions.iter().filter(|&&version| version < self.base);
+        for &field in fields {
+            touch(old().map(|&version| {
+                let (columns, row) = self.chunks.keys(version);
+                (&columns[field], row)
+            }));
         }
-        let (columns, row) = self.chunks.keys(version);
-        fields
-            .iter()
-            .fold(0, |any, &field| any ^ columns[field].touch(row))
     }
 }

@@ -10,7 +10,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 
-use super::parse::is_instant;
+use super::parse::{is_day, is_instant};
 
 /// Appends the text of one value; answers false, and appends nothing, for null.
 ///
@@ -73,7 +73,6 @@ impl<'a> ColumnText<'a> {
     /// # Panics
     /// If the column has no such row.
     pub fn is_readable(&self, row: usize) -> bool {
-        let is_day = |days: i32| is_instant(i64::from(days).saturating_mul(86_400_000_000));
         match self {
             ColumnText::Float(column) => column.is_null(row) || column.value(row).is_finite(),
             ColumnText::Date(column) => column.is_null(row) || is_day(column.value(row)),
@@ -112,13 +111,10 @@ impl<'a> ColumnText<'a> {
             }
             ColumnText::Float(column) => write_if_valid!(column, v => float(v, out)),
             ColumnText::Boolean(column) => {
-                write_if_valid!(column, v => out.extend_from_slice(if v { b"true" } else { b"false" }));
+                write_if_valid!(column, v => boolean(v, out));
             }
             ColumnText::Date(column) => write_if_valid!(column, v => date(v, out)),
-            ColumnText::DateTime(column) => write_if_valid!(column, v => {
-                local_datetime(v, out);
-                out.push(b'Z');
-            }),
+            ColumnText::DateTime(column) => write_if_valid!(column, v => datetime(v, out)),
             ColumnText::LocalDateTime(column) => {
                 write_if_valid!(column, v => local_datetime(v, out))
             }
@@ -130,31 +126,27 @@ impl<'a> ColumnText<'a> {
 /// Appends a whole number.
 #[inline]
 pub fn integer(value: i64, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    Digits::of(value.unsigned_abs(), 1).append(out);
+    Digits::of(value.unsigned_abs(), 0, value < 0).append(out);
 }
 
 /// Appends a decimal that counts units of its last digit.
 #[inline]
 pub fn decimal(value: i128, scale: u8, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let scale = usize::from(scale);
     match u64::try_from(value.unsigned_abs()) {
-        Ok(size) if scale < Digits::MOST => {
-            Digits::of(size, scale + 1).append_with_point(scale, out)
+        Ok(size) if usize::from(scale) < Digits::MOST => {
+            Digits::of(size, usize::from(scale), value < 0).append(out)
         }
-        _ => long_decimal(value.unsigned_abs(), scale, out),
+        _ => long_decimal(value, usize::from(scale), out),
     }
 }
 
 /// A decimal of more than 64 bits, or of so many digits behind the point.
 #[cold]
-fn long_decimal(mut rest: u128, scale: usize, out: &mut Vec<u8>) {
-    let begin = out.len();
+fn long_decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let (begin, mut rest) = (out.len(), value.unsigned_abs());
     let mut count = 0;
     while rest > 0 || count <= scale {
         if count == scale && scale > 0 {
@@ -179,6 +171,12 @@ pub fn float(value: f64, out: &mut Vec<u8>) {
     } else {
         write!(out, "{value:e}")
     };
+}
+
+/// Appends `true` or `false`.
+#[inline]
+pub fn boolean(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 /// Appends a day, given as days since 1970-01-01. Years of more than four digits, and such before the
@@ -206,8 +204,18 @@ fn far_date(days: i32, out: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(days);
     let ([m1, m2], [d1, d2]) = (two(month), two(day));
     out.push(if year < 0 { b'-' } else { b'+' });
-    Digits::of(year.unsigned_abs(), 4).append(out);
+    for _ in year.unsigned_abs().to_string().len()..4 {
+        out.push(b'0');
+    }
+    Digits::of(year.unsigned_abs(), 0, false).append(out);
     out.extend_from_slice(&[b'-', m1, m2, b'-', d1, d2]);
+}
+
+/// Appends an instant, given as microseconds since 1970-01-01T00:00:00Z.
+#[inline]
+pub fn datetime(micros: i64, out: &mut Vec<u8>) {
+    local_datetime(micros, out);
+    out.push(b'Z');
 }
 
 /// Appends a wall-clock time, given as microseconds since 1970-01-01T00:00:00.
@@ -223,89 +231,108 @@ pub fn local_datetime(micros: i64, out: &mut Vec<u8>) {
     let [s1, s2] = two(seconds);
     out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
     if fraction > 0 {
-        let ([f1, f2], [f3, f4]) = (two(fraction / 10_000), two(fraction / 100));
-        let [f5, f6] = two(fraction);
+        let ([f1, f2], [f3, f4]) = (two(fraction / 10_000), two(fraction / 100 % 100));
+        let [f5, f6] = two(fraction % 100);
         out.extend_from_slice(&[b'.', f1, f2, f3, f4, f5, f6]);
     }
 }
 
-/// The decimal digits of a number, at the front of a buffer.
+/// The text of a number, made from its last digit on.
 ///
-/// A buffer of fixed length is appended whole and cut: for so few bytes that is cheaper than a call that
-/// copies just those.
+/// It is appended with some of what stands behind it, at a fixed length, and cut: for so few bytes that is
+/// cheaper than a call that copies just those.
 struct Digits {
-    buffer: [u8; 24],
-    count: usize,
+    /// The text ends at [`END`](Self::END).
+    buffer: [u8; 2 * Self::END],
+    begin: usize,
 }
 
 impl Digits {
     /// As many digits as 64 bits can have.
     const MOST: usize = 20;
+    /// Room for these, a sign, a point and a zero in front of it.
+    const END: usize = 24;
 
-    /// At least `least` digits of `value`, with zeros in front; `least` is at most [`MOST`](Self::MOST).
+    /// Units of the last of `scale` digits behind the point; `scale` is below [`MOST`](Self::MOST).
     #[inline]
-    fn of(value: u64, least: usize) -> Self {
-        let needed = value
-            .checked_ilog10()
-            .map_or(1, |digits| digits as usize + 1);
+    fn of(value: u64, scale: usize, is_negative: bool) -> Self {
         let mut digits = Digits {
-            buffer: [b'0'; 24],
-            count: needed.max(least).min(Self::MOST),
+            buffer: [0; 2 * Self::END],
+            begin: Self::END,
         };
-        let (mut rest, mut end) = (value, digits.count);
-        while rest >= 10 {
-            let place = digits.buffer.get_mut(..end);
-            if let Some(place) = place.and_then(<[u8]>::last_chunk_mut) {
-                *place = two((rest % 100) as u32);
+        let mut rest = value;
+        if scale > 0 {
+            for _ in 0..scale / 2 {
+                digits.push_pair(&mut rest);
             }
-            rest /= 100;
-            end -= 2;
+            if scale % 2 > 0 {
+                digits.push(b'0' + (rest % 10) as u8);
+                rest /= 10;
+            }
+            digits.push(b'.');
         }
-        if rest > 0 {
-            digits.buffer[end - 1] = b'0' + rest as u8;
+        while rest >= 10 {
+            digits.push_pair(&mut rest);
+        }
+        if rest > 0 || digits.begin == Self::END || digits.starts_with_point() {
+            digits.push(b'0' + rest as u8);
+        }
+        if is_negative {
+            digits.push(b'-');
         }
         digits
     }
 
-    #[inline]
-    fn append(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.count;
-        out.extend_from_slice(&self.buffer);
-        out.truncate(end);
+    #[inline(always)]
+    fn starts_with_point(&self) -> bool {
+        self.buffer.get(self.begin) == Some(&b'.')
     }
 
-    /// Appends them with a point in front of the last `scale`; there are more.
-    #[inline]
-    fn append_with_point(&self, scale: usize, out: &mut Vec<u8>) {
-        if scale == 0 {
-            return self.append(out);
+    #[inline(always)]
+    fn push(&mut self, byte: u8) {
+        self.begin -= 1;
+        self.buffer[self.begin] = byte;
+    }
+
+    #[inline(always)]
+    fn push_pair(&mut self, rest: &mut u64) {
+        self.begin -= 2;
+        let place = self.buffer.get_mut(self.begin..);
+        if let Some(place) = place.and_then(<[u8]>::first_chunk_mut) {
+            *place = two((*rest % 100) as u32);
         }
-        let point = self.count - scale;
-        let end = out.len() + point;
-        out.extend_from_slice(&self.buffer);
-        out.truncate(end);
-        out.push(b'.');
-        for &digit in self.buffer.get(point..self.count).unwrap_or_default() {
-            out.push(digit);
+        *rest /= 100;
+    }
+
+    #[inline(always)]
+    fn append(&self, out: &mut Vec<u8>) {
+        let end = out.len() + Self::END - self.begin;
+        let text = self.buffer.get(self.begin..);
+        if let Some(text) = text.and_then(<[u8]>::first_chunk::<{ Self::END }>) {
+            out.extend_from_slice(text);
+            out.truncate(end);
         }
     }
 }
 
-/// Every number below 100 in two digits.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
+/// Every number below 128 in two digits, those from 100 on by their last two: as many as need no check.
+const PAIRS: [[u8; 2]; 128] = {
+    let mut pairs = [[0; 2]; 128];
     let mut number = 0;
-    while number < 100 {
-        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+    while number < 128 {
+        pairs[number] = [
+            b'0' + (number % 100) as u8 / 10,
+            b'0' + (number % 100) as u8 % 10,
+        ];
         number += 1;
     }
     pairs
 };
 
-/// A number below 100 in two digits; of others the last two.
+/// A number below 100 in two digits.
 #[inline]
 pub(super) fn two(value: u32) -> [u8; 2] {
-    PAIRS[(value % 100) as usize]
+    PAIRS[(value & 127) as usize]
 }
 
 /// Year, month and day of a day of the proleptic Gregorian calendar; the inverse of what `parse` does.

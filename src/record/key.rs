@@ -16,6 +16,7 @@ use arrow_schema::{DataType, TimeUnit};
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
+use super::touch::{STRIP, touch_texts};
 use crate::{Error, Result};
 
 /// One column of a key, cast to its type once.
@@ -149,23 +150,6 @@ impl KeyColumn {
         }
     }
 
-    /// Reads something of a value, so that it is in the cache when it is compared soon after.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    #[inline]
-    pub fn touch(&self, row: usize) -> u8 {
-        match self {
-            KeyColumn::Text(array) => array.value(row).as_bytes().first().copied().unwrap_or(0),
-            KeyColumn::Integer(array) => array.value(row) as u8,
-            KeyColumn::Decimal(array) => array.value(row) as u8,
-            KeyColumn::Float(array) => number(array.value(row)) as u8,
-            KeyColumn::Boolean(array) => u8::from(array.value(row)),
-            KeyColumn::Date(array) => array.value(row) as u8,
-            KeyColumn::Micros(array) => array.value(row) as u8,
-        }
-    }
-
     /// The hash of a value behind the values whose hash is `hash`.
     ///
     /// # Panics
@@ -187,8 +171,12 @@ impl KeyColumn {
     fn hash_all(&self, hashes: &mut [u64]) {
         match self {
             KeyColumn::Text(array) => {
-                for (row, hash) in hashes.iter_mut().enumerate() {
-                    *hash = mix_bytes(*hash, array.value(row).as_bytes());
+                for (strip, hashes) in hashes.chunks_mut(STRIP).enumerate() {
+                    let rows = strip * STRIP..strip * STRIP + hashes.len();
+                    touch_texts(array, rows.clone());
+                    for (row, hash) in rows.zip(hashes) {
+                        *hash = mix_bytes(*hash, array.value(row).as_bytes());
+                    }
                 }
             }
             KeyColumn::Integer(array) => mix_each(hashes, array.values(), |&v| v as u64),
@@ -359,17 +347,6 @@ impl KeyColumns {
     #[inline]
     pub fn is_null_any(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-    }
-
-    /// Reads something of every part of a key, as [`KeyColumn::touch`] does.
-    ///
-    /// # Panics
-    /// If there is no such row.
-    #[inline]
-    pub fn touch(&self, row: usize) -> u8 {
-        self.columns
-            .iter()
-            .fold(0, |any, column| any ^ column.touch(row))
     }
 
     /// Whether two keys without nulls are the same.

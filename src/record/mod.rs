@@ -10,14 +10,17 @@ pub mod notation;
 mod origin;
 pub mod parse;
 pub mod pattern;
+mod picked;
 mod reject;
 mod schema;
+pub(crate) mod touch;
 pub(crate) mod zone;
 
 pub use batch::{Batch, Cursor, RowOp};
 pub use build::RecordBuilder;
 pub use field_type::FieldType;
 pub use origin::{Origins, Position, RawRecord, RowsAsRead, SourceRecords};
+pub use picked::Picked;
 pub use reject::{Reason, Refusal, Reject};
 pub use schema::{Field, Schema};
 

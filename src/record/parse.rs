@@ -229,8 +229,13 @@ pub fn datetime(text: &[u8]) -> Option<i64> {
 }
 
 /// Whether microseconds since 1970 are in the years that have a text.
-pub(super) fn is_instant(micros: i64) -> bool {
+pub(crate) fn is_instant(micros: i64) -> bool {
     (FIRST_MICROS..=LAST_MICROS).contains(&micros)
+}
+
+/// Whether a day, counted from 1970, is in the years that have a text.
+pub(crate) fn is_day(days: i32) -> bool {
+    is_instant(i64::from(days) * 86_400_000_000)
 }
 
 /// 0001-01-01T00:00:00

@@ -155,7 +155,7 @@ impl Home {
             &*self.outputs,
             &format!("{name}.csv"),
             table.schema(),
-            table.batches(),
+            table.picked(),
         )
         .await
     }
