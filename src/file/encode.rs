@@ -7,9 +7,9 @@ use wide::u8x16;
 
 use super::dialect::{Dialect, ESCAPE};
 use super::guard::guard_cell;
-use super::strip::Strip;
+use super::strip::{ROWS, Strip};
 use crate::record::format::{self, ColumnText};
-use crate::record::touch::{STRIP, touch_texts};
+use crate::record::touch::touch_texts;
 use crate::record::{Picked, parse};
 use crate::spec::{Delimited, Header};
 use crate::{Error, ErrorKind, Result};
@@ -170,7 +170,7 @@ impl DelimitedEncoder {
         let sources = records.sources().iter().map(texts);
         let sources: Vec<Vec<ColumnText<'_>>> = sources.collect::<Result<_>>()?;
         let mut strip = Strip::default();
-        for rows in records.rows().chunks(STRIP) {
+        for rows in records.rows().chunks(ROWS) {
             match self.fill(&mut strip, &sources, rows) {
                 Ok(()) => strip.append_to(rows.len(), out),
                 Err(_) => self.one_by_one(&sources, rows, out)?,
@@ -223,6 +223,12 @@ impl DelimitedEncoder {
                 true => b'\n',
                 false => self.dialect.delimiter,
             };
+            touch_texts(rows.iter().filter_map(|&(source, row)| {
+                match sources.get(source as usize)?.get(number)? {
+                    ColumnText::Text(texts) => Some((*texts, row as usize)),
+                    _ => None,
+                }
+            }));
             for run in rows.chunk_by(|a, b| a.0 == b.0) {
                 let source = run.first().map_or(0, |&(source, _)| source as usize);
                 let run = run.iter().map(|&(_, row)| row as usize);
@@ -236,7 +242,7 @@ impl DelimitedEncoder {
     fn cells_of(
         &self,
         column: &ColumnText<'_>,
-        rows: impl Iterator<Item = usize> + Clone,
+        rows: impl Iterator<Item = usize>,
         at: At,
         behind: u8,
         strip: &mut Strip,
@@ -261,7 +267,6 @@ impl DelimitedEncoder {
         }
         match column {
             ColumnText::Text(texts) => {
-                touch_texts(texts, rows.clone());
                 for row in rows {
                     match texts.is_null(row) {
                         true => self.null(at, &mut strip.text)?,

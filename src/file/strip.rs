@@ -11,6 +11,10 @@ pub(super) struct Strip {
     cells: Vec<(usize, usize)>,
 }
 
+/// Rows in a strip: their values come from memory in runs that are worth reading ahead, and their text still fits
+/// the cache of a core.
+pub(super) const ROWS: usize = 256;
+
 /// Up to this many bytes are copied at a fixed length, which costs less than a call that copies just those.
 const SHORT: usize = 48;
 

@@ -26,6 +26,15 @@ pub(super) struct Batch<'a> {
     pub(super) slot_of: Vec<u32>,
 }
 
+/// With which rows of a batch an index lags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lags {
+    Never,
+    /// Those that made a record.
+    Made,
+    Always,
+}
+
 impl Batch<'_> {
     /// Appends the versions to the table and answers with their columns, one for each field; in rows that
     /// wrote nothing they hold anything.
@@ -153,13 +162,14 @@ impl Batch<'_> {
         Ok(fresh)
     }
 
-    /// Whether an index has to be brought up to date with the versions of these rows: all of those that the
-    /// plan does not use, and of the others those over a generated id that did not exist until now.
-    fn lags(&self, number: usize, fields: &[usize], row: u32) -> bool {
-        let made = self.origins[row as usize] >= self.base;
+    /// Of which rows an index has to be brought up to date with the versions: of all indexes that the plan does not
+    /// use, and of the others those over a generated id that did not exist until now.
+    fn lags(&self, number: usize, fields: &[usize]) -> Lags {
         match self.plan.uses(number) {
-            true => made && fields.iter().any(|&field| self.makes_ids(field)),
-            false => made || !self.plan.is_steady(fields),
+            true if fields.iter().any(|&field| self.makes_ids(field)) => Lags::Made,
+            true => Lags::Never,
+            false if self.plan.is_steady(fields) => Lags::Made,
+            false => Lags::Always,
         }
     }
 
@@ -174,9 +184,13 @@ impl Batch<'_> {
     /// goes in again: an index compares by the present versions of the slots in it.
     fn unindex(&self, table: &mut Table, live: &[u32]) {
         for (number, index) in table.indexes.iter_mut().enumerate() {
+            if self.lags(number, &index.fields) != Lags::Always {
+                // A record that was made is in none yet.
+                continue;
+            }
             for &row in live {
                 let old = self.origins[row as usize];
-                if old >= self.base || !self.lags(number, &index.fields, row) {
+                if old >= self.base {
                     continue;
                 }
                 let (columns, at) = table.chunks.keys(old);
@@ -190,8 +204,12 @@ impl Batch<'_> {
     /// Puts the records that these rows wrote into the indexes that lag; `stored` are the rows as appended.
     fn index(&self, table: &mut Table, live: &[u32], stored: &[u32]) {
         for (number, index) in table.indexes.iter_mut().enumerate() {
+            let lags = self.lags(number, &index.fields);
+            if lags == Lags::Never {
+                continue;
+            }
             for (&row, &at) in live.iter().zip(stored) {
-                if self.lags(number, &index.fields, row) {
+                if lags == Lags::Always || self.origins[row as usize] >= self.base {
                     let slot = self.slot_of[row as usize];
                     insert(index, slot, self.base + at, &table.chunks, &table.slots);
                 }

@@ -173,7 +173,7 @@ impl KeyColumn {
             KeyColumn::Text(array) => {
                 for (strip, hashes) in hashes.chunks_mut(STRIP).enumerate() {
                     let rows = strip * STRIP..strip * STRIP + hashes.len();
-                    touch_texts(array, rows.clone());
+                    touch_texts(rows.clone().map(|row| (array, row)));
                     for (row, hash) in rows.zip(hashes) {
                         *hash = mix_bytes(*hash, array.value(row).as_bytes());
                     }
