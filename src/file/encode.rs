@@ -7,10 +7,9 @@ use wide::u8x16;
 
 use super::dialect::{Dialect, ESCAPE};
 use super::guard::guard_cell;
-use super::strip::{ROWS, Strip};
-use crate::record::format::{self, ColumnText};
+use crate::record::Picked;
+use crate::record::format::ColumnText;
 use crate::record::touch::touch_texts;
-use crate::record::{Picked, parse};
 use crate::spec::{Delimited, Header};
 use crate::{Error, ErrorKind, Result};
 
@@ -54,6 +53,9 @@ pub struct DelimitedEncoder {
     /// The bytes that need quotes, besides the escape.
     special: [u8; 4],
 }
+
+/// How many rows are touched before the first of them is written: runs of a column that are worth reading ahead.
+const ROWS: usize = 256;
 
 /// Where a cell stands in its record.
 #[derive(Debug, Clone, Copy)]
@@ -169,134 +171,27 @@ impl DelimitedEncoder {
         }
         let sources = records.sources().iter().map(texts);
         let sources: Vec<Vec<ColumnText<'_>>> = sources.collect::<Result<_>>()?;
-        let mut strip = Strip::default();
         for rows in records.rows().chunks(ROWS) {
-            match self.fill(&mut strip, &sources, rows) {
-                Ok(()) => strip.append_to(rows.len(), out),
-                Err(_) => self.one_by_one(&sources, rows, out)?,
+            touch_columns(&sources, rows);
+            for &(source, row) in rows {
+                let columns = sources.get(source as usize).map_or(&[][..], Vec::as_slice);
+                self.row(columns, row as usize, out)?;
             }
         }
         Ok(())
     }
 
-    fn one_by_one(
-        &self,
-        sources: &[Vec<ColumnText<'_>>],
-        rows: &[(u32, u32)],
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        for &(source, row) in rows {
-            let begin = out.len();
-            let columns = &sources[source as usize];
-            for (number, column) in columns.iter().enumerate() {
-                let at = self.begin_field(number, columns.len() == 1, out);
-                if let Err(fault) = self.value(column, row as usize, at, out) {
-                    out.truncate(begin);
-                    return Err(error(fault, number));
-                }
-            }
-            end_record(out);
-        }
-        Ok(())
-    }
-
-    /// Makes the cells of a strip; an error, whichever, says that its rows have to be written one by one: the
-    /// format is none of those that this is for, or some value cannot be written.
-    fn fill(
-        &self,
-        strip: &mut Strip,
-        sources: &[Vec<ColumnText<'_>>],
-        rows: &[(u32, u32)],
-    ) -> Result<(), Inexpressible> {
-        // Without quotes, what ends a record depends on its last character.
-        if self.dialect.quote.is_none() || !self.numbers_are_plain {
-            return Err(Inexpressible::Value);
-        }
-        strip.clear();
-        let columns = sources.first().map_or(0, Vec::len);
-        for number in 0..columns {
-            let at = At {
-                first: number == 0,
-                alone: columns == 1,
-            };
-            let behind = match number + 1 == columns {
-                true => b'\n',
-                false => self.dialect.delimiter,
-            };
-            touch_texts(rows.iter().filter_map(|&(source, row)| {
-                match sources.get(source as usize)?.get(number)? {
-                    ColumnText::Text(texts) => Some((*texts, row as usize)),
-                    _ => None,
-                }
-            }));
-            for run in rows.chunk_by(|a, b| a.0 == b.0) {
-                let source = run.first().map_or(0, |&(source, _)| source as usize);
-                let run = run.iter().map(|&(_, row)| row as usize);
-                self.cells_of(&sources[source][number], run, at, behind, strip)?;
+    #[inline]
+    fn row(&self, columns: &[ColumnText<'_>], row: usize, out: &mut Vec<u8>) -> Result<()> {
+        let begin = out.len();
+        for (number, column) in columns.iter().enumerate() {
+            let at = self.begin_field(number, columns.len() == 1, out);
+            if let Err(fault) = self.value(column, row, at, out) {
+                out.truncate(begin);
+                return Err(error(fault, number));
             }
         }
-        Ok(())
-    }
-
-    /// Appends the cells of one column to a strip.
-    fn cells_of(
-        &self,
-        column: &ColumnText<'_>,
-        rows: impl Iterator<Item = usize>,
-        at: At,
-        behind: u8,
-        strip: &mut Strip,
-    ) -> Result<(), Inexpressible> {
-        /// The cells of a column of numbers, of which `is_readable` is true.
-        macro_rules! numbers {
-            ($column:expr, $value:ident, $is_readable:expr, $out:ident => $write:expr) => {
-                for row in rows {
-                    let $out = &mut strip.text;
-                    if $column.is_null(row) {
-                        self.null(at, $out)?;
-                    } else {
-                        let $value = $column.value(row);
-                        if !$is_readable {
-                            return Err(Inexpressible::Value);
-                        }
-                        $write;
-                    }
-                    strip.end_cell(behind);
-                }
-            };
-        }
-        match column {
-            ColumnText::Text(texts) => {
-                for row in rows {
-                    match texts.is_null(row) {
-                        true => self.null(at, &mut strip.text)?,
-                        false => self.text(at, texts.value(row).as_bytes(), &mut strip.text)?,
-                    }
-                    strip.end_cell(behind);
-                }
-            }
-            ColumnText::Integer(column) => {
-                numbers!(column, v, true, out => format::integer(v, out))
-            }
-            ColumnText::Decimal(column, scale) => {
-                numbers!(column, v, true, out => format::decimal(v, *scale, out))
-            }
-            ColumnText::Float(column) => {
-                numbers!(column, v, v.is_finite(), out => format::float(v, out))
-            }
-            ColumnText::Boolean(column) => {
-                numbers!(column, v, true, out => format::boolean(v, out))
-            }
-            ColumnText::Date(column) => {
-                numbers!(column, v, parse::is_day(v), out => format::date(v, out))
-            }
-            ColumnText::DateTime(column) => {
-                numbers!(column, v, parse::is_instant(v), out => format::datetime(v, out))
-            }
-            ColumnText::LocalDateTime(column) => {
-                numbers!(column, v, parse::is_instant(v), out => format::local_datetime(v, out))
-            }
-        }
+        end_record(out);
         Ok(())
     }
 
@@ -525,6 +420,22 @@ impl DelimitedEncoder {
             .special
             .map(|special| lane.cmp_eq(u8x16::splat(special)));
         (a | b | c | d).move_mask()
+    }
+}
+
+/// Touches the texts of the rows that are written next.
+fn touch_columns(sources: &[Vec<ColumnText<'_>>], rows: &[(u32, u32)]) {
+    let columns = sources.first().map_or(&[][..], Vec::as_slice);
+    for (number, column) in columns.iter().enumerate() {
+        if !matches!(column, ColumnText::Text(_)) {
+            continue;
+        }
+        touch_texts(rows.iter().filter_map(|&(source, row)| {
+            match sources.get(source as usize)?.get(number)? {
+                ColumnText::Text(texts) => Some((*texts, row as usize)),
+                _ => None,
+            }
+        }));
     }
 }
 

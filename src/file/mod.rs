@@ -22,7 +22,6 @@ mod opening;
 mod rejects;
 mod scan;
 mod sink;
-mod strip;
 mod transcode;
 mod unpack;
 

@@ -94,7 +94,7 @@ impl Sink {
             encoder.picked(&batch, &mut text).map(|()| text)
         });
         self.encoding.push_back(Box::pin(work));
-        self.write_all_but(context.executor().ahead() - 1).await
+        self.write_all_but(context.executor().parallelism()).await
     }
 
     /// Hands everything taken so far to the store.
