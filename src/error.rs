@@ -50,6 +50,8 @@ pub enum ErrorKind {
     LimitExceeded,
     /// Somebody else changed the same thing.
     Conflict,
+    /// A saved cursor belongs to another source, or to a version of it that is gone.
+    OtherLineage,
     /// Reading or writing failed below us.
     Io,
     /// The cancel token was set.

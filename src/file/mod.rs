@@ -10,6 +10,7 @@ mod analyse;
 mod block;
 mod blocks;
 mod check;
+mod cursor;
 mod dataset;
 mod decode;
 mod destination;

@@ -16,6 +16,7 @@ mod store;
 mod table;
 mod texts;
 mod touched;
+mod transaction;
 mod versions;
 mod writer;
 
@@ -23,7 +24,7 @@ pub use crate::host::SeededEntropy;
 pub use clock::ManualClock;
 pub use connection::MemoryConnection;
 pub use dataset::MemoryDataset;
-pub use destination::MemoryDestination;
+pub use destination::{Commits, MemoryDestination};
 pub use files::MemoryFiles;
 pub use object::MemoryObject;
 pub use rejects::MemoryRejects;
