@@ -25,11 +25,13 @@ pub mod job;
 pub mod lookup;
 pub mod mapping;
 pub mod memory;
+mod name;
 pub mod record;
 pub mod spec;
 pub mod workspace;
 
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
+pub use name::Tenant;
 
 /// Guides.
 pub mod docs {

@@ -9,6 +9,7 @@ mod file_name;
 mod files;
 mod observer;
 mod rejects;
+mod state;
 
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
@@ -20,3 +21,5 @@ pub use file_name::check_file_name;
 pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
 pub use observer::{Event, Ignore, Observer};
 pub use rejects::{RejectLedger, RejectSegment};
+pub(crate) use state::check_value;
+pub use state::{Expected, StateKey, StateKind, StateStore, StateVersion, Stored, Swap};
