@@ -50,6 +50,10 @@ pub enum ErrorKind {
     LimitExceeded,
     /// Somebody else changed the same thing.
     Conflict,
+    /// Saved state is not as it was written, or not where; nothing is done without it.
+    CorruptState,
+    /// A later release saved this state.
+    NewerState,
     /// Reading or writing failed below us.
     Io,
     /// The cancel token was set.
