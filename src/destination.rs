@@ -256,6 +256,8 @@ pub struct Checkpoint {
     pub group: u64,
     /// The epoch that saved it.
     pub epoch: u64,
+    /// What the cursor is valid for.
+    pub lineage: String,
 }
 
 impl Checkpoint {
@@ -265,7 +267,15 @@ impl Checkpoint {
             cursor,
             group,
             epoch,
+            lineage: String::new(),
         }
+    }
+
+    /// The same, whose cursor is valid for this.
+    #[must_use]
+    pub fn with_lineage(mut self, lineage: impl Into<String>) -> Self {
+        self.lineage = lineage.into();
+        self
     }
 }
 

@@ -205,9 +205,9 @@ impl Dataset for DelimitedDataset {
         let name = Arc::clone(&self.facts.name);
         let named = move |error: Error| error.during("read").with("file", &name);
         let place_of = |cursor: &Option<Cursor>| cursor.as_ref().map(place).transpose();
-        let asked = self.plan(&request).and_then(|plan| {
-            Ok((plan, place_of(&request.resume)?, place_of(&request.until)?))
-        });
+        let asked = self
+            .plan(&request)
+            .and_then(|plan| Ok((plan, place_of(&request.resume)?, place_of(&request.until)?)));
         let (plan, resume, until) = match asked {
             Ok((plan, resume, until)) => (Arc::new(plan), resume, until),
             Err(error) => return stream::iter([Err(named(error))]).boxed(),

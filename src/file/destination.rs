@@ -346,7 +346,9 @@ impl Writer for FileDestinationWriter {
                 let name = parts.name();
                 let sink = match &mut parts.sink {
                     Some(sink) => sink,
-                    none => none.insert(Sink::create(&*parts.files, &name, &schema, encoder).await?),
+                    none => {
+                        none.insert(Sink::create(&*parts.files, &name, &schema, encoder).await?)
+                    }
                 };
                 sink.push(context, records).await?;
             }

@@ -137,7 +137,11 @@ impl FileStore for LocalFiles {
 /// Size and time of the last change, if the file system tells it.
 fn version(facts: &fs::Metadata) -> Option<String> {
     let changed = facts.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(format!("{} bytes of {} ns", facts.len(), changed.as_nanos()))
+    Some(format!(
+        "{} bytes of {} ns",
+        facts.len(),
+        changed.as_nanos()
+    ))
 }
 
 fn bytes_of(file: File, name: String) -> ByteStream {

@@ -180,7 +180,8 @@ impl MemoryDataset {
     fn stretch(&self, request: &ReadRequest) -> Result<Range<usize>> {
         let place = |cursor: &Cursor| {
             let number = cursor.as_str().parse().ok();
-            let number = number.filter(|&number: &usize| self.info.resumable && number <= self.len());
+            let number =
+                number.filter(|&number: &usize| self.info.resumable && number <= self.len());
             number.ok_or_else(|| {
                 let message = "the cursor is none of this dataset's; read it from the beginning";
                 Error::new(ErrorKind::OtherLineage, message)
@@ -291,7 +292,10 @@ mod tests {
                     .chain(rejects)
                     .collect()
             };
-            let mut all: Vec<u64> = batches.into_iter().flat_map(|b| numbers(b.unwrap())).collect();
+            let mut all: Vec<u64> = batches
+                .into_iter()
+                .flat_map(|b| numbers(b.unwrap()))
+                .collect();
             all.sort_unstable();
             all
         };
@@ -301,13 +305,19 @@ mod tests {
                     let expected: Vec<u64> = (start..end).collect();
                     assert_eq!(between(Some(start), Some(end), rows), expected);
                 }
-                assert_eq!(between(Some(start), None, rows), (start..10).collect::<Vec<_>>());
+                assert_eq!(
+                    between(Some(start), None, rows),
+                    (start..10).collect::<Vec<_>>()
+                );
             }
         }
         for bad in ["11", "page 2", ""] {
             let request = ReadRequest::new().between(Some(Cursor::new(bad)), None);
             let read: Vec<_> = block_on(whole.read(&Context::new(), request).collect());
-            assert_eq!(read[0].as_ref().unwrap_err().kind(), ErrorKind::OtherLineage);
+            assert_eq!(
+                read[0].as_ref().unwrap_err().kind(),
+                ErrorKind::OtherLineage
+            );
         }
     }
 

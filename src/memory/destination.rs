@@ -55,7 +55,10 @@ impl Commits {
             .with_self_lookup();
         match self {
             Commits::AtOnce => all,
-            Commits::InsertsOnly => DestinationCapabilities { keyed: false, ..all },
+            Commits::InsertsOnly => DestinationCapabilities {
+                keyed: false,
+                ..all
+            },
             Commits::ByGroup => all.with_dedup_of_groups(),
             Commits::WithCheckpoint => all.with_checkpoint(),
         }

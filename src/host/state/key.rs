@@ -270,3 +270,112 @@ impl Hash for StateKey {
         self.path().hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(parts: &[&str]) -> Result<StateKey> {
+        let tenant = Tenant::new("acme").unwrap();
+        StateKey::new(&tenant, StateKind::Checkpoint, parts.iter().copied())
+    }
+
+    #[test]
+    fn paths_are_safe_everywhere() {
+        let cases = [
+            (&["nightly", "users"][..], "acme/checkpoint/nightly/users"),
+            (&["", "."], "acme/checkpoint/%/%2e"),
+            (&["..", "a/b"], "acme/checkpoint/%2e%2e/a%2fb"),
+            (&["Ab", "ab"], "acme/checkpoint/%41b/ab"),
+            (
+                &["con", "com1", "com10", "lpt"],
+                "acme/checkpoint/%63on/%63om1/com10/lpt",
+            ),
+            (&["é%+\\"], "acme/checkpoint/%c3%a9%25%2b%5c"),
+        ];
+        for (parts, path) in cases {
+            let key = key(parts).unwrap();
+            assert_eq!(key.path(), path);
+            assert_eq!(StateKey::from_path(path).unwrap().parts(), parts);
+        }
+        let long = "a".repeat(199) + "b";
+        let pieces = format!("acme/checkpoint/{}+/b", "a".repeat(199));
+        assert_eq!(key(&[&long]).unwrap().path(), pieces);
+        assert_eq!(key(&[]).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(
+            key(&[&"あ".repeat(99)]).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
+    }
+
+    #[test]
+    fn other_paths_are_of_no_key() {
+        for path in [
+            "",
+            "acme",
+            "acme/checkpoint",
+            "acme/checkpoint/",
+            "acme/surprise/a",
+            "Acme/checkpoint/a",
+            "acme/checkpoint/A",
+            "acme/checkpoint/%41",
+            "acme/checkpoint/%4",
+            "acme/checkpoint/%zz",
+            "acme/checkpoint/%61",
+            "acme/checkpoint/con",
+            "acme/checkpoint/a+",
+            "acme/checkpoint/a+/b",
+            "acme/checkpoint/a//b",
+            "acme/checkpoint/%FF",
+            "acme/checkpoint/%ff",
+            "acme/checkpoint/a/%+/b",
+            "/acme/checkpoint/a",
+        ] {
+            let known = path == "acme/checkpoint/%41";
+            assert_eq!(StateKey::from_path(path).is_ok(), known, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_gives_its_key_back(
+            tenant in "\\PC{1,9}",
+            parts in prop::collection::vec("[aA.%+/é-]{0,9}|\\PC{0,20}|[b-z]{150,350}", 1..4),
+        ) {
+            let tenant = Tenant::new(tenant).unwrap();
+            let key = StateKey::new(&tenant, StateKind::Lease, parts.clone());
+            prop_assume!(key.is_ok());
+            let key = key.unwrap();
+            let read = StateKey::from_path(key.path()).unwrap();
+            prop_assert_eq!((read.tenant(), read.kind(), read.parts()), (&tenant, StateKind::Lease, &*parts));
+            prop_assert!(key.path().starts_with(&StateKey::prefix(&tenant, StateKind::Lease)));
+            for piece in key.path().split('/') {
+                prop_assert!((1..=PIECE_BYTES).contains(&piece.len()), "{}", piece);
+                prop_assert!(piece.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'%' | b'+')));
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_keys_share_a_path() {
+        let names = [
+            "", "a", "A", "a/", "/", ".", "%", "%2e", "+", "a+", "-", "con", "Con", "aa",
+        ];
+        let mut seen = HashMap::new();
+        for first in names {
+            for second in names {
+                for parts in [vec![first], vec![first, second]] {
+                    let path = key(&parts).unwrap().path().to_owned();
+                    let before = seen.insert(path, parts.clone());
+                    assert!(before.is_none_or(|before| before == parts));
+                }
+            }
+        }
+    }
+}
