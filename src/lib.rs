@@ -28,6 +28,8 @@ pub mod memory;
 mod name;
 pub mod record;
 pub mod spec;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod workspace;
 
 pub use error::{Error, ErrorKind, Problem, Result, Retry};

@@ -57,14 +57,12 @@ pub enum Bug {
     CommitErrorIgnored,
     /// The first rows that wait for a self lookup are forgotten.
     PendingLinkLost,
-    /// The counts of a group are not checked before it is committed.
-    CountsUnchecked,
 }
 
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 27] = [
+    pub const ALL: [Bug; 26] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -91,7 +89,6 @@ impl Bug {
         Bug::WriteTriedAgain,
         Bug::CommitErrorIgnored,
         Bug::PendingLinkLost,
-        Bug::CountsUnchecked,
     ];
 
     /// Whether the defect is there.
