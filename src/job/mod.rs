@@ -124,6 +124,9 @@ pub struct RunRequest {
     pub state: Option<RunState>,
     /// What a run does with the checkpoint of one that broke off.
     pub start: Start,
+    /// The run's name, for instance the moment that it was due at. One that is started again under the same name, since
+    /// nobody heard of its end, does not read a source again that it had read to the end.
+    pub run: Option<String>,
 }
 
 /// Where the state of a tenant's jobs is kept.
@@ -158,6 +161,7 @@ impl RunRequest {
             epoch: 0,
             state: None,
             start: Start::default(),
+            run: None,
         }
     }
 
@@ -198,6 +202,13 @@ impl RunRequest {
     #[must_use]
     pub fn with_state(mut self, tenant: Tenant, store: Arc<dyn StateStore>) -> Self {
         self.state = Some(RunState { tenant, store });
+        self
+    }
+
+    /// The same, as the run of this name.
+    #[must_use]
+    pub fn with_run(mut self, name: impl Into<String>) -> Self {
+        self.run = Some(name.into());
         self
     }
 

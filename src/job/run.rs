@@ -78,9 +78,8 @@ pub(super) async fn run(
         Some(state) => {
             let names = plan.targets.iter().map(|target| target.destination.info());
             let names: Vec<&str> = names.map(|info| &*info.name).collect();
-            let (start, dataset) = (request.start, job.dataset.info());
-            let (job, epoch) = (&job.info.name, request.epoch);
-            Some(Checkpoints::open(state, start, job, dataset, &names, epoch).await?)
+            let (name, dataset) = (&job.info.name, job.dataset.info());
+            Some(Checkpoints::open(state, &request, name, dataset, &names).await?)
         }
         None => None,
     };

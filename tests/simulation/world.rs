@@ -306,6 +306,7 @@ impl Workload {
         let request = RunRequest::new(ledger)
             .with_batch_rows(self.batch_rows)
             .with_commit(CommitPolicy::default().with_records(self.group_records))
+            .with_run("the only one")
             .with_state(world.tenant.clone(), effects.state(world.state.clone()));
         let context = Context::new()
             .with_clock(Arc::new(world.clock.clone()))
