@@ -3,6 +3,7 @@
 mod apart;
 mod cycles;
 mod held;
+mod lease;
 mod pending;
 mod plan;
 mod report;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use crate::Result;
 use crate::host::{Context, RejectLedger};
 
+pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings};
 pub use sync::{Preview, SyncJob};

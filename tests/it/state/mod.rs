@@ -1,6 +1,8 @@
 //! Saved state: every store against its contract, stores that lie, formats, processes.
 
 mod contract;
+mod formats;
+mod lease;
 #[cfg(feature = "object-store")]
 mod objects;
 mod probe;
