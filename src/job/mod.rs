@@ -5,6 +5,7 @@ mod checkpoint;
 mod cycles;
 mod guarantee;
 mod held;
+mod lease;
 mod pending;
 mod plan;
 mod report;
@@ -23,6 +24,7 @@ use crate::host::{Context, RejectLedger, StateStore};
 use crate::{Result, Tenant};
 
 pub use guarantee::Guarantee;
+pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings};
 pub use sync::{Preview, SyncJob};

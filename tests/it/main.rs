@@ -22,6 +22,7 @@ mod reference_jobs;
 mod reject_files;
 mod self_lookup;
 mod specs;
+mod state;
 mod support;
 mod sync;
 mod writers;
