@@ -10,11 +10,12 @@ from pathlib import Path
 from rust_source import ROOT, files, tokens
 
 # What each module of the crate may use, besides itself, from the bottom up. A new module is added here first.
-VOCABULARY = {"error", "record"}
+VOCABULARY = {"error", "name", "record"}
 CONTRACT = VOCABULARY | {"host", "spec"}
 BELOW_BACKENDS = CONTRACT | {"expr", "dataset", "lookup", "destination", "connection"}
 MAY_USE = {
     "error": set(),
+    "name": {"error"},
     "record": {"error"},
     "spec": VOCABULARY,
     "expr": VOCABULARY | {"spec"},
@@ -27,12 +28,15 @@ MAY_USE = {
     # Backends stand side by side and see neither each other nor what drives them.
     "memory": BELOW_BACKENDS,
     "file": BELOW_BACKENDS,
+    "adapter": BELOW_BACKENDS,
     # The engine knows contracts, not backends.
     "mapping": BELOW_BACKENDS,
     "prepare": BELOW_BACKENDS,
     "job": BELOW_BACKENDS | {"mapping", "prepare"},
     # Puts jobs together from specs: the one place that knows engine and backends.
-    "workspace": BELOW_BACKENDS | {"memory", "file", "mapping", "prepare", "job"},
+    "workspace": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job"},
+    # Sees all, and nothing sees it.
+    "testing": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
     # Guides: text only.
     "docs": set(),
 }

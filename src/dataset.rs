@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::Result;
 use crate::host::Context;
 use crate::record::notation::Notation;
-use crate::record::{Batch, Schema};
+use crate::record::{Batch, Cursor, Schema};
 
 /// Batches in source order. Owns what it needs, does nothing before the first poll, ends after an error.
 pub type BatchStream = BoxStream<'static, Result<Batch>>;
@@ -27,6 +28,12 @@ pub struct DatasetInfo {
     pub notations: Vec<(String, Notation)>,
     /// The source's size in bytes, for progress, if known: the sum of [`Batch::bytes_read`].
     pub size_bytes: Option<u64>,
+    /// Whether [`ReadRequest::resume`] and [`ReadRequest::until`] are honoured.
+    pub resumable: bool,
+    /// Whether the source can be read again from its beginning; if not, what a crash takes is lost.
+    pub replayable: bool,
+    /// What its cursors are valid for, in the source's own words: a cursor is never used with another lineage.
+    pub lineage: String,
 }
 
 impl DatasetInfo {
@@ -38,7 +45,33 @@ impl DatasetInfo {
             raw_text: false,
             notations: Vec::new(),
             size_bytes: None,
+            resumable: false,
+            replayable: true,
+            lineage: String::new(),
         }
+    }
+
+    /// The same, able to read on from a cursor. `lineage` says what its cursors are valid for: the format in which they
+    /// are written, and which object or version of it they point into.
+    ///
+    /// ```
+    /// use syncline::dataset::DatasetInfo;
+    ///
+    /// let info = DatasetInfo::new("orders.csv", ["id".to_owned()]).with_resume("bytes of version 7");
+    /// assert!(info.resumable && info.replayable);
+    /// ```
+    #[must_use]
+    pub fn with_resume(mut self, lineage: impl Into<String>) -> Self {
+        self.resumable = true;
+        self.lineage = lineage.into();
+        self
+    }
+
+    /// The same, of a source that gives each record once and never again.
+    #[must_use]
+    pub fn read_once(mut self) -> Self {
+        self.replayable = false;
+        self
     }
 
     /// The same, able to hand out columns as unparsed text.
@@ -73,6 +106,11 @@ pub struct ReadRequest {
     pub raw: Vec<String>,
     /// The most rows in a batch. The rows, rejects and counts of a read are the same for any value.
     pub batch_rows: usize,
+    /// Where to go on: behind everything that an earlier read gave up to this [cursor](Batch::resume). Record numbers
+    /// and positions are those of a read from the beginning.
+    pub resume: Option<Cursor>,
+    /// Where to end: with the last record in front of this cursor.
+    pub until: Option<Cursor>,
 }
 
 impl Default for ReadRequest {
@@ -81,6 +119,8 @@ impl Default for ReadRequest {
             fields: None,
             raw: Vec::new(),
             batch_rows: 8192,
+            resume: None,
+            until: None,
         }
     }
 }
@@ -111,6 +151,15 @@ impl ReadRequest {
         self.batch_rows = rows.max(1);
         self
     }
+
+    /// Only what stands behind `resume` and in front of `until`: cursors that a read of the same
+    /// [lineage](DatasetInfo::lineage) gave.
+    #[must_use]
+    pub fn between(mut self, resume: Option<Cursor>, until: Option<Cursor>) -> Self {
+        self.resume = resume;
+        self.until = until;
+        self
+    }
 }
 
 /// A prepared, named stream of record batches with a known schema.
@@ -119,6 +168,9 @@ impl ReadRequest {
 /// columns). Every record of the source is either a row of one batch or one of its rejects, in source
 /// order within each; record numbers only grow. The same source gives the same records, rejects and
 /// positions for any batch size and any number of threads.
+///
+/// A [resumable](DatasetInfo::resumable) dataset gives cursors with its batches, not necessarily with each: only where a
+/// read that goes on there gives exactly the rest. Its last batch has one.
 ///
 /// ```
 /// use futures::{StreamExt, executor::block_on};
@@ -136,6 +188,7 @@ impl ReadRequest {
 /// assert_eq!((batch.len(), batch.origins.position(0).to_string()), (1, "people#0".to_owned()));
 /// # Ok::<(), syncline::Error>(())
 /// ```
+#[async_trait]
 pub trait Dataset: fmt::Debug + Send + Sync {
     /// Facts.
     fn info(&self) -> &DatasetInfo;
@@ -143,4 +196,10 @@ pub trait Dataset: fmt::Debug + Send + Sync {
     fn schema(&self) -> &Schema;
     /// Begins to read.
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream;
+
+    /// Everything up to this cursor is safe at the destinations, and the checkpoint says so: the source may forget it.
+    /// May come again for the same cursor, and does not come at all if the run breaks off in front of it.
+    async fn acknowledge(&self, _context: &Context, _cursor: &Cursor) -> Result<()> {
+        Ok(())
+    }
 }

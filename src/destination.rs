@@ -72,6 +72,12 @@ pub struct DestinationCapabilities {
     pub dry_run: bool,
     /// Its writer can look up its own object and patch records: what a self lookup needs.
     pub self_lookup: bool,
+    /// A commit group that comes again, with the same number, takes the place of the earlier one. What was not
+    /// committed does not stay.
+    pub dedups_groups: bool,
+    /// A commit saves the rows and the [checkpoint](CommitRequest::checkpoint) in one step, and
+    /// [`open`](Destination::open) answers with the last one and shuts out writers of older epochs.
+    pub keeps_checkpoint: bool,
 }
 
 impl DestinationCapabilities {
@@ -91,6 +97,20 @@ impl DestinationCapabilities {
     #[must_use]
     pub fn with_tells_same_run(mut self) -> Self {
         self.tells_same_run = true;
+        self
+    }
+
+    /// Takes each commit group once, by its number.
+    #[must_use]
+    pub fn with_dedup_of_groups(mut self) -> Self {
+        self.dedups_groups = true;
+        self
+    }
+
+    /// Keeps the job's checkpoint in its own transaction, with the rows.
+    #[must_use]
+    pub fn with_checkpoint(mut self) -> Self {
+        self.keeps_checkpoint = true;
         self
     }
 
@@ -147,6 +167,8 @@ pub struct OpenRequest {
     /// Which run of the job this is, as its host counts them: a destination that fences shuts out
     /// writers of older epochs of the same job and partition.
     pub epoch: u64,
+    /// The number of the first commit group to come: each commit closes one, and the next number follows.
+    pub group: u64,
     /// The columns of every batch to come, in order.
     pub fields: Vec<WriteField>,
     /// Insert, update or upsert.
@@ -168,6 +190,7 @@ impl OpenRequest {
             job: job.into(),
             partition: String::new(),
             epoch: 0,
+            group: 1,
             fields,
             mode,
             no_match: NoMatchOnUpdate::default(),
@@ -182,6 +205,13 @@ impl OpenRequest {
     pub fn with_epoch(mut self, partition: impl Into<String>, epoch: u64) -> Self {
         self.partition = partition.into();
         self.epoch = epoch;
+        self
+    }
+
+    /// The same, beginning with this commit group.
+    #[must_use]
+    pub fn with_group(mut self, group: u64) -> Self {
+        self.group = group;
         self
     }
 
@@ -214,28 +244,38 @@ impl OpenRequest {
 /// use syncline::destination::Checkpoint;
 /// use syncline::record::Cursor;
 ///
-/// let checkpoint = Checkpoint::new(Cursor::new("page 7"), 12, 1);
-/// assert_eq!((checkpoint.cursor.as_str(), checkpoint.group, checkpoint.epoch), ("page 7", 12, 1));
+/// let checkpoint = Checkpoint::new(Some(Cursor::new("page 7")), 12, 1);
+/// assert_eq!((checkpoint.cursor, checkpoint.group, checkpoint.epoch), (Some(Cursor::new("page 7")), 12, 1));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checkpoint {
-    /// Everything up to here is durable.
-    pub cursor: Cursor,
+    /// Everything up to here is durable; `None` is the whole source, of one that gives no cursors.
+    pub cursor: Option<Cursor>,
     /// The last commit group that is durable.
     pub group: u64,
     /// The epoch that saved it.
     pub epoch: u64,
+    /// What the cursor is valid for.
+    pub lineage: String,
 }
 
 impl Checkpoint {
     /// A checkpoint behind `group`.
-    pub fn new(cursor: Cursor, group: u64, epoch: u64) -> Self {
+    pub fn new(cursor: Option<Cursor>, group: u64, epoch: u64) -> Self {
         Checkpoint {
             cursor,
             group,
             epoch,
+            lineage: String::new(),
         }
+    }
+
+    /// The same, whose cursor is valid for this.
+    #[must_use]
+    pub fn with_lineage(mut self, lineage: impl Into<String>) -> Self {
+        self.lineage = lineage.into();
+        self
     }
 }
 
@@ -336,12 +376,16 @@ impl WriteReport {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CommitRequest {
-    /// The group's number; groups count up from 1 within a run.
+    /// The group's number; groups count up from 1, over all runs of a job that saves its state, and within a run of one
+    /// that does not.
     pub group: u64,
     /// The epoch of the run.
     pub epoch: u64,
     /// The cursor behind the group's last row, if the source gave one.
     pub cursor: Option<Cursor>,
+    /// What a destination that [keeps the checkpoint](DestinationCapabilities::keeps_checkpoint) saves with the rows, and
+    /// answers when it is opened again; `None` in a run that saves no state.
+    pub checkpoint: Option<Checkpoint>,
     /// Whether this is the run's last group.
     pub last: bool,
 }
@@ -353,6 +397,7 @@ impl CommitRequest {
             group,
             epoch: 0,
             cursor: None,
+            checkpoint: None,
             last: false,
         }
     }
@@ -365,6 +410,13 @@ impl CommitRequest {
         self
     }
 
+    /// The same, to be saved with this checkpoint.
+    #[must_use]
+    pub fn with_checkpoint(mut self, checkpoint: Option<Checkpoint>) -> Self {
+        self.checkpoint = checkpoint;
+        self
+    }
+
     /// The same, as the run's last.
     #[must_use]
     pub fn as_last(mut self) -> Self {
@@ -373,7 +425,7 @@ impl CommitRequest {
     }
 }
 
-/// How far a destination's data is safe.
+/// How far a destination's data is safe: an answer stands for all groups before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {

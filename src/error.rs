@@ -50,6 +50,12 @@ pub enum ErrorKind {
     LimitExceeded,
     /// Somebody else changed the same thing.
     Conflict,
+    /// A saved cursor belongs to another source, or to a version of it that is gone.
+    OtherLineage,
+    /// Saved state is not as it was written, or not where; nothing is done without it.
+    CorruptState,
+    /// A later release saved this state.
+    NewerState,
     /// Reading or writing failed below us.
     Io,
     /// The cancel token was set.

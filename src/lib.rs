@@ -14,6 +14,8 @@
 //! [architecture](docs::architecture) says how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "object-store")]
+pub mod adapter;
 pub mod connection;
 pub mod dataset;
 pub mod destination;
@@ -25,11 +27,15 @@ pub mod job;
 pub mod lookup;
 pub mod mapping;
 pub mod memory;
+mod name;
 pub mod record;
 pub mod spec;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod workspace;
 
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
+pub use name::Tenant;
 
 /// Guides.
 pub mod docs {

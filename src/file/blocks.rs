@@ -41,6 +41,19 @@ impl Filling {
         self.buffer.drain(..bytes.min(self.buffer.len()));
     }
 
+    /// Ends the text behind so many bytes from the front of the buffer on; nothing behind them is read.
+    pub(super) fn end_behind(&mut self, bytes: u64) {
+        let Some(more) = bytes.checked_sub(self.buffer.len() as u64) else {
+            self.buffer.truncate(bytes as usize);
+            self.rest.clear();
+            (self.stream, self.failed, self.eof) = (stream::empty().boxed(), None, true);
+            return;
+        };
+        let rest = stream::iter([Ok(std::mem::take(&mut self.rest))]);
+        let all = rest.chain(std::mem::replace(&mut self.stream, stream::empty().boxed()));
+        self.stream = first_bytes(all.boxed(), more);
+    }
+
     /// Reads on until the buffer has `target` bytes or the stream ends. If the stream fails, what came before that can be
     /// used first: the error is told when the buffer is to be filled and nothing of it was used.
     pub(super) async fn fill(&mut self, target: usize) -> Result<()> {
@@ -77,6 +90,22 @@ impl Filling {
         }
         Ok(())
     }
+}
+
+/// The first so many bytes of a stream; what is behind them is not asked for.
+fn first_bytes(bytes: ByteStream, count: u64) -> ByteStream {
+    stream::unfold((bytes, count), |(mut bytes, left)| async move {
+        if left == 0 {
+            return None;
+        }
+        let piece = bytes.next().await?.map(|mut piece| {
+            piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            piece
+        });
+        let taken = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Some((piece, (bytes, left - taken)))
+    })
+    .boxed()
 }
 
 impl fmt::Debug for Filling {

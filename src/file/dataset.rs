@@ -10,14 +10,15 @@ use futures::stream::{self, StreamExt as _};
 
 use super::block::{Block, FileFacts};
 use super::blocks::{BLOCK_BYTES, Blocks};
+use super::cursor::place;
 use super::decode::{Plan, Wanted, decode};
 use super::dialect::Dialect;
 use super::header::Header;
-use super::opening::Opening;
+use super::opening::{Opening, Text, changed};
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::{Context, Executor, FileStore, run_on};
 use crate::record::notation::Notation;
-use crate::record::{Batch, Schema};
+use crate::record::{Batch, Cursor, Schema};
 use crate::spec::FileSource;
 use crate::{Error, ErrorKind, Problem, Result};
 
@@ -36,6 +37,11 @@ use crate::{Error, ErrorKind, Problem, Result};
 /// encoding, and [`DatasetInfo::size_bytes`] is not known; lines are the same. Bytes that mean nothing in the encoding become
 /// `FF`, which no text has: they reject the records that need them. A stream that fails in its middle gives the records in
 /// front of that first.
+///
+/// A read goes on at the cursor of any batch: from that byte on, or, in a file that is packed or in another encoding, by
+/// reading past what is in front of it. Cursors are for the [version](crate::host::OpenedFile::version) of the file that was
+/// there at the opening; where the store tells none, for its size. A batch that ends amid records whose quotes are
+/// bad may have none.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -68,6 +74,8 @@ pub struct DelimitedDataset {
     facts: Arc<FileFacts>,
     /// For each field of the schema, its column in the file.
     columns: Vec<usize>,
+    /// Which version of the file its lineage tells.
+    version: Option<String>,
     block_bytes: usize,
 }
 
@@ -96,8 +104,10 @@ impl DelimitedDataset {
         let dialect = Dialect::new(&source.format).map_err(named)?;
         let notations = notations(source).map_err(named)?;
         let opening = Opening::new(files, source);
-        let (mut filling, size) = opening.open().await.map_err(named)?;
-        let header = Header::read(&mut filling, &dialect).await.map_err(named)?;
+        let mut text = opening.open().await.map_err(named)?;
+        let header = Header::read(&mut text.filling, &dialect)
+            .await
+            .map_err(named)?;
         let (names, columns) = match header.columns {
             Some(names) => {
                 let columns = find_columns(source, &names).map_err(named)?;
@@ -113,7 +123,8 @@ impl DelimitedDataset {
             info: DatasetInfo::new(&source.name, Arc::clone(&names))
                 .with_raw_text()
                 .with_notations(notations)
-                .with_size_bytes(size),
+                .with_size_bytes(text.size)
+                .with_resume(lineage(source, text.version.as_deref(), text.size)),
             schema: source.schema(),
             opening: Arc::new(opening),
             facts: Arc::new(FileFacts {
@@ -122,6 +133,7 @@ impl DelimitedDataset {
                 dialect,
             }),
             columns,
+            version: text.version,
             block_bytes: BLOCK_BYTES,
         })
     }
@@ -192,15 +204,26 @@ impl Dataset for DelimitedDataset {
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
         let name = Arc::clone(&self.facts.name);
         let named = move |error: Error| error.during("read").with("file", &name);
-        let plan = match self.plan(&request) {
-            Ok(plan) => Arc::new(plan),
+        let place_of = |cursor: &Option<Cursor>| cursor.as_ref().map(place).transpose();
+        let asked = self
+            .plan(&request)
+            .and_then(|plan| Ok((plan, place_of(&request.resume)?, place_of(&request.until)?)));
+        let (plan, resume, until) = match asked {
+            Ok((plan, resume, until)) => (Arc::new(plan), resume, until),
             Err(error) => return stream::iter([Err(named(error))]).boxed(),
         };
         let (opening, facts) = (Arc::clone(&self.opening), Arc::clone(&self.facts));
-        let block_bytes = self.block_bytes;
+        let (block_bytes, version) = (self.block_bytes, self.version.clone());
         let executor = context.executor_handle();
         let begin = async move {
-            let (mut filling, _) = opening.open().await?;
+            let Text {
+                mut filling,
+                version: now,
+                ..
+            } = opening.open().await?;
+            if (resume.is_some() || until.is_some()) && now != version {
+                return Err(changed());
+            }
             // The file may be another one by now, and its columns elsewhere.
             let header = Header::read(&mut filling, &facts.dialect).await?;
             if header.columns.is_some_and(|names| *names != *facts.columns) {
@@ -209,16 +232,28 @@ impl Dataset for DelimitedDataset {
                     "the header changed since the file was opened; open it again",
                 ));
             }
+            // What is in front of the records counts as the first block's.
+            let (mut front, mut behind) = (header.behind, 0);
+            if let Some(place) = resume.filter(|place| place.byte > front.byte) {
+                // A line end of two bytes may lie on both sides of the place.
+                filling = opening.go_on(filling, front.byte, place.byte - 1).await?;
+                filling.fill(2).await?;
+                let halves = filling.buffer.starts_with(b"\r\n");
+                filling.skip(1 + usize::from(halves));
+                (front, behind) = (place.plus(usize::from(halves), 0, 0), place.byte);
+            }
+            if let Some(until) = until {
+                filling.end_behind(until.byte.saturating_sub(front.byte));
+            }
             let form = facts.dialect.form(facts.columns.len());
             Ok(Reading {
-                blocks: Some(Blocks::new(filling, form, header.behind, block_bytes)),
+                blocks: Some(Blocks::new(filling, form, front, block_bytes)),
                 facts,
                 plan,
                 executor,
                 decoding: VecDeque::new(),
                 failed: None,
-                // What is in front of the records counts as the first block's.
-                behind: 0,
+                behind,
             })
         };
         stream::once(begin)
@@ -287,6 +322,14 @@ impl Reading {
         };
         Some((batches, self))
     }
+}
+
+/// What cursors into the file are valid for: this version of it, split into records in this way.
+fn lineage(source: &FileSource, version: Option<&str>, size: Option<u64>) -> String {
+    let format = serde_json::to_string(&source.format).unwrap_or_default();
+    let size = size.map(|size| format!("{size} bytes"));
+    let version = version.or(size.as_deref()).unwrap_or("unknown");
+    format!("byte, line, record; version: {version}; format: {format}")
 }
 
 /// How the values of columns with a format are written.
@@ -390,14 +433,28 @@ mod tests {
     use super::*;
     use crate::file::LocalFiles;
     use crate::record::{Field, FieldType};
-    use crate::spec::{Escape, Header as Rule};
+    use crate::spec::{Encoding, Escape, Header as Rule};
 
     /// Rows as (position, cells), rejects as text.
     type Read = (Vec<(String, String)>, Vec<String>);
 
     fn read(block_bytes: usize, bytes: &[u8], source: &FileSource) -> Read {
+        let (read, cursors, size) = stretch(block_bytes, bytes, source, ReadRequest::new());
+        assert_eq!(size, bytes.len() as u64);
+        assert!(cursors.last().is_some_and(Option::is_some));
+        read
+    }
+
+    /// A stretch of a file, the cursors of its batches, and the bytes read.
+    fn stretch(
+        block_bytes: usize,
+        bytes: &[u8],
+        source: &FileSource,
+        request: ReadRequest,
+    ) -> (Read, Vec<Option<Cursor>>, u64) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(&source.name), bytes).unwrap();
+        let path = folder.path().join(&source.name);
+        std::fs::write(path, bytes).unwrap();
         let files = Arc::new(LocalFiles::new(folder.path()));
         let context = Context::new();
         let batches: Vec<Batch> = block_on(async {
@@ -405,10 +462,7 @@ mod tests {
                 .await
                 .unwrap();
             let dataset = dataset.with_block_bytes(block_bytes);
-            dataset
-                .read(&context, ReadRequest::new())
-                .try_collect()
-                .await
+            dataset.read(&context, request).try_collect().await
         })
         .unwrap();
         let rows = batches.iter().flat_map(|batch| {
@@ -419,11 +473,12 @@ mod tests {
         });
         let rejects = batches.iter().flat_map(|batch| &batch.rejects);
         let read: u64 = batches.iter().map(|batch| batch.bytes_read).sum();
-        assert_eq!(read, bytes.len() as u64);
-        (
+        let cursors = batches.iter().map(|batch| batch.resume.clone());
+        let found = (
             rows.collect(),
             rejects.map(|reject| format!("{reject:?}")).collect(),
-        )
+        );
+        (found, cursors.collect(), read)
     }
 
     proptest! {
@@ -452,5 +507,64 @@ mod tests {
             let whole = read(BLOCK_BYTES, &bytes, &source);
             prop_assert_eq!(read(block_bytes, &bytes, &source), whole);
         }
+
+        #[test]
+        fn a_read_goes_on_at_every_cursor_and_ends_at_it(
+            lines in prop::collection::vec(
+                "[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a\r|1,a\\\\|#[a,\"\r\\\\]{0,50}", 0..40,
+            ),
+            limit in prop_oneof![5..60u32, Just(8 << 20)],
+            block_bytes in 1..120usize,
+            batch_rows in 1..6usize,
+            escape in prop::sample::select(vec![Escape::Doubled, Escape::Backslash]),
+            comment in prop::sample::select(vec![None, Some('#')]),
+            encoding in prop::sample::select(vec![Encoding::Utf8, Encoding::Utf16Le]),
+        ) {
+            let text = format!("n,t\n{}\n1,x", lines.join("\n"));
+            let bytes: Vec<u8> = match encoding {
+                Encoding::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                _ => text.into_bytes(),
+            };
+            let columns = vec![Field::new("n", FieldType::Integer), Field::new("t", FieldType::Text)];
+            let mut source = FileSource::new("t.csv", columns);
+            source.format.escape = escape;
+            source.format.comment = comment;
+            source.format.encoding = encoding;
+            source.format.limits.record_bytes = limit;
+            let request = ReadRequest::new().with_batch_rows(batch_rows);
+            let (whole, cursors, size) = stretch(block_bytes, &bytes, &source, request.clone());
+            for cursor in cursors.into_iter().flatten() {
+                let front = request.clone().between(None, Some(cursor.clone()));
+                let rest = ReadRequest::new().between(Some(cursor), None);
+                let (mut both, _, front) = stretch(3 * block_bytes, &bytes, &source, front);
+                let (behind, _, rest) = stretch(block_bytes / 2 + 1, &bytes, &source, rest);
+                both.0.extend(behind.0);
+                both.1.extend(behind.1);
+                prop_assert_eq!(&both, &whole);
+                prop_assert_eq!(front + rest, size);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_is_not_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "n\n1\n2\n").unwrap();
+        let source = FileSource::new("t.csv", vec![Field::new("n", FieldType::Integer)]);
+        let context = Context::new();
+        let files = Arc::new(LocalFiles::new(folder.path()));
+        let open = || block_on(DelimitedDataset::open(&context, files.clone(), &source)).unwrap();
+        let read = |dataset: &DelimitedDataset, request| -> Result<Vec<Batch>> {
+            block_on(dataset.read(&context, request).try_collect())
+        };
+        let dataset = open();
+        let batches = read(&dataset, ReadRequest::new().with_batch_rows(1)).unwrap();
+        let on = ReadRequest::new().between(batches[0].resume.clone(), None);
+        assert_eq!(read(&dataset, on.clone()).unwrap()[0].len(), 1);
+        std::fs::write(&path, "n\n1\n2\n3\n").unwrap();
+        let error = read(&dataset, on).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OtherLineage);
+        assert_ne!(open().info().lineage, dataset.info().lineage);
     }
 }

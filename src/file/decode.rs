@@ -16,11 +16,11 @@ use arrow_schema::SchemaRef;
 use hashbrown::HashSet;
 
 use super::block::Block;
+use super::cursor::cursor;
 use super::dialect::Cell;
-use super::scan::Place;
 use crate::Result;
 use crate::record::notation::Notation;
-use crate::record::{Batch, Cursor, FieldType, Origins, Reason, Refusal, Reject, parse};
+use crate::record::{Batch, FieldType, Origins, Reason, Refusal, Reject, parse};
 
 /// What a read wants of each block.
 #[derive(Debug)]
@@ -104,7 +104,10 @@ pub(super) fn decode(block: &Arc<Block>, plan: &Plan, begin: u64) -> Result<Vec<
             text,
             rows: first..last,
         };
-        let mut batch = stretch.decode(rejects)?.with_resume(cursor(end));
+        let mut batch = stretch.decode(rejects)?;
+        if end.byte >= index.settled {
+            batch = batch.with_resume(cursor(end));
+        }
         batch.bytes_read = end.byte - behind;
         behind = end.byte;
         batches.push(batch);
@@ -113,11 +116,6 @@ pub(super) fn decode(block: &Arc<Block>, plan: &Plan, begin: u64) -> Result<Vec<
             return Ok(batches);
         }
     }
-}
-
-fn cursor(place: Place) -> Cursor {
-    let Place { byte, line, record } = place;
-    Cursor::new(format!("byte {byte}, line {line}, record {record}"))
 }
 
 /// The records of one batch.

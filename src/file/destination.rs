@@ -26,10 +26,14 @@ use crate::{Error, ErrorKind, Problem, Result};
 /// refused as [`Refused`](crate::record::Reason::Refused). The file is there, whole and in place of
 /// an older one, once the [last](CommitRequest::last) group is committed; commits before that answer
 /// [`Accepted`](Durability::Accepted), and a writer that is dropped or aborted leaves no file.
+///
+/// [In parts](FileDestination::in_parts), each commit group is a file of its own, durable when it is committed. A group
+/// that comes again takes the place of its file, so nothing is there twice.
 #[derive(Debug)]
 pub struct FileDestination {
     files: Arc<dyn FileStore>,
     file_name: String,
+    in_parts: bool,
     info: DestinationInfo,
     schema: Schema,
     format: Delimited,
@@ -48,10 +52,34 @@ impl FileDestination {
         FileDestination {
             files,
             file_name: file_name.into(),
+            in_parts: false,
             info: DestinationInfo::new(object_name, Identity::None, capabilities),
             schema,
             format,
         }
+    }
+
+    /// The same, writing a file for each commit group: `orders-00000007.csv` is group 7 of `orders.csv`. A group without
+    /// records has no file.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use syncline::destination::Destination;
+    /// use syncline::file::FileDestination;
+    /// use syncline::memory::MemoryFiles;
+    /// use syncline::record::{Field, FieldType, Schema};
+    /// use syncline::spec::Delimited;
+    ///
+    /// let schema = Schema::new(vec![Field::new("id", FieldType::Integer)]);
+    /// let files = Arc::new(MemoryFiles::new());
+    /// let orders = FileDestination::new(files, "orders.csv", "order", schema, Delimited::csv()).in_parts();
+    /// assert!(orders.info().capabilities.dedups_groups);
+    /// ```
+    #[must_use]
+    pub fn in_parts(mut self) -> Self {
+        self.in_parts = true;
+        self.info.capabilities = self.info.capabilities.with_dedup_of_groups();
+        self
     }
 
     /// For each field of the schema, its column in the batches to come.
@@ -115,9 +143,15 @@ impl Destination for FileDestination {
         let encoder = DelimitedEncoder::new(&self.format).map_err(named)?;
         let names = self.schema.fields().iter().map(|field| &field.name);
         encoder.header(names, &mut Vec::new()).map_err(named)?;
-        let sink = match request.dry_run {
-            true => None,
-            false => Some(
+        let output = match (request.dry_run, self.in_parts) {
+            (true, _) => Output::Nowhere,
+            (false, true) => Output::Parts(Parts {
+                files: Arc::clone(&self.files),
+                file_name: self.file_name.clone(),
+                group: request.group,
+                sink: None,
+            }),
+            (false, false) => Output::Whole(
                 Sink::create(&*self.files, &self.file_name, &self.schema, encoder.clone())
                     .await
                     .map_err(named)?,
@@ -128,7 +162,7 @@ impl Destination for FileDestination {
             columns,
             encoder,
             schema: self.schema.clone(),
-            state: State::Open(sink),
+            state: State::Open(output),
         })))
     }
 }
@@ -145,17 +179,68 @@ struct FileDestinationWriter {
 
 #[derive(Debug)]
 enum State {
-    /// `None`: a dry run.
-    Open(Option<Sink>),
+    Open(Output),
     /// Everything through this group is durable.
     Finished(u64),
     Aborted,
 }
 
+/// Where the text goes.
+#[derive(Debug)]
+enum Output {
+    /// A dry run.
+    Nowhere,
+    Whole(Sink),
+    Parts(Parts),
+}
+
+/// A file for each commit group.
+#[derive(Debug)]
+struct Parts {
+    files: Arc<dyn FileStore>,
+    file_name: String,
+    /// The group that is open.
+    group: u64,
+    /// Its file, if it has records.
+    sink: Option<Sink>,
+}
+
+impl Parts {
+    /// The file of the open group.
+    fn name(&self) -> String {
+        let begin = self.file_name.rfind('/').map_or(0, |at| at + 1);
+        let name = self.file_name.get(begin..).unwrap_or_default();
+        // A name that begins with a dot is no ending.
+        let ending = name.rfind('.').filter(|&at| at > 0).map(|at| begin + at);
+        let (stem, ending) = self
+            .file_name
+            .split_at(ending.unwrap_or(self.file_name.len()));
+        format!("{stem}-{:08}{ending}", self.group)
+    }
+
+    /// Makes the open group's file durable, in place of an earlier one, and begins the next group.
+    async fn commit(&mut self, group: u64) -> Result<()> {
+        // The answer to the same commit was lost.
+        if group < self.group {
+            return Ok(());
+        }
+        if group > self.group {
+            return Err(Error::contract("a commit group was left out").with("group", self.group));
+        }
+        match &mut self.sink {
+            Some(sink) => sink.finish().await?,
+            None => self.files.remove(&self.name()).await?,
+        }
+        self.sink = None;
+        self.group += 1;
+        Ok(())
+    }
+}
+
 impl FileDestinationWriter {
-    fn sink(&mut self) -> Result<Option<&mut Sink>> {
+    fn output(&mut self) -> Result<&mut Output> {
         match &mut self.state {
-            State::Open(sink) => Ok(sink.as_mut()),
+            State::Open(output) => Ok(output),
             State::Finished(_) | State::Aborted => Err(Error::new(
                 ErrorKind::Closed,
                 "the writer was committed for good or aborted; open another",
@@ -253,8 +338,21 @@ impl Writer for FileDestinationWriter {
                 .collect();
             records = arrow_select::filter::filter_record_batch(&records, &keep)?;
         }
-        if let Some(sink) = self.sink()? {
-            sink.push(context, records.into()).await?;
+        let (encoder, schema) = (self.encoder.clone(), self.schema.clone());
+        match self.output()? {
+            Output::Nowhere => {}
+            Output::Whole(sink) => sink.push(context, records.into()).await?,
+            Output::Parts(parts) if records.num_rows() > 0 => {
+                let name = parts.name();
+                let sink = match &mut parts.sink {
+                    Some(sink) => sink,
+                    none => {
+                        none.insert(Sink::create(&*parts.files, &name, &schema, encoder).await?)
+                    }
+                };
+                sink.push(context, records.into()).await?;
+            }
+            Output::Parts(_) => {}
         }
         Ok(WriteReport::new(outcomes).with_refusals(refusals))
     }
@@ -263,15 +361,23 @@ impl Writer for FileDestinationWriter {
         if let State::Finished(through) = self.state {
             return Ok(CommitReport::new(Durability::Durable { through }));
         }
-        let sink = self.sink()?;
-        if !request.last {
-            if let Some(sink) = sink {
+        match self.output()? {
+            Output::Whole(sink) if !request.last => {
                 sink.flush().await?;
+                return Ok(CommitReport::new(Durability::Accepted));
             }
-            return Ok(CommitReport::new(Durability::Accepted));
-        }
-        if let Some(sink) = sink {
-            sink.finish().await?;
+            Output::Nowhere if !request.last => {
+                return Ok(CommitReport::new(Durability::Accepted));
+            }
+            Output::Nowhere => {}
+            Output::Whole(sink) => sink.finish().await?,
+            Output::Parts(parts) => {
+                parts.commit(request.group).await?;
+                if !request.last {
+                    let through = request.group;
+                    return Ok(CommitReport::new(Durability::Durable { through }));
+                }
+            }
         }
         let through = request.group;
         self.state = State::Finished(through);

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -91,10 +92,8 @@ impl FileStore for LocalFiles {
             file.seek(SeekFrom::Start(offset))
                 .map_err(failed("open", name))?;
         }
-        Ok(OpenedFile::new(
-            bytes_of(file, name.to_owned()),
-            Some(facts.len()),
-        ))
+        let bytes = bytes_of(file, name.to_owned());
+        Ok(OpenedFile::new(bytes, Some(facts.len())).with_version(version(&facts)))
     }
 
     async fn create(&self, name: &str) -> Result<Box<dyn FileWriter>> {
@@ -133,6 +132,16 @@ impl FileStore for LocalFiles {
             _ => Ok(()),
         }
     }
+}
+
+/// Size and time of the last change, if the file system tells it.
+fn version(facts: &fs::Metadata) -> Option<String> {
+    let changed = facts.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!(
+        "{} bytes of {} ns",
+        facts.len(),
+        changed.as_nanos()
+    ))
 }
 
 fn bytes_of(file: File, name: String) -> ByteStream {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 
-use super::blocks::Filling;
+use super::blocks::{BLOCK_BYTES, Filling};
 use super::{transcode, unpack};
-use crate::Result;
 use crate::host::{ByteStream, FileStore};
 use crate::spec::{Compression, Encoding, FileSource, Limits};
+use crate::{Error, ErrorKind, Result};
 
 /// How the text of a file is got at, which is the same each time it is read.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Opening {
         }
     }
 
-    /// The text from its beginning, and its size in bytes if that is known: of a file that is UTF-8 and not packed.
-    pub(super) async fn open(&self) -> Result<(Filling, Option<u64>)> {
+    /// The text from its beginning.
+    pub(super) async fn open(&self) -> Result<Text> {
         let opened = self.files.open(&self.name, 0).await?;
         let (front, mut bytes) = peek(opened.bytes, unpack::MAGIC_BYTES).await?;
         unpack::check_magic(&front, self.compression)?;
@@ -48,8 +48,50 @@ impl Opening {
         if self.encoding != Encoding::Utf8 {
             size = None;
         }
-        Ok((Filling::new(text), size))
+        Ok(Text {
+            filling: Filling::new(text),
+            size,
+            version: opened.version,
+        })
     }
+
+    /// The text from `byte` on, given the text from `at` on: what is packed or in another encoding is read past.
+    pub(super) async fn go_on(&self, mut front: Filling, at: u64, byte: u64) -> Result<Filling> {
+        if self.compression == Compression::None && self.encoding == Encoding::Utf8 {
+            let opened = self.files.open(&self.name, byte).await?;
+            return Ok(Filling::new(opened.bytes));
+        }
+        let mut left = byte.saturating_sub(at);
+        while left > 0 {
+            let step = usize::try_from(left).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
+            front.fill(step).await?;
+            let step = step.min(front.buffer.len());
+            if step == 0 {
+                return Err(changed());
+            }
+            front.skip(step);
+            left -= step as u64;
+        }
+        Ok(front)
+    }
+}
+
+/// The text of a file.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) filling: Filling,
+    /// Its size in bytes if that is known: of a file that is UTF-8 and not packed.
+    pub(super) size: Option<u64>,
+    /// Which version of the file it is of.
+    pub(super) version: Option<String>,
+}
+
+/// The file is not the one that a cursor points into.
+pub(super) fn changed() -> Error {
+    Error::new(
+        ErrorKind::OtherLineage,
+        "the file has changed since the cursor was saved; read it from its beginning",
+    )
 }
 
 /// How a stream begins, in `length` bytes or all it has; and the whole stream.

@@ -18,12 +18,26 @@ pub struct OpenedFile {
     pub bytes: ByteStream,
     /// The whole file's size, if the store knows it.
     pub size: Option<u64>,
+    /// Which version of the file this is, in the store's own words, if it can tell: an ETag, or size and time of its last
+    /// change. A file whose version changed is read from its beginning.
+    pub version: Option<String>,
 }
 
 impl OpenedFile {
     /// An opened file of these bytes.
     pub fn new(bytes: ByteStream, size: Option<u64>) -> Self {
-        OpenedFile { bytes, size }
+        OpenedFile {
+            bytes,
+            size,
+            version: None,
+        }
+    }
+
+    /// The same, of this version.
+    #[must_use]
+    pub fn with_version(mut self, version: Option<String>) -> Self {
+        self.version = version;
+        self
     }
 }
 

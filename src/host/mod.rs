@@ -1,5 +1,6 @@
 //! Ports: what the host lends to a run. Every effect and every source of surprise comes in here.
 
+mod bug;
 mod cancel;
 mod clock;
 mod context;
@@ -9,7 +10,12 @@ mod file_name;
 mod files;
 mod observer;
 mod rejects;
+mod state;
 
+#[cfg(not(feature = "testing"))]
+pub(crate) use bug::Bug;
+#[cfg(feature = "testing")]
+pub use bug::Bug;
 pub use cancel::CancelToken;
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
@@ -20,3 +26,7 @@ pub use file_name::check_file_name;
 pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
 pub use observer::{Event, Ignore, Observer};
 pub use rejects::{RejectLedger, RejectSegment};
+pub(crate) use state::check_value;
+pub use state::{
+    Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,
+};

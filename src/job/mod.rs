@@ -1,8 +1,11 @@
 //! Jobs: the run loop, reports that add up, and the job that syncs a dataset to destinations.
 
 mod apart;
+mod checkpoint;
 mod cycles;
+mod guarantee;
 mod held;
+mod lease;
 mod pending;
 mod plan;
 mod report;
@@ -17,9 +20,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::Result;
-use crate::host::{Context, RejectLedger};
+use crate::host::{Context, RejectLedger, StateStore};
+use crate::{Result, Tenant};
 
+pub use guarantee::Guarantee;
+pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings};
 pub use sync::{Preview, SyncJob};
@@ -117,6 +122,34 @@ pub struct RunRequest {
     /// Which run of the job this is. A host that may run a job twice at the same time counts up: then
     /// destinations that fence shut the older run out. Runs of one epoch are not kept apart.
     pub epoch: u64,
+    /// Where the job's checkpoint is kept; without one, every run reads the source from its beginning.
+    pub state: Option<RunState>,
+    /// What a run does with the checkpoint of one that broke off.
+    pub start: Start,
+    /// The run's name, for instance the moment that it was due at. One that is started again under the same name, since
+    /// nobody heard of its end, does not read a source again that it had read to the end.
+    pub run: Option<String>,
+}
+
+/// Where the state of a tenant's jobs is kept.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunState {
+    /// Whose jobs.
+    pub tenant: Tenant,
+    /// Where.
+    pub store: Arc<dyn StateStore>,
+}
+
+/// What a run does with the checkpoint of one that broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Start {
+    /// Goes on there.
+    #[default]
+    Resume,
+    /// Gives it up and reads the source from its beginning. What the broken run wrote stays.
+    Over,
 }
 
 impl RunRequest {
@@ -128,7 +161,64 @@ impl RunRequest {
             batch_rows: 8192,
             commit: CommitPolicy::default(),
             epoch: 0,
+            state: None,
+            start: Start::default(),
+            run: None,
         }
+    }
+
+    /// The same, saving a checkpoint for each commit group: a run that breaks off is gone on with by the next. Its ledger must be
+    /// one that can [rewind](RejectLedger::rewind). A dry run neither reads the checkpoint nor moves it.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::Tenant;
+    /// use syncline::host::{CancelToken, Context};
+    /// use syncline::job::{Job, Outcome, RunRequest, SyncJob};
+    /// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects, MemoryState};
+    /// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+    ///
+    /// let schema = Schema::new(vec![Field::new("name", FieldType::Text)]);
+    /// let mut rows = RecordBuilder::new(&schema);
+    /// rows.push(&serde_json::json!({"name": "Blue Heron"})).unwrap();
+    /// let dataset = MemoryDataset::new("names", schema, vec![rows.finish()?])?;
+    /// let company = ObjectSpec::new("company", Identity::Generated, vec![Field::new("name", FieldType::Text)]);
+    /// let home = MemoryConnection::new("home").with_object(&company)?;
+    /// let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+    /// let job = SyncJob::new("companies", Arc::new(dataset))
+    ///     .to(Arc::new(home.clone()), DestinationSpec::new("company", WriteMode::Insert, mapping));
+    ///
+    /// let (tenant, state) = (Tenant::new("acme")?, Arc::new(MemoryState::new()));
+    /// let request = || RunRequest::new(Arc::new(MemoryRejects::new())).with_state(tenant.clone(), state.clone());
+    /// let stop = CancelToken::new();
+    /// stop.cancel();
+    /// let stopped = job.run(&Context::new().with_cancel(stop), request()).await?;
+    /// assert_eq!((stopped.outcome, stopped.records), (Outcome::Cancelled, 0));
+    /// let report = job.run(&Context::new(), request()).await?;
+    /// assert_eq!((report.outcome, report.records), (Outcome::Success, 1));
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_state(mut self, tenant: Tenant, store: Arc<dyn StateStore>) -> Self {
+        self.state = Some(RunState { tenant, store });
+        self
+    }
+
+    /// The same, as the run of this name.
+    #[must_use]
+    pub fn with_run(mut self, name: impl Into<String>) -> Self {
+        self.run = Some(name.into());
+        self
+    }
+
+    /// The same, beginning so.
+    #[must_use]
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
     }
 
     /// The same, keeping nothing in the destinations.

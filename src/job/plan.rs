@@ -14,8 +14,8 @@ use crate::record::Schema;
 use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, WriteMode};
 use crate::{Error, Result};
 
-use super::RunRequest;
 use super::sync::{SyncJob, Target};
+use super::{Guarantee, RunRequest};
 
 /// A job checked against its dataset and its destinations. `Display` shows every field's source,
 /// conversion and policies.
@@ -41,10 +41,12 @@ pub(super) struct TargetPlan {
     pub(super) written_by: Vec<Option<usize>>,
     /// Whether its rows are held back until the source has been read.
     pub(super) holds: bool,
+    pub(super) guarantee: Guarantee,
 }
 
 impl TargetPlan {
-    pub(super) fn open_request(&self, job: &str, request: &RunRequest) -> OpenRequest {
+    /// `group` is the number of the first commit group to come.
+    pub(super) fn open_request(&self, job: &str, request: &RunRequest, group: u64) -> OpenRequest {
         let fields = self
             .mapping
             .written()
@@ -53,6 +55,7 @@ impl TargetPlan {
         OpenRequest::new(job, fields, self.spec.mode.clone())
             .with_policies(self.spec.no_match, self.spec.duplicates)
             .with_epoch("", request.epoch)
+            .with_group(group)
             .with_dry_run(request.dry_run)
             .with_ids(self.mapping.self_lookups().next().is_some())
     }
@@ -62,6 +65,12 @@ impl JobPlan {
     /// The mapping of each destination, in order.
     pub fn mappings(&self) -> impl Iterator<Item = &MappingPlan> {
         self.targets.iter().map(|target| &*target.mapping)
+    }
+
+    /// What the job promises if it saves its state: the least of what its destinations do.
+    pub fn guarantee(&self) -> Guarantee {
+        let guarantees = self.targets.iter().map(|target| target.guarantee);
+        guarantees.min().unwrap_or(Guarantee::BestEffort)
     }
 
     /// Whether a destination looks up what an earlier one writes. Then every row goes through all
@@ -141,11 +150,24 @@ impl SyncJob {
                         spec: spec.clone(),
                         connection: Arc::clone(connection),
                         written_by: Vec::new(),
+                        guarantee: Guarantee::of(
+                            self.dataset.info(),
+                            info.capabilities,
+                            &spec.mode,
+                        ),
                         holds,
                         mapping: Arc::new(mapping),
                         destination,
                     };
                     problems.extend(capabilities(&plan, &path));
+                    if plan.guarantee < self.required {
+                        let message = format!(
+                            "this destination promises {}, and the job requires {}; write it by identifiers, or use one that \
+                             knows commit groups again or keeps the checkpoint",
+                            plan.guarantee, self.required
+                        );
+                        problems.push(Problem::new(&path, message));
+                    }
                     targets.push(plan);
                 }
                 Err(found) => problems.extend(found),
@@ -367,6 +389,7 @@ impl fmt::Display for JobPlan {
             };
             writeln!(f, "{}: {mode}", target.spec.object)?;
             write!(f, "{}", target.mapping.explain())?;
+            writeln!(f, "  promises: {}", target.guarantee)?;
         }
         if self.row_by_row() {
             writeln!(

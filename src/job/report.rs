@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::record::Reason;
 use crate::{Error, Result};
@@ -69,9 +69,11 @@ pub struct RunReport {
     pub finished_at: DateTime<Utc>,
     /// Records read from the source, rejected ones included.
     pub records: u64,
+    /// Those of them that were safe already when the run went on where an earlier one broke off. All counts are over both.
+    pub resumed: u64,
     /// Source bytes read; 0 if unknown.
     pub bytes: u64,
-    /// Records read per second of the whole run.
+    /// Records that this run read itself, per second.
     pub records_per_second: u64,
     /// Where the time went.
     pub timings: Timings,
@@ -96,6 +98,7 @@ impl RunReport {
             started_at,
             finished_at,
             records: 0,
+            resumed: 0,
             bytes: 0,
             records_per_second: 0,
             timings: Timings::default(),
@@ -173,7 +176,8 @@ fn by_code<S: Serializer>(
 }
 
 /// What a lookup came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LookupCounts {
     /// One record matched.

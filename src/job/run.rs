@@ -10,17 +10,18 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
-use crate::host::{Context, Event, RejectSegment, run_on};
+use crate::host::{Bug, Context, Event, RejectSegment, run_on};
 use crate::lookup::Lookup;
 use crate::mapping::{Mapped, Mapper, Preparation};
 use crate::record::{Batch, Cursor, Reject};
 use crate::{Error, ErrorKind, Result};
 
+use super::checkpoint::{Border, Checkpoints};
 use super::plan::{JobPlan, TargetPlan};
 use super::report::{Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;
-use super::{CommitPolicy, RunRequest};
+use super::{CommitPolicy, Guarantee, RunRequest};
 
 /// A batch that went through everything that can run ahead.
 struct Ready {
@@ -56,7 +57,7 @@ pub(super) async fn bind(
 pub(super) async fn run(
     job: &SyncJob,
     context: &Context,
-    request: RunRequest,
+    mut request: RunRequest,
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
     let plan = job.plan(context).await?;
@@ -67,9 +68,28 @@ pub(super) async fn run(
             Error::new(ErrorKind::Unsupported, message).with("destination", &target.spec.object)
         );
     }
+    if request.dry_run {
+        request.state = None;
+    } else if request.state.is_none() && job.required > Guarantee::BestEffort {
+        let message = "the job requires a guarantee, and that rests on saved state; give the request a state store";
+        return Err(Error::new(ErrorKind::Invalid, message).with("job", &job.info.name));
+    }
+    let mut checkpoints = match &request.state {
+        Some(state) => {
+            let names = plan.targets.iter().map(|target| target.destination.info());
+            let names: Vec<&str> = names.map(|info| &*info.name).collect();
+            let (name, dataset) = (&job.info.name, job.dataset.info());
+            Some(Checkpoints::open(state, &request, name, dataset, &names).await?)
+        }
+        None => None,
+    };
+    request.epoch = checkpoints
+        .as_ref()
+        .map_or(request.epoch, Checkpoints::epoch);
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
-    let mappers = match open(context, &plan, &request, &columns, &mut stages).await {
+    let state = checkpoints.as_mut();
+    let mappers = match open(context, job, &plan, &request, state, &mut stages).await {
         Ok(mappers) => mappers,
         Err(error) => {
             abort(context, &mut stages).await;
@@ -90,9 +110,12 @@ pub(super) async fn run(
         columns,
         bytes_total: job.dataset.info().size_bytes,
         records: 0,
+        resumed: 0,
         bytes: 0,
-        group: Group::new(started_at),
+        group: Group::new(1, started_at),
         resume: None,
+        at_cursor: true,
+        checkpoints,
         timings: Timings {
             open: seconds(started_at, context.clock().now()),
             ..Timings::default()
@@ -119,16 +142,38 @@ pub(super) async fn run(
     Ok(report)
 }
 
-/// Opens every destination, and binds the mappings; what is open by then is in `stages`.
+/// Opens every destination, and binds the mappings; what is open by then is in `stages`. The checkpoint goes on to where
+/// all destinations are, and what is behind it was not yet refused.
 async fn open(
     context: &Context,
+    job: &SyncJob,
     plan: &JobPlan,
     request: &RunRequest,
-    columns: &Arc<[String]>,
+    checkpoints: Option<&mut Checkpoints>,
     stages: &mut Vec<Stage>,
 ) -> Result<Vec<Mapper>> {
+    let columns = &job.dataset.info().columns;
+    let group = match &checkpoints {
+        Some(checkpoints) if !Bug::GroupsCountAnew.is_on() => checkpoints.safe().group + 1,
+        _ => 1,
+    };
     for target in &plan.targets {
-        stages.push(Stage::open(context, plan, target, request, Arc::clone(columns)).await?);
+        stages.push(Stage::open(context, plan, target, request, group, Arc::clone(columns)).await?);
+    }
+    if let Some(checkpoints) = checkpoints {
+        let kept: Vec<_> = stages.iter().map(|stage| stage.kept().cloned()).collect();
+        checkpoints.adopt(&kept).await?;
+        if stages.iter().any(Stage::tells_groups) {
+            checkpoints.save_borders();
+        }
+        let safe = checkpoints.safe().group;
+        if !Bug::RejectsDoubled.is_on() {
+            request.rejects.rewind(None, safe).await?;
+            for stage in &mut *stages {
+                let through = stage.has_through(safe);
+                request.rejects.rewind(Some(stage.name()), through).await?;
+            }
+        }
     }
     bind(context, plan, stages).await
 }
@@ -140,7 +185,7 @@ async fn abort(context: &Context, stages: &mut [Stage]) {
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum End {
     Finished,
     Cancelled,
@@ -153,10 +198,15 @@ struct Run<'a> {
     columns: Arc<[String]>,
     bytes_total: Option<u64>,
     records: u64,
+    /// Those of them that an earlier run brought to safety.
+    resumed: u64,
     bytes: u64,
     group: Group,
     /// Everything up to here went through the run.
     resume: Option<Cursor>,
+    /// Whether nothing behind that did.
+    at_cursor: bool,
+    checkpoints: Option<Checkpoints>,
     timings: Timings,
 }
 
@@ -169,9 +219,9 @@ struct Group {
 }
 
 impl Group {
-    fn new(since: DateTime<Utc>) -> Self {
+    fn new(number: u64, since: DateTime<Utc>) -> Self {
         Group {
-            number: 1,
+            number,
             records: 0,
             bytes: 0,
             since,
@@ -189,13 +239,57 @@ impl Group {
 
 impl Run<'_> {
     async fn all(&mut self, job: &SyncJob, plan: &JobPlan, mappers: Vec<Mapper>) -> Result<End> {
+        let mut again = Vec::new();
+        if let Some(checkpoints) = &self.checkpoints {
+            let safe = checkpoints.safe();
+            (self.records, self.bytes, self.resumed) = (safe.records, safe.bytes, safe.records);
+            self.resume.clone_from(&safe.cursor);
+            self.group.number = match Bug::GroupsCountAnew.is_on() {
+                true => 1,
+                false => safe.group + 1,
+            };
+            for (i, stage) in self.stages.iter_mut().enumerate() {
+                stage.resume(safe.destinations.get(i));
+            }
+            // Whether the source heard of it when it was saved, nobody knows.
+            if let Some(cursor) = checkpoints.unheard() {
+                job.dataset.acknowledge(self.context, cursor).await?;
+            }
+            if safe.ended {
+                return Ok(End::Finished);
+            }
+            again = checkpoints.begun();
+        }
+        for border in again {
+            if self.stretch(job, plan, &mappers, Some(&border)).await? == End::Cancelled {
+                return Ok(End::Cancelled);
+            }
+            if border.ended {
+                return Ok(End::Finished);
+            }
+        }
+        self.stretch(job, plan, &mappers, None).await
+    }
+
+    /// Reads on to the source's end; or to a border that an earlier run had, and makes the same commit group of it.
+    async fn stretch(
+        &mut self,
+        job: &SyncJob,
+        plan: &JobPlan,
+        mappers: &[Mapper],
+        again: Option<&Border>,
+    ) -> Result<End> {
+        let number = self.group.number;
+        self.stages.iter_mut().for_each(|stage| stage.begin(number));
         let row_by_row = plan.row_by_row();
         let ahead = if row_by_row {
             Arc::from([])
         } else {
-            Arc::<[Mapper]>::from(mappers.clone())
+            Arc::<[Mapper]>::from(mappers.to_vec())
         };
-        let mut batches = self.read_ahead(job, plan, ahead);
+        let until = again.and_then(|border| border.cursor.clone());
+        let until = until.filter(|_| !Bug::ReplayRunsOn.is_on());
+        let mut batches = self.read_ahead(job, plan, ahead, until);
         let mut cancelled = false;
         loop {
             if self.context.cancel().is_cancelled() {
@@ -212,7 +306,7 @@ impl Run<'_> {
             if row_by_row {
                 for row in 0..ready.prepared.len() as u32 {
                     let record = ready.prepared.clone().take(&[row])?;
-                    for (stage, mapper) in self.stages.iter_mut().zip(&mappers) {
+                    for (stage, mapper) in self.stages.iter_mut().zip(mappers) {
                         stage
                             .accept(self.context, mapper.map(self.context, &record).await?)
                             .await?;
@@ -226,31 +320,69 @@ impl Run<'_> {
             let written = self.context.clock().now();
             self.timings.write += seconds(given, written);
             self.progress();
-            if self.group.is_full(&self.request.commit, written) {
-                self.commit(false).await?;
+            let full = self.group.is_full(&self.request.commit, written);
+            if full && again.is_none() && self.may_close() {
+                self.commit(job, false).await?;
             }
         }
         drop(batches);
 
         let finishing = self.context.clock().now();
-        // Nobody knows what the rest of the source would have brought: after a cancel, rows that are held
-        // back stay pending, and no cursor passes a row that waited.
-        let waiting = cancelled && self.is_waiting();
-        for stage in &mut self.stages {
-            stage.finish(self.context, cancelled).await?;
+        let ends = again.is_none_or(|border| border.ended);
+        if let (Some(border), false) = (again, cancelled) {
+            self.arrive(border)?;
         }
-        // Rejects are durable before the last group is.
-        self.request.rejects.seal().await?;
-        if waiting {
-            self.resume = None;
+        if ends || cancelled {
+            // Nobody knows what the rest of the source would have brought: after a cancel, rows that are held
+            // back stay pending, and no cursor passes a row that waited.
+            let waiting = cancelled && self.is_waiting();
+            let closes = !cancelled || (again.is_none() && self.may_close());
+            for stage in &mut self.stages {
+                stage.finish(self.context, cancelled).await?;
+            }
+            if waiting {
+                self.resume = None;
+            }
+            if closes {
+                self.commit(job, !cancelled).await?;
+            } else {
+                self.request.rejects.seal().await?;
+                self.stages.iter_mut().for_each(Stage::leave_rest_pending);
+            }
+        } else {
+            self.commit(job, false).await?;
         }
-        self.commit(!cancelled).await?;
-        self.timings.finish = seconds(finishing, self.context.clock().now());
+        self.timings.finish += seconds(finishing, self.context.clock().now());
         Ok(if cancelled {
             End::Cancelled
         } else {
             End::Finished
         })
+    }
+
+    /// Whether a group may end here: a run that saves its state must be able to go on behind it.
+    fn may_close(&self) -> bool {
+        let at_cursor = self.at_cursor || Bug::ClosedWithoutCursor.is_on();
+        self.checkpoints.is_none() || (at_cursor && !self.stages.iter().any(Stage::must_go_on))
+    }
+
+    /// The run is where the group ended that comes again.
+    fn arrive(&mut self, border: &Border) -> Result<()> {
+        if border.cursor.is_some() {
+            if self.records != border.records {
+                let message = "the source no longer gives what it gave when the last run broke off, so that run cannot be gone on \
+                               with; start over";
+                return Err(Error::new(ErrorKind::OtherLineage, message)
+                    .during("resume")
+                    .with("records then", border.records)
+                    .with("records now", self.records));
+            }
+            self.resume.clone_from(&border.cursor);
+        }
+        for (i, stage) in self.stages.iter_mut().enumerate() {
+            stage.take_over(border.destinations.get(i));
+        }
+        Ok(())
     }
 
     /// Batches in source order, prepared and mapped a few ahead on the executor.
@@ -259,11 +391,13 @@ impl Run<'_> {
         job: &SyncJob,
         plan: &JobPlan,
         mappers: Arc<[Mapper]>,
+        until: Option<Cursor>,
     ) -> futures::stream::BoxStream<'static, Result<Ready>> {
         let request = ReadRequest::new()
             .with_fields(plan.fields.clone())
             .with_raw(plan.raw.clone())
-            .with_batch_rows(self.request.batch_rows);
+            .with_batch_rows(self.request.batch_rows)
+            .between(self.resume.clone(), until);
         let executor = self.context.executor_handle();
         let ahead = executor.ahead();
         let context = self.context.clone();
@@ -300,13 +434,17 @@ impl Run<'_> {
         self.bytes += ready.bytes;
         self.group.records += ready.records;
         self.group.bytes += ready.bytes;
-        if let Some(cursor) = ready.prepared.resume.take() {
-            self.resume = Some(cursor);
+        let cursor = ready.prepared.resume.take();
+        self.at_cursor = cursor.is_some();
+        if cursor.is_some() {
+            self.resume = cursor;
         }
         for stage in &mut self.stages {
             stage.count(ready.records, ready.filtered, &rejects);
         }
-        refuse(self.context, self.request, None, &self.columns, rejects).await?;
+        let group = self.group.number;
+        let columns = &self.columns;
+        refuse(self.context, self.request, None, columns, group, rejects).await?;
         Ok(ready)
     }
 
@@ -314,30 +452,82 @@ impl Run<'_> {
         self.stages.iter().any(Stage::is_waiting)
     }
 
-    async fn commit(&mut self, last: bool) -> Result<()> {
+    /// Closes the open group. `last`: the source was read to its end.
+    async fn commit(&mut self, job: &SyncJob, last: bool) -> Result<()> {
         // The counts of all destinations agree before anything is called done.
         for stage in &self.stages {
             stage.check(last)?;
         }
         // A row that waits for the end of the run is not safe yet, so no cursor may pass it.
-        let cursor = if self.is_waiting() {
+        let cursor = if self.is_waiting() && self.checkpoints.is_none() {
             None
         } else {
             self.resume.clone()
         };
+        let number = self.group.number;
+        let mut kept = None;
+        if let Some(checkpoints) = &mut self.checkpoints {
+            let counts = self.stages.iter().map(Stage::counts);
+            let border = Border {
+                group: number,
+                cursor: cursor.clone(),
+                ended: last,
+                records: self.records,
+                bytes: self.bytes,
+                destinations: counts.collect(),
+            };
+            kept = Some(checkpoints.to_keep(&border));
+            checkpoints.begin(border).await?;
+            if Bug::CheckpointBeforeCommit.is_on() {
+                checkpoints.durable(number).await?;
+            }
+        }
+        // Rejects are durable before any destination is; after the last group none will come.
+        let closes = last || self.context.cancel().is_cancelled() && self.checkpoints.is_none();
+        let late = Bug::CheckpointBeforeRejects.is_on();
+        if !late {
+            self.keep_rejects(closes).await?;
+        }
         for stage in &mut self.stages {
-            let mut request = CommitRequest::new(self.group.number)
-                .with_cursor(self.request.epoch, cursor.clone());
+            let mut request = CommitRequest::new(number)
+                .with_cursor(self.request.epoch, cursor.clone())
+                .with_checkpoint(kept.clone());
             if last {
                 request = request.as_last();
             }
             stage.commit(self.context, request).await?;
         }
-        self.group = Group {
-            number: self.group.number + 1,
-            ..Group::new(self.context.clock().now())
+        let through = match Bug::FirstDestinationDecides.is_on() {
+            true => self.stages.first().map(Stage::through),
+            false => self.stages.iter().map(Stage::through).min(),
         };
+        if let Some(checkpoints) = &mut self.checkpoints {
+            if let (true, Some(cursor)) = (Bug::AcknowledgedEarly.is_on(), &cursor) {
+                job.dataset.acknowledge(self.context, cursor).await?;
+            }
+            if let Some(cursor) = checkpoints.durable(through.unwrap_or(0)).await? {
+                job.dataset.acknowledge(self.context, &cursor).await?;
+            }
+        }
+        if late {
+            self.keep_rejects(closes).await?;
+        }
+        self.group = Group::new(number + 1, self.context.clock().now());
+        self.stages
+            .iter_mut()
+            .for_each(|stage| stage.begin(number + 1));
         Ok(())
+    }
+
+    /// Makes the rejects so far durable; `closes`: no more will come.
+    async fn keep_rejects(&mut self, closes: bool) -> Result<()> {
+        if closes {
+            self.request.rejects.seal().await
+        } else if self.checkpoints.is_some() && !Bug::RejectsAtTheEndOnly.is_on() {
+            self.request.rejects.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     fn progress(&self) {
@@ -380,8 +570,10 @@ impl Run<'_> {
             started_at,
             finished_at,
             records: self.records,
+            resumed: self.resumed,
             bytes: self.bytes,
-            records_per_second: (self.records as f64 / seconds(started_at, finished_at).max(1e-6))
+            records_per_second: ((self.records - self.resumed) as f64
+                / seconds(started_at, finished_at).max(1e-6))
                 as u64,
             timings: self.timings,
             destinations,
@@ -419,6 +611,7 @@ pub(super) async fn refuse(
     request: &RunRequest,
     destination: Option<&Arc<str>>,
     columns: &Arc<[String]>,
+    group: u64,
     rejects: Vec<Reject>,
 ) -> Result<()> {
     if rejects.is_empty() {
@@ -436,14 +629,8 @@ pub(super) async fn refuse(
             count,
         });
     }
-    request
-        .rejects
-        .append(RejectSegment::new(
-            destination.cloned(),
-            Arc::clone(columns),
-            rejects,
-        ))
-        .await
+    let segment = RejectSegment::new(destination.cloned(), Arc::clone(columns), rejects);
+    request.rejects.append(segment.with_group(group)).await
 }
 
 fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray};
 
-use crate::destination::{CommitRequest, Durability, OpenRequest, RowOutcome, WriteReport, Writer};
-use crate::host::Context;
+use crate::destination::{
+    Checkpoint, CommitRequest, Durability, OpenRequest, Opened, RowOutcome, WriteReport, Writer,
+};
+use crate::host::{Bug, Context};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::mapping::{Mapped, MappingPlan};
 use crate::record::{Refusal, Reject};
-use crate::spec::WriteMode;
+use crate::spec::{DuplicateKeys, WriteMode};
 use crate::{Error, Result};
 
+use super::checkpoint::Counts;
 use super::held::Held;
 use super::pending::Pending;
 use super::plan::{JobPlan, TargetPlan};
@@ -36,6 +39,25 @@ pub(super) struct Stage {
     held: Option<Held>,
     /// The identifiers by which rows of one key are kept out of one batch; empty if the writer copes.
     apart: Vec<Vec<String>>,
+    /// Rows that are not committed do not stay.
+    loses: bool,
+    group: GroupState,
+}
+
+/// What a destination has of the commit groups.
+struct GroupState {
+    /// The group that is open.
+    number: u64,
+    /// The checkpoint that the destination keeps itself.
+    kept: Option<Checkpoint>,
+    /// The destination has the open group already, while others catch up.
+    is_there: bool,
+    /// Everything through this group is durable.
+    through: u64,
+    /// What had been counted when the open group began, if rows that are not committed do not stay.
+    before: Option<DestinationReport>,
+    /// A later row may be judged by what an earlier one was.
+    remembers: bool,
 }
 
 impl Stage {
@@ -44,19 +66,28 @@ impl Stage {
         plan: &JobPlan,
         target: &TargetPlan,
         request: &RunRequest,
+        group: u64,
         columns: Arc<[String]>,
     ) -> Result<Self> {
         let info = target.destination.info();
-        let opened = target.open_request(&plan.job, request);
-        let writer = target
-            .destination
-            .open(context, opened.clone())
-            .await?
-            .writer;
+        let opened = target.open_request(&plan.job, request, group);
+        let Opened {
+            writer, checkpoint, ..
+        } = target.destination.open(context, opened.clone()).await?;
         let lookup_fields = target.mapping.lookup_fields().map(str::to_owned);
         let tells_same_run = info.capabilities.tells_same_run;
         let keyed = target.spec.mode != WriteMode::Insert;
+        let can = info.capabilities;
         Ok(Stage {
+            group: GroupState {
+                number: group,
+                kept: checkpoint.filter(|_| can.keeps_checkpoint),
+                is_there: false,
+                through: 0,
+                before: None,
+                remembers: keyed && target.spec.duplicates == DuplicateKeys::Reject,
+            },
+            loses: can.keeps_checkpoint || can.dedups_groups,
             name: info.name.as_str().into(),
             report: DestinationReport::new(&info.name, lookup_fields),
             states: States::new(
@@ -96,8 +127,66 @@ impl Stage {
         &self.report
     }
 
+    /// The name of the destination.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The checkpoint that the destination keeps itself.
+    pub(super) fn kept(&self) -> Option<&Checkpoint> {
+        (self.group.kept.as_ref()).filter(|_| !Bug::DestinationCheckpointIgnored.is_on())
+    }
+
+    /// The last group that the destination has already, beyond `safe`.
+    pub(super) fn has_through(&self, safe: u64) -> u64 {
+        self.kept().map_or(safe, |kept| kept.group.max(safe))
+    }
+
+    /// Whether it matters to the destination where a group ends.
+    pub(super) fn tells_groups(&self) -> bool {
+        self.loses
+    }
+
+    /// The run goes on behind what was counted so far.
+    pub(super) fn resume(&mut self, counts: Option<&Counts>) {
+        if let (Some(counts), false) = (counts, Bug::CountsAnew.is_on()) {
+            counts.restore(&mut self.report);
+        }
+    }
+
+    /// Begins a group.
+    pub(super) fn begin(&mut self, number: u64) {
+        self.group.number = number;
+        self.group.is_there = self.has_through(0) >= number && !Bug::WrittenTwice.is_on();
+        self.group.before = self.loses.then(|| self.report.clone());
+    }
+
+    /// The destination has had the open group since an earlier run: what was counted then counts.
+    pub(super) fn take_over(&mut self, counts: Option<&Counts>) {
+        if let (true, Some(counts)) = (self.group.is_there, counts) {
+            counts.restore(&mut self.report);
+        }
+    }
+
+    /// What will have been counted once the open group is committed.
+    pub(super) fn counts(&self) -> Counts {
+        let groups = self.report.groups + u64::from(!self.group.is_there);
+        Counts::of(&DestinationReport {
+            groups,
+            ..self.report.clone()
+        })
+    }
+
+    /// Everything through this group is durable.
+    pub(super) fn through(&self) -> u64 {
+        self.group.through
+    }
+
     /// Counts what was read, and what met its fate before any destination.
     pub(super) fn count(&mut self, records: u64, filtered: u64, rejects: &[Reject]) {
+        if self.group.is_there {
+            return;
+        }
         self.report.read += records;
         self.report.filtered += filtered;
         for reject in rejects {
@@ -107,6 +196,9 @@ impl Stage {
 
     /// Takes a mapped batch: writes it, or holds it back.
     pub(super) async fn accept(&mut self, context: &Context, mut mapped: Mapped) -> Result<()> {
+        if self.group.is_there {
+            return Ok(());
+        }
         let rejects = std::mem::take(&mut mapped.batch.rejects);
         self.report.filtered += mapped.filtered;
         if let Some(held) = &mut self.held {
@@ -136,7 +228,11 @@ impl Stage {
             if part.batch.is_empty() {
                 continue;
             }
-            let report = self.writer.write(context, part.batch.clone()).await?;
+            let mut report = self.writer.write(context, part.batch.clone()).await;
+            if report.is_err() && Bug::WriteTriedAgain.is_on() {
+                report = self.writer.write(context, part.batch.clone()).await;
+            }
+            let report = report?;
             self.account(&part, report, &mut rejects)?;
         }
         if from_mapping > 0 && rejects.len() > from_mapping {
@@ -228,6 +324,10 @@ impl Stage {
 
     /// Everything has been read: held rows are judged and written, self lookups resolved.
     pub(super) async fn finish(&mut self, context: &Context, cancelled: bool) -> Result<()> {
+        if self.group.is_there {
+            self.held = None;
+            return Ok(());
+        }
         if let Some(held) = self.held.take().filter(|_| !cancelled) {
             let judged = held
                 .judge(context, &self.plan, &*self.destination, &self.opened)
@@ -252,8 +352,18 @@ impl Stage {
         self.held.is_some() || !self.pending.is_empty()
     }
 
+    /// Whether a run that went on behind this row would come to another end.
+    pub(super) fn must_go_on(&self) -> bool {
+        self.is_waiting() && !Bug::WaitingRowsPassed.is_on()
+            || self.group.remembers && !Bug::DuplicatesForgotten.is_on()
+    }
+
     /// The run broke off: what was read and met no other fate is left pending.
     pub(super) fn leave_rest_pending(&mut self) {
+        if let Some(before) = self.group.before.take() {
+            let read = self.report.read;
+            self.report = DestinationReport { read, ..before };
+        }
         self.report.pending = 0;
         self.report.pending = self.report.read.saturating_sub(self.report.fates());
     }
@@ -271,10 +381,24 @@ impl Stage {
 
     pub(super) async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<()> {
         let group = request.group;
-        let answer = self.writer.commit(context, request).await?;
-        self.report.groups = group;
-        self.report.durable =
-            matches!(answer.durability, Durability::Durable { through } if through >= group);
+        if self.group.is_there {
+            self.group.through = group;
+            self.report.durable = true;
+            return Ok(());
+        }
+        let durability = match self.writer.commit(context, request).await {
+            Err(_) if Bug::CommitErrorIgnored.is_on() => Durability::Durable { through: group },
+            answer => answer?.durability,
+        };
+        if let Durability::Durable { through } = durability {
+            self.group.through = self.group.through.max(through.min(group));
+        }
+        if Bug::AcceptedIsDurable.is_on() {
+            self.group.through = group;
+        }
+        self.report.groups += 1;
+        self.report.durable = self.group.through >= group;
+        self.group.before = None;
         Ok(())
     }
 
@@ -295,6 +419,7 @@ impl Stage {
             &self.request,
             Some(&self.name),
             &self.columns,
+            self.group.number,
             rejects,
         )
         .await

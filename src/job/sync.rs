@@ -13,7 +13,7 @@ use crate::host::Context;
 use crate::record::Reject;
 use crate::spec::{DestinationSpec, Expr, FormulaSpec};
 
-use super::{Job, JobInfo, RunReport, RunRequest, run};
+use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, run};
 
 /// Reads a dataset, prepares it, maps it, and writes it to one or more destinations.
 ///
@@ -50,6 +50,7 @@ pub struct SyncJob {
     pub(super) filter: Option<Expr>,
     pub(super) formulas: Vec<FormulaSpec>,
     pub(super) targets: Vec<Target>,
+    pub(super) required: Guarantee,
 }
 
 /// A destination as the job was given it.
@@ -68,7 +69,41 @@ impl SyncJob {
             filter: None,
             formulas: Vec::new(),
             targets: Vec::new(),
+            required: Guarantee::BestEffort,
         }
+    }
+
+    /// Refuses to run if a destination promises less than this, or the run saves no state.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::host::Context;
+    /// use syncline::job::{Guarantee, SyncJob};
+    /// use syncline::memory::{Commits, MemoryConnection, MemoryDataset};
+    /// use syncline::record::{Field, FieldType, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+    ///
+    /// let name = || vec![Field::new("name", FieldType::Text)];
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("company", Identity::Generated, name()))?;
+    /// let job = |home: MemoryConnection| {
+    ///     let dataset = MemoryDataset::new("names", Schema::new(name()), vec![])?;
+    ///     let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+    ///     let job = SyncJob::new("companies", Arc::new(dataset)).requiring(Guarantee::ExactlyOnce);
+    ///     Ok::<_, syncline::Error>(job.to(Arc::new(home), DestinationSpec::new("company", WriteMode::Insert, mapping)))
+    /// };
+    ///
+    /// let error = job(home.clone())?.plan(&Context::new()).await.unwrap_err();
+    /// assert_eq!(error.problems()[0].path, "destinations[0]");
+    /// let plan = job(home.with_commits(Commits::WithCheckpoint))?.plan(&Context::new()).await?;
+    /// assert_eq!(plan.guarantee(), Guarantee::ExactlyOnce);
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn requiring(mut self, guarantee: Guarantee) -> Self {
+        self.required = guarantee;
+        self
     }
 
     /// Keeps only the rows for which this is true.

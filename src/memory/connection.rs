@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::dataset::MemoryDataset;
-use super::destination::MemoryDestination;
+use super::destination::{Commits, MemoryDestination};
 use super::lookup::LiveLookup;
 use super::object::MemoryObject;
 use crate::Result;
@@ -38,6 +38,7 @@ use crate::spec::ObjectSpec;
 pub struct MemoryConnection {
     info: ConnectionInfo,
     objects: Arc<Mutex<BTreeMap<String, MemoryObject>>>,
+    commits: Commits,
 }
 
 impl MemoryConnection {
@@ -46,7 +47,15 @@ impl MemoryConnection {
         MemoryConnection {
             info: ConnectionInfo::new(name),
             objects: Arc::default(),
+            commits: Commits::default(),
         }
+    }
+
+    /// The same, with destinations that commit so.
+    #[must_use]
+    pub fn with_commits(mut self, commits: Commits) -> Self {
+        self.commits = commits;
+        self
     }
 
     /// The same, with an object of this spec and without records. Its `store` and `preload` are left to the host.
@@ -99,7 +108,8 @@ impl Connection for MemoryConnection {
     }
 
     async fn destination(&self, _: &Context, object: &str) -> Result<Arc<dyn Destination>> {
-        Ok(Arc::new(MemoryDestination::new(self.get(object)?)))
+        let destination = MemoryDestination::new(self.get(object)?);
+        Ok(Arc::new(destination.with_commits(self.commits)))
     }
 
     async fn lookup(&self, _: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {

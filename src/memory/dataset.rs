@@ -1,6 +1,7 @@
 //! A dataset in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -73,7 +74,7 @@ impl MemoryDataset {
         };
         let columns: Vec<String> = schema.fields().iter().map(|f| f.name.clone()).collect();
         Ok(MemoryDataset {
-            info: DatasetInfo::new(name, columns),
+            info: DatasetInfo::new(name, columns).with_resume("record number"),
             schema,
             records,
             rejects: BTreeMap::new(),
@@ -87,6 +88,20 @@ impl MemoryDataset {
         self
     }
 
+    /// The same, whose cursors are valid for this lineage only.
+    #[must_use]
+    pub fn with_lineage(mut self, lineage: impl Into<String>) -> Self {
+        self.info.lineage = lineage.into();
+        self
+    }
+
+    /// The same, giving no cursors: it can only be read from its beginning. For tests of what reads such datasets.
+    #[must_use]
+    pub fn without_resume(mut self) -> Self {
+        self.info.resumable = false;
+        self
+    }
+
     /// Number of records, those refused included.
     pub fn len(&self) -> usize {
         self.records.num_rows()
@@ -97,9 +112,8 @@ impl MemoryDataset {
         self.len() == 0
     }
 
-    /// The records from `start` on, at most `rows`.
+    /// The records from `start` on, `rows` of them.
     fn batch(&self, start: usize, rows: usize, columns: &[usize]) -> Result<Batch> {
-        let rows = rows.min(self.len() - start);
         let (first, end) = (start as u64, (start + rows) as u64);
         let whole = self.records.slice(start, rows);
         let records = whole.project(columns)?;
@@ -114,9 +128,11 @@ impl MemoryDataset {
             .filter(|&row| !self.rejects.contains_key(&(first + u64::from(row))))
             .collect();
         let all: Vec<u32> = (0..rows as u32).collect();
-        let batch = Batch::new(records, Origins::new(Arc::new(source), first, all))
-            .with_rejects(rejects)
-            .with_resume(Cursor::new(end.to_string()));
+        let mut batch =
+            Batch::new(records, Origins::new(Arc::new(source), first, all)).with_rejects(rejects);
+        if self.info.resumable {
+            batch = batch.with_resume(Cursor::new(end.to_string()));
+        }
         if kept.len() == rows {
             Ok(batch)
         } else {
@@ -143,21 +159,39 @@ impl Dataset for MemoryDataset {
             None => Ok((0..self.schema.fields().len()).collect()),
             Some(names) => names.iter().map(|name| self.position(name)).collect(),
         };
-        let columns: Vec<usize> = match columns {
-            Ok(columns) => columns,
+        let asked = columns.and_then(|columns: Vec<usize>| Ok((columns, self.stretch(&request)?)));
+        let (columns, stretch) = match asked {
+            Ok(asked) => asked,
             Err(error) => {
                 let error = error.during("read").with("dataset", &self.info.name);
                 return futures::stream::iter([Err(error)]).boxed();
             }
         };
         let (dataset, rows) = (self.clone(), request.batch_rows.max(1));
-        futures::stream::iter((0..self.len()).step_by(rows))
-            .map(move |start| dataset.batch(start, rows, &columns))
+        let end = stretch.end;
+        futures::stream::iter(stretch.step_by(rows))
+            .map(move |start| dataset.batch(start, rows.min(end - start), &columns))
             .boxed()
     }
 }
 
 impl MemoryDataset {
+    /// The records that are asked for.
+    fn stretch(&self, request: &ReadRequest) -> Result<Range<usize>> {
+        let place = |cursor: &Cursor| {
+            let number = cursor.as_str().parse().ok();
+            let number =
+                number.filter(|&number: &usize| self.info.resumable && number <= self.len());
+            number.ok_or_else(|| {
+                let message = "the cursor is none of this dataset's; read it from the beginning";
+                Error::new(ErrorKind::OtherLineage, message)
+            })
+        };
+        let start = request.resume.as_ref().map_or(Ok(0), place)?;
+        let end = request.until.as_ref().map_or(Ok(self.len()), place)?;
+        Ok(start..end.max(start))
+    }
+
     fn position(&self, name: &str) -> Result<usize> {
         self.schema.index_of(name).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "the dataset has no such field").with("field", name)
@@ -240,6 +274,51 @@ mod tests {
             assert!(sizes[..sizes.len() - 1].iter().all(|&size| size == rows));
         }
         assert_eq!(read(&dataset(&[]), 5), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_read_between_two_cursors_is_that_stretch_of_the_whole() {
+        let refusal = Refusal::new(Reason::BadValue, "scripted");
+        let whole = dataset(&[10]).with_reject(3, refusal);
+        let between = |resume: Option<u64>, until: Option<u64>, rows| {
+            let cursor = |at: u64| Cursor::new(at.to_string());
+            let request = ReadRequest::new().with_batch_rows(rows);
+            let request = request.between(resume.map(cursor), until.map(cursor));
+            let batches: Vec<_> = block_on(whole.read(&Context::new(), request).collect());
+            let numbers = |batch: Batch| -> Vec<u64> {
+                let rejects = batch.rejects.iter().map(|reject| reject.position.record);
+                (0..batch.len())
+                    .map(|row| batch.origins.sequence(row))
+                    .chain(rejects)
+                    .collect()
+            };
+            let mut all: Vec<u64> = batches
+                .into_iter()
+                .flat_map(|b| numbers(b.unwrap()))
+                .collect();
+            all.sort_unstable();
+            all
+        };
+        for rows in 1..6 {
+            for start in 0..=10 {
+                for end in start..=10 {
+                    let expected: Vec<u64> = (start..end).collect();
+                    assert_eq!(between(Some(start), Some(end), rows), expected);
+                }
+                assert_eq!(
+                    between(Some(start), None, rows),
+                    (start..10).collect::<Vec<_>>()
+                );
+            }
+        }
+        for bad in ["11", "page 2", ""] {
+            let request = ReadRequest::new().between(Some(Cursor::new(bad)), None);
+            let read: Vec<_> = block_on(whole.read(&Context::new(), request).collect());
+            assert_eq!(
+                read[0].as_ref().unwrap_err().kind(),
+                ErrorKind::OtherLineage
+            );
+        }
     }
 
     #[test]

@@ -10,7 +10,21 @@ use futures::stream::{self, StreamExt as _};
 use crate::host::{FileStore, FileWriter, OpenedFile, check_file_name};
 use crate::{Error, ErrorKind, Result};
 
-type Files = Arc<Mutex<BTreeMap<String, Bytes>>>;
+type Files = Arc<Mutex<Kept>>;
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Each with the number of the change that put it there.
+    files: BTreeMap<String, (Bytes, u64)>,
+    changes: u64,
+}
+
+impl Kept {
+    fn insert(&mut self, name: String, bytes: Bytes) {
+        self.changes += 1;
+        self.files.insert(name, (bytes, self.changes));
+    }
+}
 
 /// Files in memory. Clones share them.
 ///
@@ -28,7 +42,7 @@ pub struct MemoryFiles {
 }
 
 /// Each lock guards a single change of the map, which no panic can leave half done.
-fn lock(files: &Files) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+fn lock(files: &Files) -> MutexGuard<'_, Kept> {
     files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -52,7 +66,7 @@ impl MemoryFiles {
 
     /// The bytes of a finished file.
     pub fn bytes(&self, name: &str) -> Option<Bytes> {
-        lock(&self.files).get(name).cloned()
+        Some(lock(&self.files).files.get(name)?.0.clone())
     }
 }
 
@@ -60,7 +74,8 @@ impl MemoryFiles {
 impl FileStore for MemoryFiles {
     async fn open(&self, name: &str, offset: u64) -> Result<OpenedFile> {
         check_file_name(name)?;
-        let Some(mut rest) = self.bytes(name) else {
+        let found = lock(&self.files).files.get(name).cloned();
+        let Some((mut rest, change)) = found else {
             return Err(
                 Error::new(ErrorKind::NotFound, "no such file; check the name")
                     .during("open")
@@ -68,16 +83,14 @@ impl FileStore for MemoryFiles {
             );
         };
         let size = rest.len();
+        let version = Some(format!("change {change}"));
         drop(rest.split_to(usize::try_from(offset).map_or(size, |offset| offset.min(size))));
         let chunk = self.chunk_bytes.unwrap_or(usize::MAX);
         let pieces = std::iter::from_fn(move || {
             let piece = rest.split_to(chunk.min(rest.len()));
             (!piece.is_empty()).then_some(Ok(piece))
         });
-        Ok(OpenedFile::new(
-            stream::iter(pieces).boxed(),
-            Some(size as u64),
-        ))
+        Ok(OpenedFile::new(stream::iter(pieces).boxed(), Some(size as u64)).with_version(version))
     }
 
     async fn create(&self, name: &str) -> Result<Box<dyn FileWriter>> {
@@ -91,7 +104,7 @@ impl FileStore for MemoryFiles {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let files = lock(&self.files);
-        let from = files.range(prefix.to_owned()..);
+        let from = files.files.range(prefix.to_owned()..);
         let found = from.map(|(name, _)| name);
         Ok(found
             .take_while(|name| name.starts_with(prefix))
@@ -101,7 +114,7 @@ impl FileStore for MemoryFiles {
 
     async fn remove(&self, name: &str) -> Result<()> {
         check_file_name(name)?;
-        lock(&self.files).remove(name);
+        lock(&self.files).files.remove(name);
         Ok(())
     }
 }

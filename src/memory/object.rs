@@ -10,6 +10,7 @@ use super::apply::{Memory, apply};
 use super::ids::Ids;
 use super::plan::Plan;
 use super::table::Table;
+use crate::destination::Checkpoint;
 use crate::record::{Field, FieldType, Picked, Schema};
 use crate::spec::{Identity, ObjectSpec, SystemFields};
 use crate::{Error, ErrorKind, Problem, Result};
@@ -60,12 +61,21 @@ pub(super) struct Facts {
     pub(super) system: Vec<usize>,
 }
 
+/// A job and its partition.
+pub(super) type JobPart = (String, String);
+
 /// What changes.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) table: Table,
     /// The newest epoch of each job and partition.
-    pub(super) epochs: HashMap<(String, String), u64>,
+    pub(super) epochs: HashMap<JobPart, u64>,
+    /// What each job and partition has committed, if the destination keeps it.
+    pub(super) checkpoints: HashMap<JobPart, Checkpoint>,
+    /// For each commit group of each job and partition the records in front of it, if a group can be replaced.
+    pub(super) groups: HashMap<JobPart, Vec<(u64, Table)>>,
+    /// Counts changes, so that a transaction sees whether somebody else made one.
+    pub(super) changes: u64,
     /// The number of the next id for records that are there before any run: where to go on, so that ids
     /// that were taken once are not all passed over again.
     preload_ids: u64,
@@ -204,6 +214,9 @@ impl MemoryObject {
         let state = State {
             table,
             epochs: HashMap::new(),
+            checkpoints: HashMap::new(),
+            groups: HashMap::new(),
+            changes: 0,
             preload_ids: 0,
         };
         Ok(MemoryObject {
@@ -265,6 +278,7 @@ impl MemoryObject {
     /// unknown field; [`Contract`](ErrorKind::Contract) for a column of another type.
     pub fn insert(&self, records: RecordBatch) -> Result<()> {
         let mut state = self.write();
+        state.changes += 1;
         let State {
             table, preload_ids, ..
         } = &mut *state;

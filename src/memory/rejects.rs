@@ -84,4 +84,16 @@ impl RejectLedger for MemoryRejects {
         self.kept().sealed = true;
         Ok(())
     }
+
+    async fn flush(&self) -> Result<()> {
+        self.seal().await
+    }
+
+    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
+        let stays = |segment: &RejectSegment| {
+            segment.destination.as_deref() != destination || segment.group <= group
+        };
+        self.kept().segments.retain(stays);
+        Ok(())
+    }
 }

@@ -13,9 +13,10 @@ use chrono::{DateTime, Utc};
 use super::apply::{Applied, Memory, apply};
 use super::ids::Ids;
 use super::lookup::LiveLookup;
-use super::object::MemoryObject;
+use super::object::{JobPart, MemoryObject, State};
 use super::plan::Plan;
 use super::touched::Touched;
+use super::transaction::Transaction;
 use crate::destination::{
     CommitReport, CommitRequest, Durability, OpenRequest, Patch, RowOutcome, WriteField,
     WriteReport, Writer,
@@ -39,6 +40,8 @@ pub(super) struct MemoryWriter {
     ids_from: Option<usize>,
     /// Time and name for system fields: arrays of one value.
     stamps: [ArrayRef; 2],
+    /// The object itself, if `object` is a copy of it that is to go back.
+    transaction: Option<Transaction>,
     closed: bool,
 }
 
@@ -67,25 +70,34 @@ impl MemoryWriter {
             job: request.job,
             partition: request.partition,
             epoch: request.epoch,
+            transaction: None,
             closed: false,
             object,
             plan,
         }
     }
 
+    /// The same, writing a copy that goes back at each commit.
+    pub(super) fn with_transaction(mut self, transaction: Option<Transaction>) -> Self {
+        self.transaction = transaction;
+        self
+    }
+
+    fn key(&self) -> JobPart {
+        (self.job.clone(), self.partition.clone())
+    }
+
     /// Refuses to go on after the end, or when a newer writer was opened.
-    fn check_open(&self, newest: Option<u64>) -> Result<()> {
+    fn check_open(&self, state: &State) -> Result<()> {
         if self.closed {
             let message = "the writer was aborted; open another";
             return Err(Error::new(ErrorKind::Closed, message).with("object", self.object.name()));
         }
-        if newest.is_some_and(|newest| newest > self.epoch) {
-            let message = "a writer of a newer epoch has taken over; this run must end";
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .with("object", self.object.name())
-                .with("epoch", self.epoch));
+        match &self.transaction {
+            Some(transaction) => check_epoch(&transaction.base.read(), &self.key(), self.epoch),
+            None => check_epoch(state, &self.key(), self.epoch),
         }
-        Ok(())
+        .map_err(|error| error.with("object", self.object.name()))
     }
 
     fn write_batch(&mut self, batch: &Batch) -> Result<Applied> {
@@ -100,9 +112,9 @@ impl MemoryWriter {
             let message = "an object in memory does not delete records";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let key = (self.job.clone(), self.partition.clone());
         let mut state = self.object.write();
-        self.check_open(state.epochs.get(&key).copied())?;
+        self.check_open(&state)?;
+        state.changes += 1;
         let given = with_stamps(&self.object, records, &self.stamps)?;
         let sequence = |row| batch.origins.sequence(row);
         apply(
@@ -136,9 +148,9 @@ impl MemoryWriter {
         let schema = schema.map(|(field, column)| (&*field.name, Arc::clone(column)));
         let records = RecordBatch::try_from_iter_with_nullable(schema.map(|(n, c)| (n, c, true)))?;
 
-        let key = (self.job.clone(), self.partition.clone());
         let mut state = self.object.write();
-        self.check_open(state.epochs.get(&key).copied())?;
+        self.check_open(&state)?;
+        state.changes += 1;
         let plan = Plan::open(facts, &mut state.table, &request)?;
         plan.check(facts, &records)?;
         let given = with_stamps(&self.object, &records, &self.stamps)?;
@@ -162,6 +174,17 @@ impl MemoryWriter {
             .with("object", &facts.name)
             .with("reason", refusal.reason.code())),
         }
+    }
+}
+
+/// Refuses a writer of an older epoch than the newest that was opened.
+pub(super) fn check_epoch(state: &State, key: &JobPart, epoch: u64) -> Result<()> {
+    match state.epochs.get(key) {
+        Some(&newest) if newest > epoch => {
+            let message = "a writer of a newer epoch has taken over; this run must end";
+            Err(Error::new(ErrorKind::Conflict, message).with("epoch", epoch))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -210,10 +233,15 @@ impl Writer for MemoryWriter {
     }
 
     async fn commit(&mut self, _: &Context, request: CommitRequest) -> Result<CommitReport> {
-        let key = (self.job.clone(), self.partition.clone());
-        let newest = self.object.read().epochs.get(&key).copied();
-        self.check_open(newest)
-            .map_err(|error| error.during("commit"))?;
+        let open = self.check_open(&self.object.read());
+        let committed = open.and_then(|()| {
+            let (key, epoch) = (self.key(), self.epoch);
+            match &mut self.transaction {
+                Some(transaction) => transaction.commit(&self.object, &key, epoch, &request),
+                None => Ok(()),
+            }
+        });
+        committed.map_err(|error| error.during("commit"))?;
         Ok(CommitReport::new(Durability::Durable {
             through: request.group,
         }))

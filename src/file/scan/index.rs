@@ -77,6 +77,9 @@ pub(crate) struct Index {
     pub(crate) first: Place,
     /// Where the next one does.
     pub(crate) next: Place,
+    /// From this byte of the file on, a record's front is a place where a new scan finds the same. The block's end may
+    /// lie in front of it.
+    pub(crate) settled: u64,
     /// Fields of a good record.
     pub(crate) columns: usize,
     /// Good records, in order.
@@ -94,6 +97,7 @@ impl Index {
         Index {
             first,
             next: first,
+            settled: 0,
             columns,
             records: Vec::with_capacity(room),
             ends: Vec::with_capacity(room.saturating_mul(columns)),

@@ -146,6 +146,11 @@ impl Scanner {
             None => self.after_cr,
         };
         index.next = self.place.plus(used, walk.line, index.next_number());
+        // What was decided in front of a place must not rest on what is behind it, nor the other way round.
+        index.settled = self.stretch.end;
+        if self.skipping && !eof {
+            index.settled = index.settled.max(index.next.byte + 1);
+        }
         self.place = index.next;
         self.room = index.records.len() + index.records.len() / 16;
         (index, used)

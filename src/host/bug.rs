@@ -1,0 +1,124 @@
+//! Seeded defects, to prove that the simulator finds them.
+
+/// A defect of the run loop that can be switched on for a thread, only where the feature `testing` is compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
+#[non_exhaustive]
+pub enum Bug {
+    /// The checkpoint moves before the destinations commit.
+    CheckpointBeforeCommit,
+    /// A group that is only accepted moves the checkpoint.
+    AcceptedIsDurable,
+    /// The checkpoint moves when the first destination is durable.
+    FirstDestinationDecides,
+    /// A durable group moves the checkpoint to the newest cursor instead of its own.
+    NewestCursorIsSaved,
+    /// The checkpoint moves before the rejects are durable.
+    CheckpointBeforeRejects,
+    /// Rejects are made durable at the end only.
+    RejectsAtTheEndOnly,
+    /// On resume the rejects of groups that come again are kept.
+    RejectsDoubled,
+    /// The border of a group is not saved before it is committed.
+    NoIntent,
+    /// A saved border is ignored on resume.
+    IntentIgnored,
+    /// A group that comes again does not end at its old border.
+    ReplayRunsOn,
+    /// The numbers of groups begin anew with each run.
+    GroupsCountAnew,
+    /// The checkpoint that a destination keeps is ignored.
+    DestinationCheckpointIgnored,
+    /// A destination that has a group already is written to again while others catch up.
+    WrittenTwice,
+    /// The cursor passes rows that wait for a self lookup.
+    WaitingRowsPassed,
+    /// The cursor passes rows whose keys must be remembered to tell duplicates.
+    DuplicatesForgotten,
+    /// A group is closed where the source gave no cursor.
+    ClosedWithoutCursor,
+    /// The source hears of a cursor before the checkpoint has it.
+    AcknowledgedEarly,
+    /// Counts begin anew with each run.
+    CountsAnew,
+    /// A run that has read everything does not say so.
+    EndNotSaved,
+    /// A conflict of the checkpoint is answered by writing over it.
+    BlindCheckpoint,
+    /// A run does not take the checkpoint over before it writes.
+    NoClaim,
+    /// A saved cursor is used for whatever the source is now.
+    LineageIgnored,
+    /// State that cannot be read is taken for none.
+    CorruptIsAbsent,
+    /// A write that failed is tried again.
+    WriteTriedAgain,
+    /// A commit that failed is passed over.
+    CommitErrorIgnored,
+    /// The first rows that wait for a self lookup are forgotten.
+    PendingLinkLost,
+}
+
+impl Bug {
+    /// Every defect.
+    #[cfg(feature = "testing")]
+    pub const ALL: [Bug; 26] = [
+        Bug::CheckpointBeforeCommit,
+        Bug::AcceptedIsDurable,
+        Bug::FirstDestinationDecides,
+        Bug::NewestCursorIsSaved,
+        Bug::CheckpointBeforeRejects,
+        Bug::RejectsAtTheEndOnly,
+        Bug::RejectsDoubled,
+        Bug::NoIntent,
+        Bug::IntentIgnored,
+        Bug::ReplayRunsOn,
+        Bug::GroupsCountAnew,
+        Bug::DestinationCheckpointIgnored,
+        Bug::WrittenTwice,
+        Bug::WaitingRowsPassed,
+        Bug::DuplicatesForgotten,
+        Bug::ClosedWithoutCursor,
+        Bug::AcknowledgedEarly,
+        Bug::CountsAnew,
+        Bug::EndNotSaved,
+        Bug::BlindCheckpoint,
+        Bug::NoClaim,
+        Bug::LineageIgnored,
+        Bug::CorruptIsAbsent,
+        Bug::WriteTriedAgain,
+        Bug::CommitErrorIgnored,
+        Bug::PendingLinkLost,
+    ];
+
+    /// Whether the defect is there.
+    #[cfg(not(feature = "testing"))]
+    #[inline(always)]
+    pub(crate) fn is_on(self) -> bool {
+        false
+    }
+
+    /// Whether the defect is there.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_on(self) -> bool {
+        SWITCH.get() == Some(self)
+    }
+
+    /// Switches one defect on for this thread, or all off. At first that is on which the variable `SYNCLINE_BUG` of the
+    /// environment names, so that ordinary tests can be run with a defect.
+    #[cfg(feature = "testing")]
+    pub fn switch(to: Option<Bug>) {
+        SWITCH.set(to);
+    }
+}
+
+#[cfg(feature = "testing")]
+thread_local! {
+    static SWITCH: std::cell::Cell<Option<Bug>> = std::cell::Cell::new(named());
+}
+
+#[cfg(feature = "testing")]
+fn named() -> Option<Bug> {
+    let name = std::env::var("SYNCLINE_BUG").ok()?;
+    Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+}
