@@ -28,6 +28,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod memory;
 mod name;
+pub mod policy;
 pub mod record;
 pub mod spec;
 #[cfg(feature = "testing")]
@@ -41,6 +42,8 @@ pub use name::Tenant;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/delivery.md")]
+    pub mod delivery {}
     #[doc = include_str!("docs/expressions.md")]
     pub mod expressions {}
     #[doc = include_str!("docs/files.md")]
