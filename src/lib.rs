@@ -11,7 +11,7 @@
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
 //! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
-//! [architecture](docs::architecture) says how it hangs together, the [glossary](docs::glossary) what the words mean.
+//! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "object-store")]

@@ -6,6 +6,7 @@
 mod check;
 mod model;
 mod sweep;
+mod trials;
 mod workloads;
 mod world;
 
@@ -16,7 +17,7 @@ use std::time::Instant;
 use serde_json::json;
 use syncline::testing::Bug;
 
-use sweep::{Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, spread, tampered, wake_late};
+use sweep::{Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread, tampered, wake_late};
 use workloads::workloads;
 
 const SEEDS: u64 = 20_000;
@@ -73,17 +74,21 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     let few: Vec<_> = workloads.iter().filter(|w| few.contains(&&*w.name)).collect();
     step("double-crashes", few.len(), &|i, figures| crash_twice(few[i], figures));
     step("failures", workloads.len(), &|i, figures| fail_each(&workloads[i], figures));
+    step("silences", workloads.len(), &|i, figures| hang_each(&workloads[i], figures));
     step("zombies", workloads.len(), &|i, figures| wake_late(&workloads[i], figures));
     step("tampering", workloads.len(), &|i, figures| tampered(&workloads[i], figures));
     step("seeds", SEEDS as usize, &|i, _| by_seed(&workloads, i as u64));
 
     let began = Instant::now();
     let bugs = if wanted("defects") { Bug::ALL.len() } else { 0 };
-    let caught = spread(bugs, |i| catch(Bug::ALL[i], &workloads));
+    let caught = spread(bugs, |i| match trials::catch(Bug::ALL[i]) {
+        Some((rule, _)) => Some(rule),
+        None => catch(Bug::ALL[i], &workloads).map(|found| found.violation.rule),
+    });
     println!("defects: {:.1} s", began.elapsed().as_secs_f64());
     let mut table = BTreeMap::new();
     for (bug, caught) in Bug::ALL.into_iter().zip(&caught) {
-        let by = caught.as_ref().map(|found| found.violation.rule);
+        let by = *caught;
         println!("{:<28} {}", format!("{bug:?}"), by.unwrap_or("NOT FOUND"));
         table.insert(format!("{bug:?}"), by);
     }
@@ -92,6 +97,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "double_crash_pairs": figures.double_crash_pairs,
         "nth_call_runs": figures.nth_call_runs,
         "zombie_runs": figures.zombie_runs,
+        "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
         "seeds": SEEDS,
         "violations": found.len(),
