@@ -17,7 +17,7 @@ use syncline::destination::{
     CommitReport, CommitRequest, Destination, DestinationCapabilities, DestinationInfo, Durability,
     OpenRequest, Opened, RowOutcome, WriteReport, Writer,
 };
-use syncline::host::{Clock as _, Context, Executor, Inline};
+use syncline::host::{Context, Executor, Inline};
 use syncline::job::{Job as _, Outcome, RunReport, RunRequest, SyncJob};
 use syncline::memory::{ManualClock, MemoryRejects};
 use syncline::record::array::{ArrayRef, Int64Array, RecordBatch, StringArray, StringViewArray};

@@ -21,6 +21,7 @@ mod memory;
 mod picklists;
 mod reference_jobs;
 mod reject_files;
+mod resume;
 mod self_lookup;
 mod specs;
 mod state;

@@ -23,6 +23,9 @@ use syncline::spec::{DestinationSpec, Identity, MappingSpec, ObjectSpec, WriteMo
 use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind, Result, Retry, Tenant};
 
+use super::check::Violation;
+use super::sweep::Found;
+
 /// A rule, and what is wrong with it.
 pub(crate) struct Trial {
     pub(crate) rule: &'static str,
@@ -46,9 +49,16 @@ pub(crate) const TRIALS: [Trial; 13] = [
 ];
 
 /// The first trial that does not hold with a defect.
-pub(crate) fn catch(bug: Bug) -> Option<(&'static str, String)> {
+pub(crate) fn catch(bug: Bug) -> Option<Found> {
     Bug::switch(Some(bug));
-    let found = TRIALS.iter().find_map(|trial| Some((trial.rule, (trial.run)().err()?)));
+    let found = TRIALS.iter().find_map(|trial| {
+        let rule = trial.rule;
+        Some(Found {
+            workload: "a trial".into(),
+            script: rule.into(),
+            violation: Violation { rule, how: (trial.run)().err()? },
+        })
+    });
     Bug::switch(None);
     found
 }
@@ -512,7 +522,7 @@ fn memory() -> Result<(), String> {
     // A batch takes about a kilobyte when it was read, and twice that when it is mapped.
     for (budget, most) in [(1, 1), (5_000, 2), (11_000, 5), (1 << 20, 51)] {
         let mut stand = stand(Commits::AtOnce, WriteMode::upsert(["key"]));
-        let rows = dataset((0..3_000).map(|n| format!("{n:01$}", 40)));
+        let rows = dataset((0..3_000).map(|n| format!("{n:040}")));
         let flight = Arc::new(Mutex::new((0_i64, 0_i64)));
         let counter = flight.clone();
         let count = move |batch| {
