@@ -25,6 +25,8 @@ MAY_USE = {
     "lookup": CONTRACT | {"dataset"},
     "destination": CONTRACT | {"lookup"},
     "connection": CONTRACT | {"dataset", "destination", "lookup"},
+    # Wrappers over the contracts.
+    "policy": BELOW_BACKENDS,
     # Backends stand side by side and see neither each other nor what drives them.
     "memory": BELOW_BACKENDS,
     "file": BELOW_BACKENDS,
@@ -32,11 +34,11 @@ MAY_USE = {
     # The engine knows contracts, not backends.
     "mapping": BELOW_BACKENDS,
     "prepare": BELOW_BACKENDS,
-    "job": BELOW_BACKENDS | {"mapping", "prepare"},
+    "job": BELOW_BACKENDS | {"policy", "mapping", "prepare"},
     # Puts jobs together from specs: the one place that knows engine and backends.
-    "workspace": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job"},
+    "workspace": BELOW_BACKENDS | {"policy", "memory", "file", "adapter", "mapping", "prepare", "job"},
     # Sees all, and nothing sees it.
-    "testing": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
+    "testing": BELOW_BACKENDS | {"policy", "memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
     # Guides: text only.
     "docs": set(),
 }

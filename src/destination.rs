@@ -75,6 +75,8 @@ pub struct DestinationCapabilities {
     /// A commit group that comes again, with the same number, takes the place of the earlier one. What was not
     /// committed does not stay.
     pub dedups_groups: bool,
+    /// A [batch that comes again](Writer#when-a-batch-comes-again) is written once, whatever the mode.
+    pub dedups_batches: bool,
     /// A commit saves the rows and the [checkpoint](CommitRequest::checkpoint) in one step, and
     /// [`open`](Destination::open) answers with the last one and shuts out writers of older epochs.
     pub keeps_checkpoint: bool,
@@ -104,6 +106,13 @@ impl DestinationCapabilities {
     #[must_use]
     pub fn with_dedup_of_groups(mut self) -> Self {
         self.dedups_groups = true;
+        self
+    }
+
+    /// Takes a batch once that comes again.
+    #[must_use]
+    pub fn with_dedup_of_batches(mut self) -> Self {
+        self.dedups_batches = true;
         self
     }
 
@@ -513,6 +522,19 @@ pub trait Destination: fmt::Debug + Send + Sync {
 /// Records of the same run are seen by later rows. Only mapped fields change; a mapped null clears.
 /// A writer without [`tells_same_run`](DestinationCapabilities::tells_same_run) is never given two
 /// rows of one key in a batch. Dropping a writer is like a crash.
+///
+/// # When a batch comes again
+///
+/// After an `Err` that says that a [retry](crate::Retry) may help, and after a call that was given up, the next batch may be
+/// the same one again: the same rows with the same [sequences](crate::record::Origins::sequence), before any other. It does so only where
+/// that is harmless: in an update or upsert that does not reject duplicates, at a destination that
+/// [dedups batches](DestinationCapabilities::dedups_batches), or if the host [allows doubles](crate::policy::UnansweredInserts).
+///
+/// A writer that tells rows of the same run must recognise its own: a row that comes again has not replaced
+/// itself, and no row has replaced a later one. The answer is what became of it at first, or
+/// [`Updated`](RowOutcome::Updated) if the writer no longer knows, and never `Replaced` by a sequence that is not an earlier one.
+///
+/// A commit, a patch, a lookup and an opening may come again in the same way.
 ///
 /// ```
 /// use futures::executor::block_on;

@@ -58,6 +58,8 @@ pub enum ErrorKind {
     NewerState,
     /// Reading or writing failed below us.
     Io,
+    /// No answer came in time; nobody knows whether it was done.
+    Timeout,
     /// The cancel token was set.
     Cancelled,
     /// The writer or port was used after its end.
@@ -258,7 +260,18 @@ impl From<std::io::Error> for Error {
             }
             _ => (ErrorKind::Io, "input or output failed"),
         };
-        Error::new(kind, message).because(source)
+        let retry = match source.kind() {
+            std::io::ErrorKind::Interrupted
+            | std::io::ErrorKind::TimedOut
+            | std::io::ErrorKind::WouldBlock
+            | std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::ConnectionAborted
+            | std::io::ErrorKind::ConnectionRefused
+            | std::io::ErrorKind::NotConnected
+            | std::io::ErrorKind::BrokenPipe => Retry::Now,
+            _ => Retry::Never,
+        };
+        Error::new(kind, message).retrying(retry).because(source)
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
 //! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
-//! [architecture](docs::architecture) says how it hangs together, the [glossary](docs::glossary) what the words mean.
+//! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "object-store")]
@@ -28,6 +28,7 @@ pub mod lookup;
 pub mod mapping;
 pub mod memory;
 mod name;
+pub mod policy;
 pub mod record;
 pub mod spec;
 #[cfg(feature = "testing")]
@@ -41,6 +42,8 @@ pub use name::Tenant;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/delivery.md")]
+    pub mod delivery {}
     #[doc = include_str!("docs/expressions.md")]
     pub mod expressions {}
     #[doc = include_str!("docs/files.md")]

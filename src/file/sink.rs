@@ -49,6 +49,8 @@ pub(super) struct Sink {
     encoding: VecDeque<BoxFuture<'static, Result<Result<Vec<u8>>>>>,
     /// What the text of the next batch is likely to take.
     room: usize,
+    /// A write failed, or was given up: nobody knows what the file holds.
+    broken: bool,
 }
 
 impl Sink {
@@ -71,6 +73,7 @@ impl Sink {
             file: Some(file),
             encoding: VecDeque::new(),
             room: 0,
+            broken: false,
         })
     }
 
@@ -109,13 +112,20 @@ impl Sink {
                 "the file was finished; write to a new one",
             ));
         };
+        if self.broken {
+            let message = "an earlier write of this file failed, and part of it may be missing; write the file anew";
+            return Err(Error::new(ErrorKind::Closed, message));
+        }
         while self.encoding.len() > waiting {
+            // Also whoever does not wait for the answer leaves it so.
+            self.broken = true;
             let Some(work) = self.encoding.pop_front() else {
                 break;
             };
             let text = work.await.and_then(|text| text)?;
             self.room = text.len() + text.len() / 8;
             file.write(text.into()).await?;
+            self.broken = false;
         }
         Ok(())
     }

@@ -57,12 +57,32 @@ pub enum Bug {
     CommitErrorIgnored,
     /// The first rows that wait for a self lookup are forgotten.
     PendingLinkLost,
+    /// A plain insert of which nobody knows whether it was made is made again.
+    PlainInsertTriedAgain,
+    /// Neither attempts nor the budget end the retries.
+    RetriesWithoutEnd,
+    /// The time that an error asks to wait is not waited.
+    RetryAfterIgnored,
+    /// A call may take for ever.
+    TimeoutIgnored,
+    /// A read that goes on gives again what it gave behind its last cursor.
+    ReadAnew,
+    /// A writer does not recognise a batch that comes again.
+    RepeatNotRecognised,
+    /// A holder of a lease writes up to its last moment.
+    NoLeaseMargin,
+    /// A lease is not renewed.
+    HeartbeatLost,
+    /// Only the steps of a run look at the lease, not its writes.
+    LeaseNotAskedBeforeWrites,
+    /// Batches are read ahead whatever they take.
+    NoMemoryBudget,
 }
 
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 26] = [
+    pub const ALL: [Bug; 36] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -89,6 +109,16 @@ impl Bug {
         Bug::WriteTriedAgain,
         Bug::CommitErrorIgnored,
         Bug::PendingLinkLost,
+        Bug::PlainInsertTriedAgain,
+        Bug::RetriesWithoutEnd,
+        Bug::RetryAfterIgnored,
+        Bug::TimeoutIgnored,
+        Bug::ReadAnew,
+        Bug::RepeatNotRecognised,
+        Bug::NoLeaseMargin,
+        Bug::HeartbeatLost,
+        Bug::LeaseNotAskedBeforeWrites,
+        Bug::NoMemoryBudget,
     ];
 
     /// Whether the defect is there.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetInfo;
 use crate::destination::Checkpoint;
-use crate::host::{Bug, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
+use crate::host::{Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
 use crate::record::{Cursor, Reason};
 use crate::{Error, ErrorKind, Result};
 
@@ -31,6 +31,8 @@ struct SavedCheckpoint {
     run: Option<String>,
     /// Goes up with each run.
     epoch: u64,
+    /// Drawn by each run, so that no two ever save the same: who finds its own knows that it saved it.
+    claim: String,
     /// Everything in front of this is durable.
     safe: Border,
     /// Borders of groups that are being committed: a destination may have them or not, so they come again as they were.
@@ -148,6 +150,7 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Takes the job's checkpoint over. `destinations` are the names of the job's, in order.
     pub(super) async fn open(
+        context: &Context,
         state: &RunState,
         request: &RunRequest,
         job: &str,
@@ -172,6 +175,7 @@ impl Checkpoints {
                 lineage: lineage.clone(),
                 run: None,
                 epoch: 0,
+                claim: String::new(),
                 safe: Border::start(0),
                 begun: Vec::new(),
             },
@@ -212,6 +216,9 @@ impl Checkpoints {
             saved.lineage = lineage;
         }
         saved.run.clone_from(&request.run);
+        let mut claim = [0; 8];
+        context.entropy().fill(&mut claim);
+        saved.claim = format!("{:016x}", u64::from_le_bytes(claim));
         if !Bug::NoClaim.is_on() {
             saved.epoch = request.epoch.max(saved.epoch.saturating_add(1));
         }

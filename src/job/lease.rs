@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
+use crate::host::{Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
 use crate::name::Tenant;
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -73,6 +73,9 @@ impl LeaseTerms {
 
     /// What must be left of a lease for a write.
     fn reserve(&self) -> Duration {
+        if Bug::NoLeaseMargin.is_on() {
+            return Duration::ZERO;
+        }
         self.write_timeout.saturating_add(self.margin)
     }
 
@@ -360,6 +363,9 @@ impl Lease {
         let ttl = self.request.terms.ttl;
         let until_due = || (ttl / 3).saturating_sub(ttl - self.remaining(context));
         let mut pause = until_due();
+        if Bug::HeartbeatLost.is_on() {
+            std::future::pending::<()>().await;
+        }
         loop {
             context.clock().sleep(pause).await;
             pause = match self.renew(context).await {

@@ -3,9 +3,12 @@
 mod apart;
 mod checkpoint;
 mod cycles;
+mod flight;
+mod guarded;
 mod guarantee;
 mod held;
 mod lease;
+mod leased;
 mod pending;
 mod plan;
 mod report;
@@ -21,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::host::{Context, RejectLedger, StateStore};
+use crate::policy::{RetryPolicy, Timeouts};
 use crate::{Result, Tenant};
 
 pub use guarantee::Guarantee;
@@ -129,6 +133,50 @@ pub struct RunRequest {
     /// The run's name, for instance the moment that it was due at. One that is started again under the same name, since
     /// nobody heard of its end, does not read a source again that it had read to the end.
     pub run: Option<String>,
+    /// When a call that failed is tried again.
+    pub retry: RetryPolicy,
+    /// How long a call may take.
+    pub timeouts: Timeouts,
+    /// Whether the run takes the lease of its job first, so that no other runs it meanwhile.
+    pub lease: Option<RunLease>,
+    /// The most bytes in flight: of batches that were read and mapped and are not written yet. 256 MiB.
+    pub memory: u64,
+}
+
+/// The lease that a run takes.
+///
+/// ```
+/// use std::time::Duration;
+/// use syncline::job::{LeaseTerms, RunLease};
+///
+/// let terms = LeaseTerms::default().with_write_timeout(Duration::from_secs(5));
+/// let lease = RunLease::new("machine 7").with_terms(terms);
+/// assert_eq!(lease.runner, "machine 7");
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunLease {
+    /// What people call this runner.
+    pub runner: String,
+    /// How long, and how careful.
+    pub terms: LeaseTerms,
+}
+
+impl RunLease {
+    /// The lease of a runner of this name, with the default terms.
+    pub fn new(runner: impl Into<String>) -> Self {
+        RunLease {
+            runner: runner.into(),
+            terms: LeaseTerms::default(),
+        }
+    }
+
+    /// With these terms.
+    #[must_use]
+    pub fn with_terms(mut self, terms: LeaseTerms) -> Self {
+        self.terms = terms;
+        self
+    }
 }
 
 /// Where the state of a tenant's jobs is kept.
@@ -164,6 +212,10 @@ impl RunRequest {
             state: None,
             start: Start::default(),
             run: None,
+            retry: RetryPolicy::default(),
+            timeouts: Timeouts::default(),
+            lease: None,
+            memory: 256 << 20,
         }
     }
 
@@ -211,6 +263,63 @@ impl RunRequest {
     #[must_use]
     pub fn with_run(mut self, name: impl Into<String>) -> Self {
         self.run = Some(name.into());
+        self
+    }
+
+    /// The same, trying again so.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The same, waiting so long for answers.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The same, with at most so many bytes in flight: the source is not read on until there is room. A batch that is larger goes
+    /// alone. Rows that wait for the end of the source, as some self lookups make them, are not counted.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// The same, holding the job's [lease](Lease) from before anything is opened to the end; it is kept in the store of
+    /// the [state](Self::with_state), which there must be. The run's epoch is the lease's, if it has no higher one. A dry run takes none.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::host::Context;
+    /// use syncline::job::{Job, Lease, LeaseRequest, RunLease, RunRequest, SyncJob};
+    /// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects, MemoryState};
+    /// use syncline::record::{Field, FieldType, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+    /// use syncline::{ErrorKind, Tenant};
+    ///
+    /// let name = || vec![Field::new("name", FieldType::Text)];
+    /// let dataset = Arc::new(MemoryDataset::new("names", Schema::new(name()), vec![])?);
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("company", Identity::Generated, name()))?;
+    /// let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+    /// let job = SyncJob::new("companies", dataset)
+    ///     .to(Arc::new(home), DestinationSpec::new("company", WriteMode::upsert(["name"]), mapping));
+    ///
+    /// let (tenant, state) = (Tenant::new("acme")?, Arc::new(MemoryState::new()));
+    /// let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_state(tenant.clone(), state.clone());
+    /// job.run(&Context::new(), request.with_lease(RunLease::new("machine 7"))).await?;
+    /// // It was given back, so the next runner need not wait.
+    /// let next = LeaseRequest::new(tenant, "companies", state);
+    /// assert_eq!(Lease::acquire(&Context::new(), next).await?.epoch(), 2);
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_lease(mut self, lease: RunLease) -> Self {
+        self.lease = Some(lease);
         self
     }
 

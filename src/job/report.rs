@@ -73,6 +73,8 @@ pub struct RunReport {
     pub resumed: u64,
     /// Source bytes read; 0 if unknown.
     pub bytes: u64,
+    /// How often the run tried a call again that had failed.
+    pub retries: u64,
     /// Records that this run read itself, per second.
     pub records_per_second: u64,
     /// Where the time went.
@@ -100,6 +102,7 @@ impl RunReport {
             records: 0,
             resumed: 0,
             bytes: 0,
+            retries: 0,
             records_per_second: 0,
             timings: Timings::default(),
             destinations: Vec::new(),
@@ -266,6 +269,9 @@ impl fmt::Display for RunReport {
         )?;
         for destination in &self.destinations {
             write!(f, "{destination}")?;
+        }
+        if self.retries > 0 {
+            writeln!(f, "  tried again {} times", self.retries)?;
         }
         match &self.failure {
             Some(failure) => writeln!(f, "  {failure}"),

@@ -17,6 +17,7 @@ use crate::record::{Batch, Cursor, Reject};
 use crate::{Error, ErrorKind, Result};
 
 use super::checkpoint::{Border, Checkpoints};
+use super::flight::{Charge, Flight, bytes_of};
 use super::plan::{JobPlan, TargetPlan};
 use super::report::{Outcome, RunReport, Timings};
 use super::stage::Stage;
@@ -31,6 +32,8 @@ struct Ready {
     bytes: u64,
     /// One for each destination; empty if rows go through the destinations one by one.
     mapped: Vec<Mapped>,
+    /// Held until the batch is written.
+    _charge: Charge,
 }
 
 /// Binds each destination's mapping to its lookups: to the writer of the earlier destination that
@@ -79,7 +82,7 @@ pub(super) async fn run(
             let names = plan.targets.iter().map(|target| target.destination.info());
             let names: Vec<&str> = names.map(|info| &*info.name).collect();
             let (name, dataset) = (&job.info.name, job.dataset.info());
-            Some(Checkpoints::open(state, &request, name, dataset, &names).await?)
+            Some(Checkpoints::open(context, state, &request, name, dataset, &names).await?)
         }
         None => None,
     };
@@ -404,7 +407,13 @@ impl Run<'_> {
         let preparation = Arc::clone(&plan.preparation);
         // A lookup that asks somebody else must be awaited here, by the run itself.
         let computes_only = mappers.iter().all(Mapper::in_memory);
+        let flight = Flight::new(self.request.memory);
+        let batches = flight.gate(job.dataset.read(self.context, request));
         let prepare = move |batch: Result<Batch>| {
+            let batch = batch.map(|batch| {
+                let charge = flight.charge(bytes_of(&batch.records));
+                (batch, charge)
+            });
             let work = ready(
                 context.clone(),
                 Arc::clone(&preparation),
@@ -420,8 +429,7 @@ impl Run<'_> {
                 }
             }
         };
-        job.dataset
-            .read(self.context, request)
+        batches
             .map(prepare)
             .buffered(ahead)
             .boxed()
@@ -572,6 +580,7 @@ impl Run<'_> {
             records: self.records,
             resumed: self.resumed,
             bytes: self.bytes,
+            retries: 0,
             records_per_second: ((self.records - self.resumed) as f64
                 / seconds(started_at, finished_at).max(1e-6))
                 as u64,
@@ -586,9 +595,9 @@ async fn ready(
     context: Context,
     preparation: Arc<Preparation>,
     mappers: Arc<[Mapper]>,
-    batch: Result<Batch>,
+    batch: Result<(Batch, Charge)>,
 ) -> Result<Ready> {
-    let batch = batch?;
+    let (batch, mut charge) = batch?;
     let records = (batch.len() + batch.rejects.len()) as u64;
     let bytes = batch.bytes_read;
     let prepared = preparation.apply(batch)?;
@@ -596,12 +605,15 @@ async fn ready(
     for mapper in &*mappers {
         mapped.push(mapper.map(&context, &prepared.batch).await?);
     }
+    let rows = mapped.iter().map(|mapped| bytes_of(&mapped.batch.records));
+    charge.add(rows.sum());
     Ok(Ready {
         prepared: prepared.batch,
         records,
         filtered: prepared.filtered,
         bytes,
         mapped,
+        _charge: charge,
     })
 }
 

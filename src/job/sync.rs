@@ -13,7 +13,7 @@ use crate::host::Context;
 use crate::record::Reject;
 use crate::spec::{DestinationSpec, Expr, FormulaSpec};
 
-use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, run};
+use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
 
 /// Reads a dataset, prepares it, maps it, and writes it to one or more destinations.
 ///
@@ -211,6 +211,6 @@ impl Job for SyncJob {
     }
 
     async fn run(&self, context: &Context, request: RunRequest) -> Result<RunReport> {
-        run::run(self, context, request).await
+        guarded::run(self, context, request).await
     }
 }

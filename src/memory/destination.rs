@@ -51,12 +51,14 @@ impl Commits {
         let all = DestinationCapabilities::new()
             .with_keyed()
             .with_tells_same_run()
+            .with_dedup_of_batches()
             .with_dry_run()
             .with_self_lookup();
         match self {
             Commits::AtOnce => all,
             Commits::InsertsOnly => DestinationCapabilities {
                 keyed: false,
+                dedups_batches: false,
                 ..all
             },
             Commits::ByGroup => all.with_dedup_of_groups(),
@@ -77,6 +79,8 @@ impl Commits {
 /// - Generated ids follow from 16 bytes that a writer draws when it is opened, and from the order of its rows.
 /// - A generated id can be an identifier. It is never written; an upsert with an id that no record has is
 ///   refused as [`NoMatch`](crate::record::Reason::NoMatch).
+/// - A batch that comes again, as after an answer that was lost, is answered as it was and not written again; the last batch
+///   is kept for that. Not so with [`Commits::InsertsOnly`].
 /// - Deletes are not supported.
 #[derive(Debug)]
 pub struct MemoryDestination {
@@ -154,7 +158,8 @@ impl Destination for MemoryDestination {
         let ids = Ids::new(object.name(), context.entropy());
         let tells = self.info.capabilities.tells_same_run;
         let writer = MemoryWriter::new(object, plan, request, ids, tells, context.clock().now());
-        let writer = writer.with_transaction(transaction);
+        let dedups = self.info.capabilities.dedups_batches;
+        let writer = writer.with_transaction(transaction).with_dedup_of_batches(dedups);
         Ok(Opened::new(Box::new(writer)).with_checkpoint(checkpoint))
     }
 }

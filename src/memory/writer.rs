@@ -21,7 +21,7 @@ use crate::destination::{
     CommitReport, CommitRequest, Durability, OpenRequest, Patch, RowOutcome, WriteField,
     WriteReport, Writer,
 };
-use crate::host::Context;
+use crate::host::{Bug, Context};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::record::{Batch, RowOp};
 use crate::spec::{DuplicateKeys, WriteMode};
@@ -42,7 +42,21 @@ pub(super) struct MemoryWriter {
     stamps: [ArrayRef; 2],
     /// The object itself, if `object` is a copy of it that is to go back.
     transaction: Option<Transaction>,
+    /// The last batch and what was answered, if one that comes again is to be recognised.
+    last: Option<(Batch, WriteReport)>,
+    dedups_batches: bool,
     closed: bool,
+}
+
+/// Whether two batches are the same rows of the source.
+fn same(a: &Batch, b: &Batch) -> bool {
+    let sequences = |batch: &Batch| (batch.origins.sequence(0), batch.origins.sequence(batch.len() - 1));
+    a.len() == b.len()
+        && !a.is_empty()
+        && [a, b].iter().all(|batch| batch.origins.len() == batch.len())
+        && sequences(a) == sequences(b)
+        && (a.records.columns().iter().zip(b.records.columns()))
+            .all(|(a, b)| Arc::ptr_eq(a, b) || a.as_ref() == b.as_ref())
 }
 
 impl MemoryWriter {
@@ -71,6 +85,8 @@ impl MemoryWriter {
             partition: request.partition,
             epoch: request.epoch,
             transaction: None,
+            last: None,
+            dedups_batches: false,
             closed: false,
             object,
             plan,
@@ -80,6 +96,12 @@ impl MemoryWriter {
     /// The same, writing a copy that goes back at each commit.
     pub(super) fn with_transaction(mut self, transaction: Option<Transaction>) -> Self {
         self.transaction = transaction;
+        self
+    }
+
+    /// The same, recognising a batch that comes again.
+    pub(super) fn with_dedup_of_batches(mut self, dedups: bool) -> Self {
+        self.dedups_batches = dedups;
         self
     }
 
@@ -207,6 +229,12 @@ fn with_stamps(
 #[async_trait]
 impl Writer for MemoryWriter {
     async fn write(&mut self, _: &Context, batch: Batch) -> Result<WriteReport> {
+        if let Some((last, report)) = &self.last {
+            if same(last, &batch) && !Bug::RepeatNotRecognised.is_on() {
+                self.check_open(&self.object.read())?;
+                return Ok(report.clone());
+            }
+        }
         let applied = self
             .write_batch(&batch)
             .map_err(|error| error.during("write"))?;
@@ -226,10 +254,14 @@ impl Writer for MemoryWriter {
             }
             None => None,
         };
-        Ok(WriteReport::new(outcomes)
+        let report = WriteReport::new(outcomes)
             .with_refusals(refusals)
             .with_replaced(replaced)
-            .with_ids(ids))
+            .with_ids(ids);
+        if self.dedups_batches {
+            self.last = Some((batch, report.clone()));
+        }
+        Ok(report)
     }
 
     async fn commit(&mut self, _: &Context, request: CommitRequest) -> Result<CommitReport> {

@@ -89,6 +89,10 @@ pub enum Fate {
     Fail(bool),
     /// It is done and fails all the same.
     FailAfter(bool),
+    /// Nothing is done, and no answer ever comes.
+    Hang,
+    /// It is done, and no answer ever comes.
+    HangAfter,
     /// It waits until [`Effects::wake`] is called, and is done then: as a process that was suspended.
     Suspend,
 }
@@ -192,11 +196,19 @@ impl Effects {
                 };
                 futures::future::poll_fn(awake).await;
             }
-            Fate::Proceed | Fate::CrashAfter | Fate::FailAfter(_) => {}
+            Fate::Hang => {
+                self.check(&effect);
+                futures::future::pending::<()>().await;
+            }
+            Fate::Proceed | Fate::CrashAfter | Fate::FailAfter(_) | Fate::HangAfter => {}
         }
         let answer = work.await;
         match fate {
             Fate::CrashAfter => self.crash(&effect).await,
+            Fate::HangAfter => {
+                self.check(&effect);
+                futures::future::pending::<()>().await;
+            }
             Fate::FailAfter(retry) => {
                 self.check(&effect);
                 return Err(injected(&effect, retry));

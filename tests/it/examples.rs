@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// The program of an example. `cargo test` builds the examples before it runs any test.
-fn example(name: &str) -> Command {
+pub(crate) fn example(name: &str) -> Command {
     let test_program = std::env::current_exe().unwrap();
     let profile = test_program.ancestors().nth(2).unwrap();
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
@@ -220,6 +220,14 @@ fn own_job_checks_before_it_runs() {
     let (code, out, _) = said(&example("own_job").arg("40").output().unwrap());
     assert_eq!(code, 2);
     assert!(out.contains("inserted                2"), "{out}");
+}
+
+#[test]
+fn incremental_loses_nothing_when_it_is_killed() {
+    let folder = TempDir::new().unwrap();
+    let (code, out, _) = said(&example("incremental").arg(folder.path()).output().unwrap());
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("each order is there once: true"), "{out}");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod check;
 mod model;
 mod sweep;
+mod trials;
 mod workloads;
 mod world;
 
@@ -22,7 +23,7 @@ use serde_json::json;
 use syncline::testing::Bug;
 
 use sweep::{
-    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, spread, tampered, wake_late,
+    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread, tampered, wake_late,
 };
 use workloads::workloads;
 
@@ -103,6 +104,9 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     step("failures", workloads.len(), &|i, figures| {
         fail_each(&workloads[i], figures)
     });
+    step("silences", workloads.len(), &|i, figures| {
+        hang_each(&workloads[i], figures)
+    });
     step("zombies", workloads.len(), &|i, figures| {
         wake_late(&workloads[i], figures)
     });
@@ -116,9 +120,10 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     let began = Instant::now();
     let bugs = if wanted("defects") { Bug::ALL.len() } else { 0 };
     let caught = spread(bugs, |i| {
-        let caught = catch(Bug::ALL[i], &workloads);
+        let bug = Bug::ALL[i];
+        let caught = trials::catch(bug).or_else(|| catch(bug, &workloads));
         if only.is_some() {
-            println!("{:?}: {caught:?}", Bug::ALL[i]);
+            println!("{bug:?}: {caught:?}");
         }
         caught
     });
@@ -134,6 +139,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "double_crash_pairs": figures.double_crash_pairs,
         "nth_call_runs": figures.nth_call_runs,
         "zombie_runs": figures.zombie_runs,
+        "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
         "seeds": SEEDS,
         "violations": found.len(),

@@ -194,6 +194,22 @@ pub(crate) fn fail_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
     all
 }
 
+/// Each effect is never answered once, done or not.
+pub(crate) fn hang_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<Found> {
+    let (trace, mut all) = baseline(workload);
+    for effect in &trace {
+        for fate in [Fate::Hang, Fate::HangAfter] {
+            let (_, violations) = lives(workload, vec![at(effect.number, fate)]);
+            figures.hung_runs += 1;
+            all.extend(found(workload, &format!("{fate:?} at {effect:?}"), violations));
+            if figures.stops(&all) {
+                return all;
+            }
+        }
+    }
+    all
+}
+
 /// A process is suspended at an effect, another one does the whole job, and the first wakes up.
 pub(crate) fn wake_late(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<Found> {
     let (trace, mut all) = baseline(workload);
@@ -381,6 +397,7 @@ pub(crate) struct Figures {
     pub(crate) crash_runs: u64,
     pub(crate) double_crash_pairs: u64,
     pub(crate) nth_call_runs: u64,
+    pub(crate) hung_runs: u64,
     pub(crate) zombie_runs: u64,
     pub(crate) tampered_runs: u64,
     /// The first broken rule is enough.
@@ -396,6 +413,7 @@ impl Figures {
         self.crash_runs += other.crash_runs;
         self.double_crash_pairs += other.double_crash_pairs;
         self.nth_call_runs += other.nth_call_runs;
+        self.hung_runs += other.hung_runs;
         self.zombie_runs += other.zombie_runs;
         self.tampered_runs += other.tampered_runs;
     }

@@ -1,0 +1,185 @@
+//! Bytes in flight: of batches that were read and are not written yet.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use futures::Stream;
+
+use crate::host::Bug;
+
+/// How much may be in flight, and how much is. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Flight(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    budget: u64,
+    bytes: AtomicU64,
+    /// The most that one batch took so far.
+    largest: AtomicU64,
+}
+
+/// A batch in flight: it is so until this is dropped.
+#[derive(Debug)]
+pub(super) struct Charge {
+    flight: Flight,
+    bytes: u64,
+}
+
+impl Flight {
+    pub(super) fn new(budget: u64) -> Self {
+        Flight(Arc::new(Inner {
+            budget,
+            bytes: AtomicU64::new(0),
+            largest: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether another batch as large as the largest so far has room. One that is alone always has.
+    fn has_room(&self) -> bool {
+        let Inner {
+            budget,
+            bytes,
+            largest,
+        } = &*self.0;
+        let bytes = bytes.load(Ordering::Acquire);
+        let next = bytes.saturating_add(largest.load(Ordering::Acquire));
+        bytes == 0 || next <= *budget || Bug::NoMemoryBudget.is_on()
+    }
+
+    /// A batch comes into flight.
+    pub(super) fn charge(&self, bytes: u64) -> Charge {
+        let mut charge = Charge {
+            flight: self.clone(),
+            bytes: 0,
+        };
+        // One byte at least, so that a batch is never nothing.
+        charge.add(bytes.max(1));
+        charge
+    }
+
+    /// The stream, which is not asked for its next batch while there is no room. Whoever polls it must poll it again when a batch
+    /// was dropped: nobody wakes it.
+    pub(super) fn gate<S: Stream + Unpin>(&self, stream: S) -> Gate<S> {
+        Gate {
+            flight: self.clone(),
+            stream,
+        }
+    }
+}
+
+impl Charge {
+    /// The batch grew.
+    pub(super) fn add(&mut self, bytes: u64) {
+        let inner = &self.flight.0;
+        self.bytes += bytes;
+        inner.bytes.fetch_add(bytes, Ordering::AcqRel);
+        inner.largest.fetch_max(self.bytes, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.flight.0.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// A stream that waits for room.
+pub(super) struct Gate<S> {
+    flight: Flight,
+    stream: S,
+}
+
+impl<S: Stream + Unpin> Stream for Gate<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        match self.flight.has_room() {
+            true => Pin::new(&mut self.stream).poll_next(task),
+            false => Poll::Pending,
+        }
+    }
+}
+
+/// What the values of these rows take, whatever larger arrays they are slices of.
+pub(super) fn bytes_of(records: &RecordBatch) -> u64 {
+    let columns = records.columns().iter();
+    columns.map(|column| bytes_of_column(column)).sum()
+}
+
+fn bytes_of_column(column: &dyn Array) -> u64 {
+    let rows = column.len() as u64;
+    let nulls = column.nulls().map_or(0, |_| rows / 8 + 1);
+    let values = match column.data_type() {
+        DataType::Utf8View => {
+            // Texts of up to twelve bytes stand in their view.
+            let views = column.as_string_view().views().iter();
+            let texts = views.map(|view| u64::from(*view as u32));
+            rows * 16 + texts.filter(|bytes| *bytes > 12).sum::<u64>()
+        }
+        DataType::Boolean => rows / 8 + 1,
+        DataType::Null => 0,
+        other => match other.primitive_width() {
+            Some(width) => rows * width as u64,
+            None => column.get_array_memory_size() as u64,
+        },
+    };
+    nulls + values
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, BooleanArray, Int64Array, StringViewArray};
+    use futures::{FutureExt as _, StreamExt as _, stream};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_let_in_when_the_largest_so_far_has_room() {
+        let flight = Flight::new(100);
+        let mut gate = flight.gate(stream::iter(1..));
+        let mut next = || gate.next().now_or_never().flatten();
+        assert_eq!(next(), Some(1));
+        let first = flight.charge(40);
+        assert_eq!(next(), Some(2));
+        let mut second = flight.charge(10);
+        assert_eq!(next(), Some(3), "50 and 40 have room");
+        second.add(20);
+        assert_eq!(next(), None, "70 and 40 have none");
+        drop(first);
+        assert_eq!(next(), Some(4));
+        drop(second);
+        let large = flight.charge(1_000);
+        assert_eq!(next(), None);
+        drop(large);
+        assert_eq!(next(), Some(5), "one that is larger than all goes alone");
+        let _other = flight.charge(0);
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn a_slice_takes_what_its_own_rows_take() {
+        let long = "x".repeat(100);
+        let texts = StringViewArray::from(vec![Some("short"), None, Some(&*long), Some(&*long)]);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("texts", Arc::new(texts)),
+            ("numbers", Arc::new(Int64Array::from(vec![1, 2, 3, 4]))),
+            ("flags", Arc::new(BooleanArray::from(vec![true; 4]))),
+        ];
+        let records = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, column)| (name, column, true)),
+        );
+        let records = records.unwrap();
+        assert_eq!(bytes_of(&records), (4 * 16 + 200 + 1) + 4 * 8 + 1);
+        assert_eq!(bytes_of(&records.slice(0, 2)), (2 * 16 + 1) + 2 * 8 + 1);
+    }
+}

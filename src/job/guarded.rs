@@ -1,0 +1,93 @@
+//! A run with all that stands between it and the world: patience, and the lease of its job.
+
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::host::Context;
+use crate::policy::{Patience, RetryPolicy};
+use crate::{Error, ErrorKind, Result};
+
+use super::leased::leased;
+use super::sync::{SyncJob, Target};
+use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, run};
+
+pub(super) async fn run(
+    job: &SyncJob,
+    context: &Context,
+    mut request: RunRequest,
+) -> Result<RunReport> {
+    let started_at = context.clock().now();
+    let patience = Patience::new(context, request.retry, request.timeouts);
+    let lease = acquire(job, context, &request).await?;
+    request.rejects = patience.rejects(request.rejects);
+    if let Some(state) = &mut request.state {
+        state.store = patience.state(Arc::clone(&state.store));
+    }
+    let Some(lease) = lease else {
+        let job = with_patience(job, &patience, |connection| connection);
+        let mut report = run::run(&job, context, request).await?;
+        report.retries = patience.retries();
+        return Ok(report);
+    };
+    request.epoch = request.epoch.max(lease.epoch());
+    // A try comes behind a look at the lease, so the lease is the inner one.
+    let held = with_patience(job, &patience, leased);
+    let mut report = match lease.hold(context, run::run(&held, context, request)).await {
+        Ok(report) => report?,
+        Err(lost) => {
+            let mut report = RunReport::new(&job.info.name, started_at, context.clock().now());
+            report.outcome = Outcome::Failed;
+            report.failure = Some(lost);
+            report
+        }
+    };
+    report.retries = patience.retries();
+    // A call that was given up may still be done: then the lease runs out by itself.
+    let all_answered = patience.given_up() == 0 && report.failure.is_none();
+    if all_answered {
+        // The run is done. Who comes next waits, if this fails.
+        let _ = lease.release().await;
+    }
+    Ok(report)
+}
+
+async fn acquire(
+    job: &SyncJob,
+    context: &Context,
+    request: &RunRequest,
+) -> Result<Option<Lease>> {
+    let Some(policy) = request.lease.as_ref().filter(|_| !request.dry_run) else {
+        return Ok(None);
+    };
+    let Some(state) = &request.state else {
+        let message = "a lease is kept beside the job's state; give the request a state store";
+        return Err(Error::new(ErrorKind::Invalid, message).with("job", &job.info.name));
+    };
+    // A lease has its own way to try again.
+    let once = Patience::new(context, RetryPolicy::never(), request.timeouts);
+    let store = once.state(Arc::clone(&state.store));
+    let wanted = LeaseRequest::new(state.tenant.clone(), &job.info.name, store)
+        .with_runner(&policy.runner)
+        .with_terms(policy.terms);
+    Lease::acquire(context, wanted).await.map(Some)
+}
+
+/// The job, its dataset and its connections with patience.
+fn with_patience(
+    job: &SyncJob,
+    patience: &Patience,
+    inner: impl Fn(Arc<dyn Connection>) -> Arc<dyn Connection>,
+) -> SyncJob {
+    let targets = job.targets.iter().map(|target| Target {
+        connection: patience.connection(inner(Arc::clone(&target.connection))),
+        spec: target.spec.clone(),
+    });
+    SyncJob {
+        info: job.info.clone(),
+        dataset: patience.dataset(Arc::clone(&job.dataset)),
+        filter: job.filter.clone(),
+        formulas: job.formulas.clone(),
+        targets: targets.collect(),
+        required: job.required,
+    }
+}

@@ -1,0 +1,123 @@
+//! Writers that have the lease of the job looked at before each write.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use async_trait::async_trait;
+
+use crate::Result;
+use crate::connection::{Catalog, Connection, ConnectionInfo};
+use crate::dataset::Dataset;
+use crate::destination::{
+    CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
+    WriteReport, Writer,
+};
+use crate::host::{Bug, Context};
+use crate::lookup::{Lookup, LookupRequest};
+use crate::record::{Batch, Schema};
+
+/// The connection of a run that is held by the lease of its job: no write, commit or patch begins, at any destination, when too little
+/// is left of it.
+pub(super) fn leased(connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
+    Arc::new(Leased(connection))
+}
+
+#[derive(Debug)]
+struct Leased(Arc<dyn Connection>);
+
+#[async_trait]
+impl Connection for Leased {
+    fn info(&self) -> &ConnectionInfo {
+        self.0.info()
+    }
+
+    async fn discover(&self, context: &Context) -> Result<Catalog> {
+        self.0.discover(context).await
+    }
+
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        self.0.dataset(context, object).await
+    }
+
+    async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let destination = self.0.destination(context, object).await?;
+        Ok(Arc::new(Written(destination)))
+    }
+
+    async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+        self.0.lookup(context, request).await
+    }
+}
+
+#[derive(Debug)]
+struct Written(Arc<dyn Destination>);
+
+#[async_trait]
+impl Destination for Written {
+    fn info(&self) -> &DestinationInfo {
+        self.0.info()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+        let opened = self.0.open(context, request).await?;
+        let writer = Writing(opened.writer);
+        Ok(Opened::new(Box::new(writer)).with_checkpoint(opened.checkpoint))
+    }
+}
+
+#[derive(Debug)]
+struct Writing(Box<dyn Writer>);
+
+/// Lets the [holder](super::Lease::hold) of the lease look at it, and renew it, directly before what comes next: it ends the run here when
+/// too little time is left. Without that, one step of a run could go on for any time and write.
+async fn ask_holder() {
+    if Bug::LeaseNotAskedBeforeWrites.is_on() {
+        return;
+    }
+    let mut asked = false;
+    poll_fn(|task| {
+        if asked {
+            return Poll::Ready(());
+        }
+        asked = true;
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[async_trait]
+impl Writer for Writing {
+    async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
+        ask_holder().await;
+        self.0.write(context, batch).await
+    }
+
+    async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        ask_holder().await;
+        self.0.commit(context, request).await
+    }
+
+    async fn abort(&mut self, context: &Context) -> Result<()> {
+        ask_holder().await;
+        self.0.abort(context).await
+    }
+
+    async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
+        self.0.lookup(context, request).await
+    }
+
+    async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        ask_holder().await;
+        self.0.patch(context, patch).await
+    }
+}

@@ -1,0 +1,210 @@
+//! Connections, their destinations and lookups, with patience.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::timeouts::Call;
+use super::{Patience, UnansweredInserts};
+use crate::connection::{Catalog, Connection, ConnectionInfo};
+use crate::dataset::Dataset;
+use crate::destination::{
+    CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
+    WriteReport, Writer,
+};
+use crate::host::{Bug, Context};
+use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
+use crate::record::{Batch, Schema};
+use crate::spec::{DuplicateKeys, WriteMode};
+use crate::{Error, Result};
+
+impl Patience {
+    /// The connection, with patience; and so are its datasets, destinations, writers and lookups.
+    pub fn connection(&self, connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
+        Arc::new(Connected {
+            patience: self.clone(),
+            connection,
+        })
+    }
+
+    /// A lookup that only computes stays as it is.
+    fn lookup(&self, lookup: Arc<dyn Lookup>) -> Arc<dyn Lookup> {
+        match lookup.info().in_memory {
+            true => lookup,
+            false => Arc::new(LookedUp {
+                patience: self.clone(),
+                lookup,
+            }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Connected {
+    patience: Patience,
+    connection: Arc<dyn Connection>,
+}
+
+#[async_trait]
+impl Connection for Connected {
+    fn info(&self) -> &ConnectionInfo {
+        self.connection.info()
+    }
+
+    async fn discover(&self, context: &Context) -> Result<Catalog> {
+        let discover = || self.connection.discover(context);
+        self.patience.call(Call::Open, discover).await
+    }
+
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        let dataset = || self.connection.dataset(context, object);
+        let dataset = self.patience.call(Call::Open, dataset).await?;
+        Ok(self.patience.dataset(dataset))
+    }
+
+    async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let destination = || self.connection.destination(context, object);
+        Ok(Arc::new(Written {
+            destination: self.patience.call(Call::Open, destination).await?,
+            patience: self.patience.clone(),
+        }))
+    }
+
+    async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+        let lookup = || self.connection.lookup(context, request.clone());
+        let lookup = self.patience.call(Call::Open, lookup).await?;
+        Ok(self.patience.lookup(lookup))
+    }
+}
+
+#[derive(Debug)]
+struct Written {
+    patience: Patience,
+    destination: Arc<dyn Destination>,
+}
+
+impl Written {
+    /// Whether a batch that comes twice is there once.
+    fn may_repeat(&self, request: &OpenRequest) -> bool {
+        let can = self.destination.info().capabilities;
+        let by_key = can.keyed
+            && request.mode != WriteMode::Insert
+            // A row that comes again would be a duplicate of itself.
+            && request.duplicates != DuplicateKeys::Reject;
+        let allowed = self.patience.retry().unanswered_inserts == UnansweredInserts::Repeat;
+        can.dedups_batches || by_key || allowed || Bug::PlainInsertTriedAgain.is_on()
+    }
+}
+
+#[async_trait]
+impl Destination for Written {
+    fn info(&self) -> &DestinationInfo {
+        self.destination.info()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.destination.schema()
+    }
+
+    async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+        let may_repeat = self.may_repeat(&request);
+        let open = || self.destination.open(context, request.clone());
+        let opened = self.patience.call(Call::Open, open).await?;
+        let writer = Writing {
+            patience: self.patience.clone(),
+            writer: opened.writer,
+            may_repeat,
+        };
+        Ok(Opened::new(Box::new(writer)).with_checkpoint(opened.checkpoint))
+    }
+}
+
+#[derive(Debug)]
+struct Writing {
+    patience: Patience,
+    writer: Box<dyn Writer>,
+    may_repeat: bool,
+}
+
+#[async_trait]
+impl Writer for Writing {
+    async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
+        let mut tries = self.patience.tries();
+        loop {
+            let write = self.writer.write(context, batch.clone());
+            match self.patience.once(Call::Write, write).await {
+                Ok(report) => return Ok(report),
+                Err(error) if self.may_repeat => tries.fail(error).await?,
+                Err(error) => return Err(unanswered(error)),
+            }
+        }
+    }
+
+    async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        let mut tries = self.patience.tries();
+        loop {
+            let commit = self.writer.commit(context, request.clone());
+            match self.patience.once(Call::Commit, commit).await {
+                Ok(report) => return Ok(report),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    async fn abort(&mut self, context: &Context) -> Result<()> {
+        let abort = self.writer.abort(context);
+        self.patience.once(Call::Commit, abort).await
+    }
+
+    async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
+        let mut tries = self.patience.tries();
+        loop {
+            let lookup = self.writer.lookup(context, request.clone());
+            match self.patience.once(Call::Open, lookup).await {
+                Ok(lookup) => return Ok(self.patience.lookup(lookup)),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        let mut tries = self.patience.tries();
+        loop {
+            let set = self.writer.patch(context, patch.clone());
+            match self.patience.once(Call::Write, set).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+}
+
+/// Says why a write was not tried again that might have been.
+fn unanswered(error: Error) -> Error {
+    match error.retry() {
+        crate::Retry::Never => error,
+        _ => error.with("not tried again", "its rows could be there twice"),
+    }
+}
+
+#[derive(Debug)]
+struct LookedUp {
+    patience: Patience,
+    lookup: Arc<dyn Lookup>,
+}
+
+#[async_trait]
+impl Lookup for LookedUp {
+    fn info(&self) -> &LookupInfo {
+        self.lookup.info()
+    }
+
+    async fn resolve(&self, context: &Context, keys: LookupKeys) -> Result<LookupMatches> {
+        let resolve = || self.lookup.resolve(context, keys.clone());
+        self.patience.call(Call::Lookup, resolve).await
+    }
+}

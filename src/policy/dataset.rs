@@ -1,0 +1,130 @@
+//! Datasets with patience.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::Patience;
+use super::timeouts::Call;
+use crate::Result;
+use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
+use crate::host::{Bug, Context};
+use crate::record::{Batch, Cursor, Schema};
+
+impl Patience {
+    /// The dataset, with patience.
+    pub fn dataset(&self, dataset: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
+        Arc::new(Read {
+            patience: self.clone(),
+            dataset,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Read {
+    patience: Patience,
+    dataset: Arc<dyn Dataset>,
+}
+
+#[async_trait]
+impl Dataset for Read {
+    fn info(&self) -> &DatasetInfo {
+        self.dataset.info()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.dataset.schema()
+    }
+
+    fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let reading = Reading {
+            batches: self.dataset.read(context, request.clone()),
+            patience: self.patience.clone(),
+            dataset: Arc::clone(&self.dataset),
+            context: context.clone(),
+            request,
+            given: None,
+        };
+        stream::unfold(Some(reading), |reading| async {
+            let mut reading = reading?;
+            match reading.next().await {
+                Ok(Some(batch)) => Some((Ok(batch), Some(reading))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
+    async fn acknowledge(&self, context: &Context, cursor: &Cursor) -> Result<()> {
+        let acknowledge = || self.dataset.acknowledge(context, cursor);
+        self.patience.call(Call::Acknowledge, acknowledge).await
+    }
+}
+
+/// A read that goes on when it broke off.
+struct Reading {
+    patience: Patience,
+    dataset: Arc<dyn Dataset>,
+    context: Context,
+    /// What is left to read behind the last cursor.
+    request: ReadRequest,
+    batches: BatchStream,
+    /// The number of the last record that was given.
+    given: Option<u64>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        let patience = self.patience.clone();
+        let mut tries = patience.tries();
+        loop {
+            match patience.once(Call::Read, self.batches.try_next()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(batch)) => {
+                    let cursor = batch.resume.clone();
+                    let rest = self.behind(batch)?;
+                    if cursor.is_some() {
+                        self.request.resume = cursor;
+                    }
+                    if rest.is_some() {
+                        return Ok(rest);
+                    }
+                }
+                Err(error) => {
+                    if self.given.is_some() && !self.dataset.info().resumable {
+                        return Err(error);
+                    }
+                    tries.fail(error).await?;
+                    self.batches = self.dataset.read(&self.context, self.request.clone());
+                }
+            }
+        }
+    }
+
+    /// Leaves out the records that were given already: those between the last cursor and where the read broke off.
+    fn behind(&mut self, mut batch: Batch) -> Result<Option<Batch>> {
+        let row = |row: usize| batch.origins.sequence(row);
+        let first = (batch.len() > 0).then(|| row(0));
+        let first_reject = batch.rejects.first().map(|reject| reject.position.record);
+        let last = batch.len().checked_sub(1).map(row);
+        let last = last.max(batch.rejects.last().map(|reject| reject.position.record));
+        let known = self.given.filter(|_| !Bug::ReadAnew.is_on());
+        self.given = self.given.max(last);
+        let (Some(known), Some(last)) = (known, last) else {
+            return Ok(Some(batch));
+        };
+        if first.into_iter().chain(first_reject).all(|first| first > known) {
+            return Ok(Some(batch));
+        }
+        if last <= known && batch.resume.is_none() {
+            return Ok(None);
+        }
+        batch.rejects.retain(|reject| reject.position.record > known);
+        let rows = (0..batch.len()).filter(|&row| batch.origins.sequence(row) > known);
+        let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+        batch.take(&rows).map(Some)
+    }
+}

@@ -1,0 +1,183 @@
+//! What the wrappers share: the clock, the policies, and what was spent.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::host::{Bug, Context};
+use crate::{Error, ErrorKind, Result, Retry};
+
+use super::timeouts::Call;
+use super::{RetryPolicy, Timeouts};
+
+/// Bounds in time what leaves the process, and tries again what failed: one for each run, since it counts what it spent. Clones
+/// share that.
+///
+/// It wraps contracts: what is wrapped behaves as before, but no call of it takes longer than its timeout, and one that failed
+/// is tried again where that cannot do harm:
+///
+/// - A read goes on from its last cursor; records that had come already do not come again. Where there is no cursor to go on from,
+///   only the first batch is tried again.
+/// - A write that is repeated must not be there twice: it is by key, or the writer knows the
+///   [batch](crate::destination::DestinationCapabilities::dedups_batches), or the policy
+///   [allows it](super::UnansweredInserts).
+/// - A commit, a patch, a lookup, an acknowledgement and an opening may be repeated by their contracts.
+/// - A swap of state may find, at the second try, that the first was done: that is no conflict. So no two writers may
+///   ever put the same bytes under a key.
+/// - Refused records are appended once: a ledger cannot tell a repeated segment.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::host::{Context, StateKey, StateKind, StateStore};
+/// use syncline::Tenant;
+/// use syncline::memory::MemoryState;
+/// use syncline::policy::{Patience, RetryPolicy, Timeouts};
+///
+/// let patience = Patience::new(&Context::new(), RetryPolicy::default(), Timeouts::default());
+/// let store = patience.state(Arc::new(MemoryState::new()));
+/// let key = StateKey::new(&Tenant::new("acme")?, StateKind::Checkpoint, ["nightly"])?;
+/// assert!(futures::executor::block_on(store.get(&key))?.is_none());
+/// assert_eq!(patience.retries(), 0);
+/// # Ok::<(), syncline::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Patience(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    context: Context,
+    retry: RetryPolicy,
+    timeouts: Timeouts,
+    retries: AtomicU64,
+    given_up: AtomicU64,
+}
+
+/// How often the wait for a retry looks at the cancel token.
+const STEP: Duration = Duration::from_secs(1);
+
+impl Patience {
+    /// With these policies, by the clock and the entropy of this context.
+    pub fn new(context: &Context, retry: RetryPolicy, timeouts: Timeouts) -> Self {
+        Patience(Arc::new(Inner {
+            context: context.clone(),
+            retry,
+            timeouts,
+            retries: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+        }))
+    }
+
+    /// How often anything was tried again.
+    pub fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
+    }
+
+    /// How many calls were given up, each of which may still be done.
+    pub fn given_up(&self) -> u64 {
+        self.0.given_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn retry(&self) -> &RetryPolicy {
+        &self.0.retry
+    }
+
+    /// Waits for an answer as long as the call may take.
+    pub(super) async fn once<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let time = self.0.timeouts.of(call);
+        let mut work = pin!(work);
+        // Most answers are there at once, and need no clock.
+        let mut alarm = None;
+        let answer = poll_fn(|task| {
+            if let Poll::Ready(answer) = work.as_mut().poll(task) {
+                return Poll::Ready(Some(answer));
+            }
+            if time == Duration::MAX || Bug::TimeoutIgnored.is_on() {
+                return Poll::Pending;
+            }
+            let alarm = alarm.get_or_insert_with(|| self.0.context.clock().sleep(time));
+            alarm.as_mut().poll(task).map(|()| None)
+        });
+        match answer.await {
+            Some(answer) => answer,
+            None => {
+                self.0.given_up.fetch_add(1, Ordering::Relaxed);
+                let message = "no answer came in time, and nobody knows whether it was done; see whether the other side is up, or allow more time";
+                Err(Error::new(ErrorKind::Timeout, message)
+                    .during(call.word())
+                    .with("seconds", time.as_secs_f64())
+                    .retrying(Retry::Now))
+            }
+        }
+    }
+
+    /// The tries of one call, the first of which is under way.
+    pub(super) fn tries(&self) -> Tries<'_> {
+        Tries {
+            patience: self,
+            failed: 0,
+        }
+    }
+
+    /// Calls until an answer comes.
+    pub(super) async fn call<T, F>(&self, call: Call, mut work: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut tries = self.tries();
+        loop {
+            match self.once(call, work()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    /// Takes one retry out of what the run may spend.
+    fn spend(&self) -> bool {
+        let budget = self.0.retry.budget;
+        let spend = |spent: u64| (spent < budget).then(|| spent + 1);
+        let order = Ordering::Relaxed;
+        self.0.retries.fetch_update(order, order, spend).is_ok()
+    }
+}
+
+/// The tries of one call.
+#[derive(Debug)]
+pub(super) struct Tries<'a> {
+    patience: &'a Patience,
+    failed: u32,
+}
+
+impl Tries<'_> {
+    /// Whether a try has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// A try failed. Waits until the next may begin; gives the error back if there is none.
+    pub(super) async fn fail(&mut self, error: Error) -> Result<()> {
+        self.failed = self.failed.saturating_add(1);
+        let Inner { context, retry, .. } = &*self.patience.0;
+        let Some(mut left) = retry.wait(&error, self.failed, context.entropy()) else {
+            return Err(match self.failed {
+                1 => error,
+                tries => error.with("tries", tries),
+            });
+        };
+        if !self.patience.spend() && !Bug::RetriesWithoutEnd.is_on() {
+            return Err(error.with("retries of the run", retry.budget));
+        }
+        while !left.is_zero() {
+            if context.cancel().is_cancelled() {
+                return Err(error);
+            }
+            let pause = left.min(STEP);
+            context.clock().sleep(pause).await;
+            left -= pause;
+        }
+        Ok(())
+    }
+}

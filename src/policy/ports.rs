@@ -1,0 +1,111 @@
+//! State stores and ledgers with patience.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::Patience;
+use super::timeouts::Call;
+use crate::host::{
+    Expected, RejectLedger, RejectSegment, StateKey, StateKind, StateStore, StateVersion, Stored,
+    Swap,
+};
+use crate::{Result, Tenant};
+
+impl Patience {
+    /// The store, with patience.
+    pub fn state(&self, store: Arc<dyn StateStore>) -> Arc<dyn StateStore> {
+        Arc::new(State {
+            patience: self.clone(),
+            store,
+        })
+    }
+
+    /// The ledger, with patience.
+    pub fn rejects(&self, ledger: Arc<dyn RejectLedger>) -> Arc<dyn RejectLedger> {
+        Arc::new(Rejects {
+            patience: self.clone(),
+            ledger,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    patience: Patience,
+    store: Arc<dyn StateStore>,
+}
+
+#[async_trait]
+impl StateStore for State {
+    async fn get(&self, key: &StateKey) -> Result<Option<Stored>> {
+        self.patience.call(Call::State, || self.store.get(key)).await
+    }
+
+    async fn put(&self, key: &StateKey, bytes: Bytes, expected: Expected) -> Result<Swap> {
+        let mut tries = self.patience.tries();
+        loop {
+            let put = self.store.put(key, bytes.clone(), expected.clone());
+            match self.patience.once(Call::State, put).await {
+                // An earlier try may be what it conflicts with.
+                Ok(Swap::Conflict) if tries.has_failed() => {
+                    let found = self.get(key).await?.filter(|found| found.bytes == bytes);
+                    return Ok(found.map_or(Swap::Conflict, |found| Swap::Done(found.version)));
+                }
+                Ok(swap) => return Ok(swap),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    async fn delete(&self, key: &StateKey, expected: StateVersion) -> Result<bool> {
+        let mut tries = self.patience.tries();
+        loop {
+            let delete = self.store.delete(key, expected.clone());
+            match self.patience.once(Call::State, delete).await {
+                Ok(false) if tries.has_failed() => return Ok(self.get(key).await?.is_none()),
+                Ok(done) => return Ok(done),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        kind: StateKind,
+        start_after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<StateKey>> {
+        let list = || self.store.list(tenant, kind, start_after, limit);
+        self.patience.call(Call::State, list).await
+    }
+}
+
+#[derive(Debug)]
+struct Rejects {
+    patience: Patience,
+    ledger: Arc<dyn RejectLedger>,
+}
+
+#[async_trait]
+impl RejectLedger for Rejects {
+    async fn append(&self, segment: RejectSegment) -> Result<()> {
+        let append = self.ledger.append(segment);
+        self.patience.once(Call::Rejects, append).await
+    }
+
+    async fn seal(&self) -> Result<()> {
+        self.patience.call(Call::Rejects, || self.ledger.seal()).await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.patience.call(Call::Rejects, || self.ledger.flush()).await
+    }
+
+    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
+        let rewind = || self.ledger.rewind(destination, group);
+        self.patience.call(Call::Rejects, rewind).await
+    }
+}
