@@ -237,7 +237,7 @@ impl MemoryObject {
 
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.read().table.slots.len()
+        self.read().table.len()
     }
 
     /// Whether there are no records.
@@ -261,10 +261,8 @@ impl MemoryObject {
         std::iter::from_fn(move || {
             let batch = self.read().table.scan_from(from).transpose()?;
             // An error ends the scan.
-            from = batch
-                .as_ref()
-                .map_or(usize::MAX, |batch| from + batch.num_rows());
-            Some(batch)
+            from = batch.as_ref().map_or(usize::MAX, |(_, next)| *next);
+            Some(batch.map(|(batch, _)| batch))
         })
     }
 
@@ -337,7 +335,7 @@ impl MemoryObject {
 impl fmt::Debug for MemoryObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without waiting: whoever prints may hold the lock.
-        let records = self.state.try_read().map(|state| state.table.slots.len());
+        let records = self.state.try_read().map(|state| state.table.len());
         f.debug_struct("MemoryObject")
             .field("name", &self.facts.name)
             .field("records", &records.ok())
