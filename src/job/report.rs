@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::record::Reason;
+use crate::record::{CursorValue, Reason};
 use crate::{Error, Result};
 
 /// How a run ended.
@@ -79,6 +79,9 @@ pub struct RunReport {
     pub timings: Timings,
     /// Each destination, in order.
     pub destinations: Vec<DestinationReport>,
+    /// What an incremental job read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowReport>,
     /// Why the run broke off.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub failure: Option<Error>,
@@ -103,9 +106,34 @@ impl RunReport {
             records_per_second: 0,
             timings: Timings::default(),
             destinations: Vec::new(),
+            window: None,
             failure: None,
         }
     }
+}
+
+/// Which records a run of an incremental job read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WindowReport {
+    /// The cursor field.
+    pub field: String,
+    /// The least value that was asked for, itself included; `None`: there was none.
+    pub from: Option<CursorValue>,
+    /// The end of a historical range, itself left out.
+    pub to: Option<CursorValue>,
+    /// The source's time when the window began, if there is a clock for such values.
+    pub upper_bound: Option<CursorValue>,
+    /// The watermark behind the run.
+    pub watermark: Option<CursorValue>,
+    /// Records outside the window that the source gave all the same; skipped.
+    pub outside: u64,
+    /// Records that the destinations were given last as they are; skipped.
+    pub known: u64,
+    /// Records without a value in the cursor field that were skipped.
+    pub empty: u64,
+    /// Records above the upper bound. They were handed on, do not move the watermark, and come again.
+    pub future: u64,
 }
 
 fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -149,12 +177,17 @@ pub struct DestinationReport {
     pub filtered: u64,
     /// Rows whose place a later row of the same key took.
     pub superseded: u64,
-    /// Rows left out by policy: updates of records that do not exist.
+    /// Rows left out by policy: updates and deletes of records that do not exist, ignored deletes, and what an incremental
+    /// job [knows already](WindowReport).
     pub skipped: u64,
     /// Rows refused.
     pub rejected: u64,
     /// Rows held back, or of which nobody knows what became when the run broke off.
     pub pending: u64,
+    /// Records that a mirror deleted; no row was read for them, so they are not in the law.
+    pub removed: u64,
+    /// Records that a mirror would have deleted, had no record been rejected.
+    pub spared: u64,
     /// The rejected rows by reason.
     #[serde(serialize_with = "by_code")]
     pub rejects: BTreeMap<Reason, u64>,
@@ -205,6 +238,8 @@ impl DestinationReport {
             skipped: 0,
             rejected: 0,
             pending: 0,
+            removed: 0,
+            spared: 0,
             rejects: BTreeMap::new(),
             lookups: lookup_fields
                 .into_iter()
@@ -264,6 +299,9 @@ impl fmt::Display for RunReport {
             self.records,
             self.records_per_second
         )?;
+        if let Some(window) = &self.window {
+            write!(f, "{window}")?;
+        }
         for destination in &self.destinations {
             write!(f, "{destination}")?;
         }
@@ -271,6 +309,29 @@ impl fmt::Display for RunReport {
             Some(failure) => writeln!(f, "  {failure}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for WindowReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  by {}", self.field)?;
+        let ends = [("from", self.from), ("to", self.to), ("watermark", self.watermark)];
+        for (word, value) in ends {
+            if let Some(value) = value {
+                write!(f, ", {word} {value}")?;
+            }
+        }
+        writeln!(f)?;
+        let counts = [
+            ("outside", self.outside),
+            ("known", self.known),
+            ("empty", self.empty),
+            ("future", self.future),
+        ];
+        for (word, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            writeln!(f, "    {word:<12} {count:>12}")?;
+        }
+        Ok(())
     }
 }
 
@@ -287,6 +348,8 @@ impl fmt::Display for DestinationReport {
             ("skipped", self.skipped),
             ("rejected", self.rejected),
             ("pending", self.pending),
+            ("removed", self.removed),
+            ("spared", self.spared),
         ];
         for (fate, count) in fates.into_iter().filter(|(_, count)| *count > 0) {
             writeln!(f, "    {fate:<12} {count:>12}")?;

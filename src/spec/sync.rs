@@ -30,6 +30,15 @@ impl SyncMode {
     pub(crate) fn is_full(&self) -> bool {
         *self == SyncMode::Full
     }
+
+    /// The fields of the dataset that are read for it.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
+        let (field, key): (_, &[String]) = match self {
+            SyncMode::Full => (None, &[]),
+            SyncMode::Incremental(by) => (Some(&by.field), &by.key),
+        };
+        field.into_iter().chain(key).map(String::as_str)
+    }
 }
 
 /// Reading what is new since the runs before, by a field that tells how new a record is.
