@@ -35,6 +35,8 @@ MAY_USE = {
     "job": BELOW_BACKENDS | {"mapping", "prepare"},
     # Puts jobs together from specs: the one place that knows engine and backends.
     "workspace": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job"},
+    # Sees all, and nothing sees it.
+    "testing": BELOW_BACKENDS | {"memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
     # Guides: text only.
     "docs": set(),
 }

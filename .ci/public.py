@@ -10,6 +10,8 @@ from rust_source import ROOT, closing, files, tokens
 
 # `serde_json` is there for one type: the number in `spec::Literal`.
 ALLOWED = {"bytes", "chrono", "futures", "http", "indexmap", "serde", "serde_json", "url"}
+# An adapter is there for the crate that its feature switches on, so that crate's types are its own.
+OF_ADAPTERS = {"src/adapter/objects.rs": {"object_store"}}
 
 
 def signatures(found):
@@ -70,7 +72,7 @@ crates = {c for c in crates if not re.match("arrow_", c) and c not in ("async_tr
 wrong = [
     f"{path.relative_to(ROOT)}: `{name}` of `{crate}` is in a public signature"
     for path, _ in files()
-    for crate, name in leaks(path.read_text(encoding="utf-8"), crates)
+    for crate, name in leaks(path.read_text(encoding="utf-8"), crates - OF_ADAPTERS.get(str(path.relative_to(ROOT)), set()))
 ]
 if wrong:
     sys.exit("\n".join(wrong))

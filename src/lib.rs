@@ -14,6 +14,8 @@
 //! [architecture](docs::architecture) says how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "object-store")]
+pub mod adapter;
 pub mod connection;
 pub mod dataset;
 pub mod destination;

@@ -433,14 +433,28 @@ mod tests {
     use super::*;
     use crate::file::LocalFiles;
     use crate::record::{Field, FieldType};
-    use crate::spec::{Escape, Header as Rule};
+    use crate::spec::{Encoding, Escape, Header as Rule};
 
     /// Rows as (position, cells), rejects as text.
     type Read = (Vec<(String, String)>, Vec<String>);
 
     fn read(block_bytes: usize, bytes: &[u8], source: &FileSource) -> Read {
+        let (read, cursors, size) = stretch(block_bytes, bytes, source, ReadRequest::new());
+        assert_eq!(size, bytes.len() as u64);
+        assert!(cursors.last().is_some_and(Option::is_some));
+        read
+    }
+
+    /// A stretch of a file, the cursors of its batches, and the bytes read.
+    fn stretch(
+        block_bytes: usize,
+        bytes: &[u8],
+        source: &FileSource,
+        request: ReadRequest,
+    ) -> (Read, Vec<Option<Cursor>>, u64) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(&source.name), bytes).unwrap();
+        let path = folder.path().join(&source.name);
+        std::fs::write(path, bytes).unwrap();
         let files = Arc::new(LocalFiles::new(folder.path()));
         let context = Context::new();
         let batches: Vec<Batch> = block_on(async {
@@ -448,10 +462,7 @@ mod tests {
                 .await
                 .unwrap();
             let dataset = dataset.with_block_bytes(block_bytes);
-            dataset
-                .read(&context, ReadRequest::new())
-                .try_collect()
-                .await
+            dataset.read(&context, request).try_collect().await
         })
         .unwrap();
         let rows = batches.iter().flat_map(|batch| {
@@ -462,11 +473,12 @@ mod tests {
         });
         let rejects = batches.iter().flat_map(|batch| &batch.rejects);
         let read: u64 = batches.iter().map(|batch| batch.bytes_read).sum();
-        assert_eq!(read, bytes.len() as u64);
-        (
+        let cursors = batches.iter().map(|batch| batch.resume.clone());
+        let found = (
             rows.collect(),
             rejects.map(|reject| format!("{reject:?}")).collect(),
-        )
+        );
+        (found, cursors.collect(), read)
     }
 
     proptest! {
@@ -495,5 +507,64 @@ mod tests {
             let whole = read(BLOCK_BYTES, &bytes, &source);
             prop_assert_eq!(read(block_bytes, &bytes, &source), whole);
         }
+
+        #[test]
+        fn a_read_goes_on_at_every_cursor_and_ends_at_it(
+            lines in prop::collection::vec(
+                "[0-9a,\"\r\u{E9}]{0,9}|1,\"a\n[a-z\"\"]{0,9}\n\"|1,a\r|1,a\\\\|#[a,\"\r\\\\]{0,50}", 0..40,
+            ),
+            limit in prop_oneof![5..60u32, Just(8 << 20)],
+            block_bytes in 1..120usize,
+            batch_rows in 1..6usize,
+            escape in prop::sample::select(vec![Escape::Doubled, Escape::Backslash]),
+            comment in prop::sample::select(vec![None, Some('#')]),
+            encoding in prop::sample::select(vec![Encoding::Utf8, Encoding::Utf16Le]),
+        ) {
+            let text = format!("n,t\n{}\n1,x", lines.join("\n"));
+            let bytes: Vec<u8> = match encoding {
+                Encoding::Utf16Le => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                _ => text.into_bytes(),
+            };
+            let columns = vec![Field::new("n", FieldType::Integer), Field::new("t", FieldType::Text)];
+            let mut source = FileSource::new("t.csv", columns);
+            source.format.escape = escape;
+            source.format.comment = comment;
+            source.format.encoding = encoding;
+            source.format.limits.record_bytes = limit;
+            let request = ReadRequest::new().with_batch_rows(batch_rows);
+            let (whole, cursors, size) = stretch(block_bytes, &bytes, &source, request.clone());
+            for cursor in cursors.into_iter().flatten() {
+                let front = request.clone().between(None, Some(cursor.clone()));
+                let rest = ReadRequest::new().between(Some(cursor), None);
+                let (mut both, _, front) = stretch(3 * block_bytes, &bytes, &source, front);
+                let (behind, _, rest) = stretch(block_bytes / 2 + 1, &bytes, &source, rest);
+                both.0.extend(behind.0);
+                both.1.extend(behind.1);
+                prop_assert_eq!(&both, &whole);
+                prop_assert_eq!(front + rest, size);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_is_not_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "n\n1\n2\n").unwrap();
+        let source = FileSource::new("t.csv", vec![Field::new("n", FieldType::Integer)]);
+        let context = Context::new();
+        let files = Arc::new(LocalFiles::new(folder.path()));
+        let open = || block_on(DelimitedDataset::open(&context, files.clone(), &source)).unwrap();
+        let read = |dataset: &DelimitedDataset, request| -> Result<Vec<Batch>> {
+            block_on(dataset.read(&context, request).try_collect())
+        };
+        let dataset = open();
+        let batches = read(&dataset, ReadRequest::new().with_batch_rows(1)).unwrap();
+        let on = ReadRequest::new().between(batches[0].resume.clone(), None);
+        assert_eq!(read(&dataset, on.clone()).unwrap()[0].len(), 1);
+        std::fs::write(&path, "n\n1\n2\n3\n").unwrap();
+        let error = read(&dataset, on).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OtherLineage);
+        assert_ne!(open().info().lineage, dataset.info().lineage);
     }
 }

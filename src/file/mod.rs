@@ -1,6 +1,6 @@
 //! Delimited files: a [`Dataset`](crate::dataset::Dataset) that reads them, an encoder and a
-//! [`Destination`](crate::destination::Destination) that write them, an [analysis](analyse()) of what a file is, a [test run](check()), reject files, and a store in a
-//! directory.
+//! [`Destination`](crate::destination::Destination) that write them, an [analysis](analyse()) of what a file is, a [test run](check()), reject files, and stores of files
+//! and of state in a directory.
 //!
 //! A record that cannot be read becomes a [`Reject`](crate::record::Reject) with its position and its
 //! bytes; only what makes the whole file unreadable (no header, a column missing, another encoding) is
@@ -23,6 +23,7 @@ mod opening;
 mod rejects;
 mod scan;
 mod sink;
+mod state;
 mod transcode;
 mod unpack;
 
@@ -37,3 +38,4 @@ pub use guard::{guard_cell, unguard_cell};
 pub use local::LocalFiles;
 pub use rejects::RejectFiles;
 pub use sink::write_delimited;
+pub use state::LocalState;

@@ -27,4 +27,6 @@ pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
 pub use observer::{Event, Ignore, Observer};
 pub use rejects::{RejectLedger, RejectSegment};
 pub(crate) use state::check_value;
-pub use state::{Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap};
+pub use state::{
+    Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,
+};

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::incremental::Progress;
 use super::report::{DestinationReport, LookupCounts};
-use super::{RunState, Start};
+use super::{RunRequest, RunState, Start};
 
 /// The newest format of a saved checkpoint.
 const FORMAT: u8 = 1;
@@ -28,6 +28,8 @@ const FORMAT: u8 = 1;
 struct SavedCheckpoint {
     /// What the cursors are valid for.
     lineage: String,
+    /// The run that has it, if that has a name.
+    run: Option<String>,
     /// Goes up with each run.
     epoch: u64,
     /// Everything in front of this is durable.
@@ -158,14 +160,13 @@ impl Checkpoints {
     /// Takes the job's checkpoint over. `destinations` are the names of the job's, in order.
     pub(super) async fn open(
         state: &RunState,
-        start: Start,
+        request: &RunRequest,
         job: &str,
         dataset: &DatasetInfo,
-        partition: &str,
         destinations: &[&str],
-        epoch: u64,
     ) -> Result<Self> {
-        let parts = [job, &dataset.name, partition];
+        let partition = request.partition();
+        let parts = [job, &dataset.name, &partition];
         let key = StateKey::new(&state.tenant, StateKind::Checkpoint, parts)?;
         let lineage = lineage(dataset);
         let stored = state.store.get(&key).await?;
@@ -181,6 +182,7 @@ impl Checkpoints {
             Some(saved) => saved,
             None => SavedCheckpoint {
                 lineage: lineage.clone(),
+                run: None,
                 epoch: 0,
                 safe: Border::start(0),
                 begun: Vec::new(),
@@ -188,9 +190,11 @@ impl Checkpoints {
         };
         let unheard = saved.safe.cursor.clone();
         let unheard = unheard.filter(|_| saved.lineage == lineage);
-        if saved.safe.ended || start != Start::Resume {
+        // Nobody may have heard of the end of this very run.
+        let done = saved.safe.ended && request.run.is_some() && saved.run == request.run;
+        if (saved.safe.ended && !done) || request.start != Start::Resume {
             let progress = saved.safe.progress.take();
-            let progress = progress.filter(|_| start != Start::Refresh);
+            let progress = progress.filter(|_| request.start != Start::Refresh);
             let progress = progress.map(|progress| progress.next(saved.safe.ended));
             // Numbers that a destination may know are not used again.
             let newest = saved.begun.last().unwrap_or(&saved.safe).group;
@@ -199,7 +203,8 @@ impl Checkpoints {
             saved.begun.clear();
             saved.lineage.clone_from(&lineage);
         }
-        let goes_on = saved.safe.cursor.is_some() || !saved.begun.is_empty();
+        let done = done && saved.safe.ended;
+        let goes_on = !done && (saved.safe.cursor.is_some() || !saved.begun.is_empty());
         if goes_on && saved.lineage != lineage && !Bug::LineageIgnored.is_on() {
             let message = "the source is another one than when the last run broke off, and that run's cursor is not for it; \
                            bring the old one back, or start over";
@@ -219,9 +224,12 @@ impl Checkpoints {
                 .during("resume")
                 .with("job", job));
         }
-        saved.lineage = lineage;
+        if !done {
+            saved.lineage = lineage;
+        }
+        saved.run.clone_from(&request.run);
         if !Bug::NoClaim.is_on() {
-            saved.epoch = epoch.max(saved.epoch.saturating_add(1));
+            saved.epoch = request.epoch.max(saved.epoch.saturating_add(1));
         }
         let mut checkpoints = Checkpoints {
             store: Arc::clone(&state.store),

@@ -8,6 +8,7 @@ mod deletes;
 mod guarantee;
 mod held;
 mod incremental;
+mod lease;
 mod pending;
 mod plan;
 mod recent;
@@ -28,6 +29,7 @@ use crate::record::CursorValue;
 use crate::{Result, Tenant};
 
 pub use guarantee::Guarantee;
+pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings, WindowReport};
 pub use sync::{Preview, SyncJob};
@@ -131,6 +133,9 @@ pub struct RunRequest {
     pub start: Start,
     /// The stretch of the past that an incremental job reads instead of what is new.
     pub range: Option<CursorRange>,
+    /// The run's name, for instance the moment that it was due at. One that is started again under the same name, since
+    /// nobody heard of its end, does not read a source again that it had read to the end.
+    pub run: Option<String>,
 }
 
 /// A stretch of the values of a cursor field.
@@ -179,6 +184,7 @@ impl RunRequest {
             state: None,
             start: Start::default(),
             range: None,
+            run: None,
         }
     }
 
@@ -251,6 +257,13 @@ impl RunRequest {
     #[must_use]
     pub fn with_state(mut self, tenant: Tenant, store: Arc<dyn StateStore>) -> Self {
         self.state = Some(RunState { tenant, store });
+        self
+    }
+
+    /// The same, as the run of this name.
+    #[must_use]
+    pub fn with_run(mut self, name: impl Into<String>) -> Self {
+        self.run = Some(name.into());
         self
     }
 

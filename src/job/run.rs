@@ -124,10 +124,8 @@ pub(super) async fn run(
         Some(state) => {
             let names = plan.targets.iter().map(|target| target.destination.info());
             let names: Vec<&str> = names.map(|info| &*info.name).collect();
-            let (start, dataset) = (request.start, job.dataset.info());
-            let (job, epoch) = (&job.info.name, request.epoch);
-            let partition = request.partition();
-            Some(Checkpoints::open(state, start, job, dataset, &partition, &names, epoch).await?)
+            let (name, dataset) = (&job.info.name, job.dataset.info());
+            Some(Checkpoints::open(state, &request, name, dataset, &names).await?)
         }
         None => None,
     };

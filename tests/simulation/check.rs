@@ -64,7 +64,10 @@ impl Checker {
     }
 
     /// Effects that are checked one by one.
-    pub(crate) fn effects(&self, script: impl FnMut(&Effect) -> Script + Send + 'static) -> Effects {
+    pub(crate) fn effects(
+        &self,
+        script: impl FnMut(&Effect) -> Script + Send + 'static,
+    ) -> Effects {
         let checker = self.clone();
         Effects::new(script).with_check(move |effect| checker.after(effect))
     }
@@ -77,8 +80,19 @@ impl Checker {
     pub(crate) fn saved(&self) -> Option<Value> {
         let parts = ["job", &self.world.dataset.info().name, ""];
         let key = StateKey::new(&self.world.tenant, StateKind::Checkpoint, parts).unwrap();
-        let stored = self.world.state.get(&key).now_or_never().unwrap().unwrap()?;
-        Some(Saved::open(&key, 9, &stored.bytes).unwrap().payload().unwrap())
+        let stored = self
+            .world
+            .state
+            .get(&key)
+            .now_or_never()
+            .unwrap()
+            .unwrap()?;
+        Some(
+            Saved::open(&key, 9, &stored.bytes)
+                .unwrap()
+                .payload()
+                .unwrap(),
+        )
     }
 
     /// How many records are in front of the saved checkpoint.
@@ -111,7 +125,9 @@ impl Checker {
         }
         let saved = self.saved();
         if effect.kind == Kind::StatePut {
-            let now = saved.as_ref().map_or(0, |saved| saved["epoch"].as_u64().unwrap());
+            let now = saved
+                .as_ref()
+                .map_or(0, |saved| saved["epoch"].as_u64().unwrap());
             let mut epoch = self.epoch.lock().unwrap();
             if now < *epoch {
                 self.violate("I-6 epochs only grow", format!("{now} behind {epoch}"));
@@ -209,7 +225,10 @@ impl Checker {
             saved["safe"]["ended"] == true && saved["begun"] == Value::Array(Vec::new())
         });
         if !ended {
-            self.violate("the end is saved", "the checkpoint does not say that the run ended".into());
+            self.violate(
+                "the end is saved",
+                "the checkpoint does not say that the run ended".into(),
+            );
         }
     }
 

@@ -33,7 +33,8 @@ fn lives(
     let checker = Checker::new(workload, &world);
     let mut traces = Vec::new();
     let mut broken = 0;
-    let undisturbed = || Box::new(|_: &Effect| Fate::Proceed) as Box<dyn FnMut(&Effect) -> Fate + Send>;
+    let undisturbed =
+        || Box::new(|_: &Effect| Fate::Proceed) as Box<dyn FnMut(&Effect) -> Fate + Send>;
     let disturbed = scripts.len() as u64;
     let mut scripts = scripts.into_iter();
     for life in 0.. {
@@ -72,7 +73,10 @@ fn violate(checker: &Checker, rule: &'static str, how: String) {
 /// The effects of a run that nothing disturbs.
 pub(crate) fn baseline(workload: &Arc<Workload>) -> (Vec<Effect>, Vec<Found>) {
     let (mut traces, violations) = lives(workload, Vec::new());
-    (traces.swap_remove(0), found(workload, "undisturbed", violations))
+    (
+        traces.swap_remove(0),
+        found(workload, "undisturbed", violations),
+    )
 }
 
 fn found(workload: &Workload, script: &str, violations: Vec<Violation>) -> Vec<Found> {
@@ -90,7 +94,10 @@ pub(crate) fn crashes(workload: &Workload, effect: &Effect) -> Vec<Fate> {
     let keeps_parts = match effect.kind {
         EffectKind::Write => (workload.targets.iter()).any(|target| {
             use syncline::memory::Commits;
-            matches!(target.store, Store::Memory(Commits::AtOnce | Commits::InsertsOnly))
+            matches!(
+                target.store,
+                Store::Memory(Commits::AtOnce | Commits::InsertsOnly)
+            )
         }),
         EffectKind::RejectAppend => workload.eager_rejects,
         _ => false,
@@ -104,7 +111,13 @@ pub(crate) fn crashes(workload: &Workload, effect: &Effect) -> Vec<Fate> {
 }
 
 fn at(number: u64, fate: Fate) -> Box<dyn FnMut(&Effect) -> Fate + Send> {
-    Box::new(move |effect| if effect.number == number { fate } else { Fate::Proceed })
+    Box::new(move |effect| {
+        if effect.number == number {
+            fate
+        } else {
+            Fate::Proceed
+        }
+    })
 }
 
 /// Dies once at every effect in every way.
@@ -114,7 +127,11 @@ pub(crate) fn crash_once(workload: &Arc<Workload>, figures: &mut Figures) -> Vec
         for fate in crashes(workload, effect) {
             let (_, violations) = lives(workload, vec![at(effect.number, fate)]);
             figures.crash_runs += 1;
-            all.extend(found(workload, &format!("{fate:?} at {effect:?}"), violations));
+            all.extend(found(
+                workload,
+                &format!("{fate:?} at {effect:?}"),
+                violations,
+            ));
             if figures.stops(&all) {
                 return all;
             }
@@ -151,10 +168,12 @@ pub(crate) fn fail_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
     let (trace, mut all) = baseline(workload);
     for effect in &trace {
         let Effect { kind, nth, .. } = *effect;
-        let once = [Fate::Fail(false), Fate::Fail(true), Fate::FailAfter(false), Fate::FailAfter(true)];
-        let scripts = once.into_iter().flat_map(|fate| [(fate, false), (fate, true)]);
-        // What is done is done once, so to fail behind it from then on is like once.
-        for (fate, on) in scripts.filter(|script| !matches!(script, (Fate::FailAfter(true), true))) {
+        let scripts = [
+            (Fate::Fail(false), false),
+            (Fate::Fail(true), true),
+            (Fate::FailAfter(true), false),
+        ];
+        for (fate, on) in scripts {
             let script = move |other: &Effect| {
                 let hit = other.kind == kind && (other.nth == nth || (on && other.nth > nth));
                 if hit { fate } else { Fate::Proceed }
@@ -162,7 +181,11 @@ pub(crate) fn fail_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
             let (_, violations) = lives(workload, vec![Box::new(script)]);
             figures.nth_call_runs += 1;
             let on = if on { " from there on" } else { "" };
-            all.extend(found(workload, &format!("{fate:?}{on} at {effect:?}"), violations));
+            all.extend(found(
+                workload,
+                &format!("{fate:?}{on} at {effect:?}"),
+                violations,
+            ));
             if figures.stops(&all) {
                 return all;
             }
@@ -234,7 +257,9 @@ fn zombie(workload: &Arc<Workload>, number: u64, woken_at: Option<u64>) -> Vec<V
 /// After a crash the source is another one, or the saved state is damaged: nothing is done without a clear error.
 pub(crate) fn tampered(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<Found> {
     let (trace, mut all) = baseline(workload);
-    let puts = trace.iter().filter(|effect| effect.kind == EffectKind::StatePut);
+    let puts = trace
+        .iter()
+        .filter(|effect| effect.kind == EffectKind::StatePut);
     for effect in puts {
         let damaged = |world: &mut World| {
             damage(world);
@@ -251,7 +276,10 @@ pub(crate) fn tampered(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<F
         let mut run = |tamper: &dyn Fn(&mut World) -> ErrorKind, needs_cursor: bool| {
             let mut world = workload.world();
             let checker = Checker::new(workload, &world);
-            let _ = workload.live(&mut world, &checker.effects(at(effect.number, Fate::CrashAfter)));
+            let _ = workload.live(
+                &mut world,
+                &checker.effects(at(effect.number, Fate::CrashAfter)),
+            );
             let saved = checker.saved().unwrap_or_default();
             let goes_on = saved["safe"]["ended"] == false
                 && (saved["safe"]["cursor"].is_string() || !saved["begun"][0].is_null());
@@ -271,7 +299,11 @@ pub(crate) fn tampered(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<F
                     rule: "I-31 no silent full read",
                     how,
                 };
-                all.extend(found(workload, &format!("tampered behind {effect:?}"), vec![violation]));
+                all.extend(found(
+                    workload,
+                    &format!("tampered behind {effect:?}"),
+                    vec![violation],
+                ));
             }
         };
         run(&damaged, false);
@@ -286,11 +318,19 @@ pub(crate) fn tampered(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<F
 fn damage(world: &World) {
     let parts = ["job", &world.dataset.info().name, ""];
     let key = StateKey::new(&world.tenant, StateKind::Checkpoint, parts).unwrap();
-    let stored = world.state.get(&key).now_or_never().unwrap().unwrap().unwrap();
+    let stored = world
+        .state
+        .get(&key)
+        .now_or_never()
+        .unwrap()
+        .unwrap()
+        .unwrap();
     let mut bytes = stored.bytes.to_vec();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    let put = world.state.put(&key, bytes.into(), Expected::Version(stored.version));
+    let put = world
+        .state
+        .put(&key, bytes.into(), Expected::Version(stored.version));
     let _ = put.now_or_never().unwrap().unwrap();
 }
 
@@ -378,7 +418,10 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
             }
         };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
     });
     all.sort_by_key(|(number, _)| *number);
     all.into_iter().map(|(_, done)| done).collect()
@@ -386,7 +429,8 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 
 /// What the first life that breaks a rule with a defect is.
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
-    let sweeps: [fn(&Arc<Workload>, &mut Figures) -> Vec<Found>; 4] = [crash_once, tampered, wake_late, fail_each];
+    let sweeps: [fn(&Arc<Workload>, &mut Figures) -> Vec<Found>; 4] =
+        [crash_once, tampered, wake_late, fail_each];
     Bug::switch(Some(bug));
     let mut figures = Figures {
         stops_at_first: true,
@@ -394,7 +438,9 @@ pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
     };
     let mut sweeps = sweeps.iter();
     let found = sweeps.find_map(|sweep| {
-        workloads.iter().find_map(|workload| sweep(workload, &mut figures).into_iter().next())
+        workloads
+            .iter()
+            .find_map(|workload| sweep(workload, &mut figures).into_iter().next())
     });
     Bug::switch(None);
     found

@@ -75,8 +75,16 @@ fn cases() -> Vec<Workload> {
         change(&mut target);
         target
     };
-    let self_null = |store, upsert| changed(target("node", store, upsert), |t| t.parent = Parent::SelfNull);
-    let self_reject = |store| changed(target("node", store, true), |t| t.parent = Parent::SelfReject);
+    let self_null = |store, upsert| {
+        changed(target("node", store, upsert), |t| {
+            t.parent = Parent::SelfNull
+        })
+    };
+    let self_reject = |store| {
+        changed(target("node", store, true), |t| {
+            t.parent = Parent::SelfReject
+        })
+    };
     let all_rejects: fn(&mut Workload) = |w| {
         w.refused = vec![0, 3];
         w.without = Some(2);
@@ -85,15 +93,39 @@ fn cases() -> Vec<Workload> {
     vec![
         workload("plain inserts", distinct(), vec![target("a", PLAIN, false)]),
         workload("upserts", repeated(), vec![target("a", KEYED, true)]),
-        workload("groups are replaced", distinct(), vec![target("a", GROUPS, false)]),
-        workload("with the checkpoint", distinct(), vec![target("a", ONCE, false)]),
-        workload("upserts with the checkpoint", repeated(), vec![target("a", ONCE, true)]),
-        workload("upserts by group", repeated(), vec![target("a", GROUPS, true)]),
-        workload("upserts told late", repeated(), vec![target("a", Store::Late, true)]),
+        workload(
+            "groups are replaced",
+            distinct(),
+            vec![target("a", GROUPS, false)],
+        ),
+        workload(
+            "with the checkpoint",
+            distinct(),
+            vec![target("a", ONCE, false)],
+        ),
+        workload(
+            "upserts with the checkpoint",
+            repeated(),
+            vec![target("a", ONCE, true)],
+        ),
+        workload(
+            "upserts by group",
+            repeated(),
+            vec![target("a", GROUPS, true)],
+        ),
+        workload(
+            "upserts told late",
+            repeated(),
+            vec![target("a", Store::Late, true)],
+        ),
         workload(
             "three destinations",
             distinct(),
-            vec![target("a", ONCE, false), target("b", KEYED, true), target("c", GROUPS, false)],
+            vec![
+                target("a", ONCE, false),
+                target("b", KEYED, true),
+                target("c", GROUPS, false),
+            ],
         ),
         workload(
             "two with the checkpoint",
@@ -111,7 +143,11 @@ fn cases() -> Vec<Workload> {
             vec![target("a", Store::Late, true), target("b", GROUPS, false)],
         ),
         with(
-            workload("rejects at every step", with_nulls(), vec![target("a", ONCE, false)]),
+            workload(
+                "rejects at every step",
+                with_nulls(),
+                vec![target("a", ONCE, false)],
+            ),
             all_rejects,
         ),
         with(
@@ -144,13 +180,25 @@ fn cases() -> Vec<Workload> {
             vec![changed(target("a", ONCE, true), |t| t.keep_first = true)],
         ),
         workload("self lookups", tree(), vec![self_null(KEYED, true)]),
-        workload("self lookups with the checkpoint", tree(), vec![self_null(ONCE, true)]),
-        workload("self lookups by group", tree(), vec![self_null(GROUPS, false)]),
+        workload(
+            "self lookups with the checkpoint",
+            tree(),
+            vec![self_null(ONCE, true)],
+        ),
+        workload(
+            "self lookups by group",
+            tree(),
+            vec![self_null(GROUPS, false)],
+        ),
         with(
             workload("self lookups that reject", tree(), vec![self_reject(KEYED)]),
             eager,
         ),
-        workload("self lookups that reject, with the checkpoint", tree(), vec![self_reject(ONCE)]),
+        workload(
+            "self lookups that reject, with the checkpoint",
+            tree(),
+            vec![self_reject(ONCE)],
+        ),
         workload(
             "self lookups beside groups",
             tree(),
@@ -173,29 +221,53 @@ fn cases() -> Vec<Workload> {
             ],
         ),
         with(
-            workload("cursors behind every other batch", distinct(), vec![target("a", ONCE, false)]),
+            workload(
+                "cursors behind every other batch",
+                distinct(),
+                vec![target("a", ONCE, false)],
+            ),
             |w| w.source = Source::Gappy,
         ),
         with(
-            workload("a source without cursors", distinct(), vec![target("a", ONCE, false)]),
+            workload(
+                "a source without cursors",
+                distinct(),
+                vec![target("a", ONCE, false)],
+            ),
             |w| w.source = Source::WithoutResume,
         ),
         with(
-            workload("upserts of a source without cursors", repeated(), vec![target("a", KEYED, true)]),
+            workload(
+                "upserts of a source without cursors",
+                repeated(),
+                vec![target("a", KEYED, true)],
+            ),
             |w| w.source = Source::WithoutResume,
         ),
         with(
-            workload("a file", with_nulls(), vec![target("a", ONCE, false), target("b", KEYED, true)]),
+            workload(
+                "a file",
+                with_nulls(),
+                vec![target("a", ONCE, false), target("b", KEYED, true)],
+            ),
             |w| {
                 w.source = Source::File;
                 w.refused = vec![2, 7];
             },
         ),
         with(
-            workload("a file that is transcoded", distinct(), vec![target("a", GROUPS, false)]),
+            workload(
+                "a file that is transcoded",
+                distinct(),
+                vec![target("a", GROUPS, false)],
+            ),
             |w| w.source = Source::Utf16,
         ),
-        workload("parts of files", distinct(), vec![target("a", Store::Parts, false)]),
+        workload(
+            "parts of files",
+            distinct(),
+            vec![target("a", Store::Parts, false)],
+        ),
         with(
             workload(
                 "parts of a file beside an object",
@@ -204,11 +276,18 @@ fn cases() -> Vec<Workload> {
             ),
             |w| w.source = Source::File,
         ),
-        workload("a whole file", distinct(), vec![target("a", Store::Whole, false)]),
+        workload(
+            "a whole file",
+            distinct(),
+            vec![target("a", Store::Whole, false)],
+        ),
         workload(
             "a whole file beside parts",
             distinct(),
-            vec![target("a", Store::Whole, false), target("b", Store::Parts, false)],
+            vec![
+                target("a", Store::Whole, false),
+                target("b", Store::Parts, false),
+            ],
         ),
     ]
 }

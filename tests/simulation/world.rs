@@ -19,8 +19,8 @@ use syncline::host::{Context, SeededEntropy};
 use syncline::job::{CommitPolicy, Job as _, RunReport, RunRequest, SyncJob};
 use syncline::lookup::{Lookup, LookupRequest};
 use syncline::memory::{
-    Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryFiles, MemoryObject, MemoryRejects,
-    MemoryState,
+    Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryFiles, MemoryObject,
+    MemoryRejects, MemoryState,
 };
 use syncline::record::{Batch, Cursor, Field, RecordBuilder, Schema};
 use syncline::spec::{
@@ -240,7 +240,9 @@ impl Workload {
             let keys = json!([{"source": "parent", "field": "key"}]);
             let parent = match target.parent {
                 Parent::Unmapped => None,
-                Parent::SelfNull => Some(json!({"field": "parent", "self_lookup": {"keys": keys, "multi_match": "null"}})),
+                Parent::SelfNull => Some(
+                    json!({"field": "parent", "self_lookup": {"keys": keys, "multi_match": "null"}}),
+                ),
                 Parent::SelfReject => Some(json!({"field": "parent", "self_lookup":
                     {"keys": keys, "dangling": "reject", "cycles": "reject"}})),
                 Parent::Of(other) => Some(json!({"field": "parent", "lookup":
@@ -273,8 +275,13 @@ impl Workload {
                         let fields: Vec<Field> = source_fields().into_iter().take(2).collect();
                         let schema = Schema::new(fields);
                         let name = format!("out/{}.csv", target.object);
-                        let whole =
-                            FileDestination::new(files, name, target.object, schema, Delimited::csv());
+                        let whole = FileDestination::new(
+                            files,
+                            name,
+                            target.object,
+                            schema,
+                            Delimited::csv(),
+                        );
                         Arc::new(match target.store {
                             Store::Parts => whole.in_parts(),
                             _ => whole,
@@ -306,6 +313,7 @@ impl Workload {
         let request = RunRequest::new(ledger)
             .with_batch_rows(self.batch_rows)
             .with_commit(CommitPolicy::default().with_records(self.group_records))
+            .with_run("the only one")
             .with_state(world.tenant.clone(), effects.state(world.state.clone()));
         let context = Context::new()
             .with_clock(Arc::new(world.clock.clone()))
@@ -318,7 +326,8 @@ impl Workload {
         match target.store {
             Store::Memory(_) | Store::Late => table(world, target),
             Store::Parts | Store::Whole => {
-                let names = block_on(syncline::host::FileStore::list(&*world.files, "out/")).unwrap();
+                let names =
+                    block_on(syncline::host::FileStore::list(&*world.files, "out/")).unwrap();
                 let mut records = Vec::new();
                 let own = format!("out/{}", target.object);
                 for name in names.iter().filter(|name| name.starts_with(&own)) {
@@ -350,7 +359,11 @@ fn table(world: &World, target: &Target) -> Vec<(String, i64, String)> {
                 column.downcast_ref::<StringViewArray>().unwrap().clone()
             };
             let (ids, names, parents) = (text(0), text(1), text(3));
-            let n = batch.column(2).as_any().downcast_ref::<Int64Array>().unwrap();
+            let n = batch
+                .column(2)
+                .as_any()
+                .downcast_ref::<Int64Array>()
+                .unwrap();
             for row in 0..batch.num_rows() {
                 keys.insert(ids.value(row).to_owned(), names.value(row).to_owned());
                 if name == target.object {

@@ -23,7 +23,7 @@ pub enum StateKind {
     Lease,
     /// Refused records of a run.
     Reject,
-    /// What is written to try out a store.
+    /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 

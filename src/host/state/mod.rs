@@ -1,6 +1,7 @@
 //! Small pieces of state that outlive a run, changed by compare-and-swap only.
 
 mod key;
+mod probe;
 mod saved;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use crate::Result;
 use crate::name::Tenant;
 
 pub use key::{StateKey, StateKind};
+pub use probe::probe;
 pub use saved::Saved;
 
 /// A store's word for what a key holds at present. Only the store that gave it out can read it.

@@ -1,0 +1,175 @@
+//! State in an object store, and in stores that ignore what is asked of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::executor::block_on;
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use syncline::adapter::ObjectStoreState;
+use syncline::host::{Context, Expected, StateKey, StateKind, StateStore, Swap, probe};
+use syncline::{ErrorKind, Tenant};
+
+#[test]
+fn an_object_store_holds_its_contract() {
+    let objects = Arc::new(InMemory::new());
+    super::holds_its_contract(&ObjectStoreState::new(objects.clone()));
+    let below = PrefixStore::new(objects, "some/place");
+    super::holds_its_contract(&ObjectStoreState::new(Arc::new(below)));
+}
+
+/// What a server does with the condition of a put.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    /// Overwrites where nothing was to be there.
+    IgnoresCreate,
+    /// Overwrites whatever version is there.
+    IgnoresUpdate,
+    /// Gives no versions.
+    HidesVersions,
+    /// Gives versions of its own beside the tags, as versioned buckets do: no lie.
+    AddsVersions,
+}
+
+#[derive(Debug)]
+struct Lying(InMemory, Lie);
+
+impl fmt::Display for Lying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Lying {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> Result<PutResult> {
+        match (&mut options.mode, self.1) {
+            (PutMode::Create, Lie::IgnoresCreate) | (PutMode::Update(_), Lie::IgnoresUpdate) => {
+                options.mode = PutMode::Overwrite;
+            }
+            (PutMode::Update(expected), Lie::AddsVersions) => {
+                assert_eq!(expected.version.as_deref(), Some("v:1"));
+            }
+            _ => {}
+        }
+        let mut done = self.0.put_opts(at, payload, options).await?;
+        if self.1 == Lie::HidesVersions {
+            done.e_tag = None;
+        }
+        if self.1 == Lie::AddsVersions {
+            done.version = Some("v:1".into());
+        }
+        Ok(done)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.0.put_multipart_opts(at, options).await
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        let mut got = self.0.get_opts(at, options).await?;
+        if self.1 == Lie::AddsVersions {
+            got.meta.version = Some("v:1".into());
+        }
+        Ok(got)
+    }
+
+    fn delete_stream(
+        &self,
+        at: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.0.delete_stream(at)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.0.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.0.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.0.copy_opts(from, to, options).await
+    }
+}
+
+#[test]
+fn a_server_that_ignores_conditions_is_refused() {
+    let tenant = Tenant::new("acme").unwrap();
+    let cases = [
+        (
+            Lie::IgnoresCreate,
+            ErrorKind::Contract,
+            "where nothing was expected",
+        ),
+        (
+            Lie::IgnoresUpdate,
+            ErrorKind::Contract,
+            "of another version",
+        ),
+        (Lie::HidesVersions, ErrorKind::Unsupported, "ETag"),
+    ];
+    for (lie, kind, says) in cases {
+        let store = ObjectStoreState::new(Arc::new(Lying(InMemory::new(), lie)));
+        let error = block_on(probe(&Context::new(), &store, &tenant)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{lie:?}: {error}");
+        assert!(error.to_string().contains(says), "{lie:?}: {error}");
+    }
+    super::holds_its_contract(&ObjectStoreState::new(Arc::new(Lying(
+        InMemory::new(),
+        Lie::AddsVersions,
+    ))));
+}
+
+#[test]
+fn a_deleted_key_may_be_swept_away() {
+    let objects = Arc::new(InMemory::new());
+    let store = ObjectStoreState::new(objects.clone());
+    let key = StateKey::new(&Tenant::new("acme").unwrap(), StateKind::Lease, ["job"]).unwrap();
+    block_on(async {
+        let Swap::Done(version) = store.put(&key, "1".into(), Expected::Absent).await.unwrap()
+        else {
+            panic!("a conflict");
+        };
+        assert!(store.delete(&key, version.clone()).await.unwrap());
+        let left = Path::parse(key.path()).unwrap();
+        assert_eq!(
+            objects
+                .get_opts(&left, GetOptions::default())
+                .await
+                .unwrap()
+                .meta
+                .size,
+            0
+        );
+        object_store::ObjectStoreExt::delete(&*objects, &left)
+            .await
+            .unwrap();
+        let late = store
+            .put(&key, "2".into(), Expected::Version(version))
+            .await
+            .unwrap();
+        assert_eq!(late, Swap::Conflict);
+        assert!(matches!(
+            store.put(&key, "2".into(), Expected::Absent).await.unwrap(),
+            Swap::Done(_)
+        ));
+    });
+}
