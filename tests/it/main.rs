@@ -14,6 +14,7 @@ mod encodings;
 mod examples;
 mod file_destination;
 mod guides;
+mod incremental;
 mod lookup;
 mod mapping_filters;
 mod memory;

@@ -9,6 +9,7 @@ use syncline::job::Job as _;
 use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind};
 
+use super::incremental;
 use super::check::{Checker, Violation};
 use super::world::{Hearing, Source, Store, Workload, World};
 
@@ -21,6 +22,16 @@ pub(crate) struct Found {
     pub(crate) workload: String,
     pub(crate) script: String,
     pub(crate) violation: Violation,
+}
+
+impl From<incremental::Broken> for Found {
+    fn from((rule, how): incremental::Broken) -> Self {
+        Found {
+            workload: "incremental".into(),
+            script: String::new(),
+            violation: Violation { rule, how },
+        }
+    }
 }
 
 /// Runs a job by scripts, one for each life, and then undisturbed to its end. Answers with the effects of the first
@@ -431,6 +442,9 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
     let sweeps: [fn(&Arc<Workload>, &mut Figures) -> Vec<Found>; 4] =
         [crash_once, tampered, wake_late, fail_each];
+    if incremental::DEFECTS.contains(&bug) {
+        return incremental::catch(bug).map(Found::from);
+    }
     Bug::switch(Some(bug));
     let mut figures = Figures {
         stops_at_first: true,

@@ -260,3 +260,48 @@ impl Dataset for Live {
         Ok(self.tells_time.then(|| CursorValue::DateTime(time(self.now()))))
     }
 }
+
+/// All versions in their order: a source that tells what happened, as a log does.
+#[derive(Debug)]
+pub(crate) struct Log {
+    records: MemoryDataset,
+    ops: Arc<[RowOp]>,
+    info: DatasetInfo,
+}
+
+impl Log {
+    pub(crate) fn new(versions: &[Version]) -> Self {
+        let op = |version: &Version| match version.gone {
+            true => RowOp::Delete,
+            false => RowOp::Upsert,
+        };
+        let records = MemoryDataset::new("rows", Schema::new(fields()), vec![records(versions)]).unwrap();
+        Log {
+            info: records.info().clone().with_deletes(),
+            ops: versions.iter().map(op).collect(),
+            records,
+        }
+    }
+}
+
+#[async_trait]
+impl Dataset for Log {
+    fn info(&self) -> &DatasetInfo {
+        &self.info
+    }
+
+    fn schema(&self) -> &Schema {
+        self.records.schema()
+    }
+
+    fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let ops = Arc::clone(&self.ops);
+        let with_ops = move |batch: Result<Batch>| {
+            let mut batch = batch?;
+            let op = |row| ops[batch.origins.sequence(row) as usize];
+            batch.ops = Some((0..batch.len()).map(op).collect());
+            Ok(batch)
+        };
+        self.records.read(context, request).map(with_ops).boxed()
+    }
+}
