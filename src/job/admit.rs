@@ -26,7 +26,9 @@ pub(super) fn admitted(
 ) -> BoxStream<'static, Result<Admitted>> {
     let admit = move |batch: Result<Batch>| {
         let admitted = batch.and_then(|batch| match &mut admission {
-            Some(admission) => admission.admit(batch).map(|(batch, seen)| (batch, Some(seen))),
+            Some(admission) => admission
+                .admit(batch)
+                .map(|(batch, seen)| (batch, Some(seen))),
             None => Ok((batch, None)),
         });
         match admitted.and_then(|(batch, seen)| pieces(batch, seen)) {
@@ -100,10 +102,25 @@ mod tests {
             };
             batch.ops = Some(ops.chars().map(op).collect());
             let pieces = pieces(batch, Some(Seen::default())).unwrap();
-            assert!(pieces.iter().rev().skip(1).all(|piece| piece.batch.resume.is_none()));
+            assert!(
+                pieces
+                    .iter()
+                    .rev()
+                    .skip(1)
+                    .all(|piece| piece.batch.resume.is_none())
+            );
             assert!(pieces.last().unwrap().batch.resume.is_some());
-            assert_eq!(pieces.iter().map(|piece| piece.batch.bytes_read).sum::<u64>(), 7);
-            assert_eq!(pieces.iter().filter(|piece| piece.seen.is_some()).count(), 1);
+            assert_eq!(
+                pieces
+                    .iter()
+                    .map(|piece| piece.batch.bytes_read)
+                    .sum::<u64>(),
+                7
+            );
+            assert_eq!(
+                pieces.iter().filter(|piece| piece.seen.is_some()).count(),
+                1
+            );
             let shape = |piece: &Admitted| {
                 assert!(piece.batch.ops.is_none());
                 let first = piece.batch.origins.sequence(0);
@@ -113,6 +130,9 @@ mod tests {
         };
         assert_eq!(pieces_of("uuu"), [(0, 3, false)]);
         assert_eq!(pieces_of("dd"), [(0, 2, true)]);
-        assert_eq!(pieces_of("uddu"), [(0, 1, false), (1, 2, true), (3, 1, false)]);
+        assert_eq!(
+            pieces_of("uddu"),
+            [(0, 1, false), (1, 2, true), (3, 1, false)]
+        );
     }
 }

@@ -322,7 +322,11 @@ impl Checkpoints {
                 self.saved.safe.cursor.clone_from(&least.cursor);
                 self.saved.safe.group = least.group;
                 self.saved.safe.ended = least.cursor.is_none();
-                self.saved.safe.progress = least.state.as_deref().map(Progress::from_text).transpose()?;
+                self.saved.safe.progress = least
+                    .state
+                    .as_deref()
+                    .map(Progress::from_text)
+                    .transpose()?;
             }
             None => return self.check_known(kept.iter()),
         }

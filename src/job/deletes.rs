@@ -47,7 +47,12 @@ pub(super) fn identifying(spec: &DestinationSpec) -> Option<MappingSpec> {
     let mut mapping = spec.mapping.clone();
     mapping.filter = None;
     let identifiers = spec.mode.identifiers();
-    (mapping.fields).retain(|field| identifiers.iter().flatten().any(|name| *name == field.field));
+    (mapping.fields).retain(|field| {
+        identifiers
+            .iter()
+            .flatten()
+            .any(|name| *name == field.field)
+    });
     Some(mapping)
 }
 
@@ -61,7 +66,8 @@ pub(super) fn problems(
     path: &str,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut refuse = |message: &str| problems.push(Problem::new(format!("{path}.deletes"), message));
+    let mut refuse =
+        |message: &str| problems.push(Problem::new(format!("{path}.deletes"), message));
     let can = info.capabilities;
     let finds = || {
         (spec.mode == WriteMode::Insert)
@@ -72,8 +78,9 @@ pub(super) fn problems(
             .then_some("records are deleted by the one field that identifies them, and the object has no such field")
     };
     let self_lookup = || {
-        (!can.self_lookup)
-            .then_some("this destination does not look up its own records, so none is found to delete")
+        (!can.self_lookup).then_some(
+            "this destination does not look up its own records, so none is found to delete",
+        )
     };
     let tells = || {
         (!dataset.tells_deletes)
@@ -88,27 +95,45 @@ pub(super) fn problems(
                 Some(_) => Some("the field that marks a deleted record is a `boolean`"),
                 None => Some("the object has no such field to mark deleted records by"),
             };
-            let mapped = spec.mapping.fields.iter().any(|other| other.field == *field);
-            let mapped = mapped.then_some("the field that marks a deleted record is not mapped; the job fills it");
-            [finds(), one_identity(), self_lookup(), tells(), mark, mapped]
-                .into_iter()
-                .flatten()
-                .collect()
+            let mapped = spec
+                .mapping
+                .fields
+                .iter()
+                .any(|other| other.field == *field);
+            let mapped = mapped
+                .then_some("the field that marks a deleted record is not mapped; the job fills it");
+            [
+                finds(),
+                one_identity(),
+                self_lookup(),
+                tells(),
+                mark,
+                mapped,
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
         }
         SourceDeletes::Delete => [finds(), one_identity(), self_lookup(), tells(), deletes()]
             .into_iter()
             .flatten()
             .collect(),
         SourceDeletes::Mirror { most_percent } => {
-            let share = (!(1..=100).contains(most_percent)).then_some("`most_percent` is from 1 to 100");
-            let full = (*sync != SyncMode::Full)
-                .then_some("a mirror needs all of the source, and an incremental sync reads a part of it");
-            [one_identity(), deletes(), share, full].into_iter().flatten().collect()
+            let share =
+                (!(1..=100).contains(most_percent)).then_some("`most_percent` is from 1 to 100");
+            let full = (*sync != SyncMode::Full).then_some(
+                "a mirror needs all of the source, and an incremental sync reads a part of it",
+            );
+            [one_identity(), deletes(), share, full]
+                .into_iter()
+                .flatten()
+                .collect()
         }
     };
     found.into_iter().for_each(&mut refuse);
     let by_self_lookup = |field: &&FieldMapping| matches!(field.rule, Rule::SelfLookup(_));
-    let identified_late = identifying(spec).is_some_and(|mapping| mapping.fields.iter().any(|field| by_self_lookup(&field)));
+    let identified_late = identifying(spec)
+        .is_some_and(|mapping| mapping.fields.iter().any(|field| by_self_lookup(&field)));
     if identified_late {
         problems.push(Problem::new(
             format!("{path}.deletes"),
@@ -190,7 +215,8 @@ impl Deletes {
             Error::contract("a writer must answer with the identity of every row")
                 .with("destination", &self.object)
         })?;
-        self.written.extend(hashes(ids, self.seed)?.into_iter().flatten());
+        self.written
+            .extend(hashes(ids, self.seed)?.into_iter().flatten());
         Ok(())
     }
 
@@ -210,17 +236,24 @@ impl Deletes {
                 Place::Refused(refusal) => {
                     let origins = &batch.origins;
                     let (position, raw) = (origins.position(row), origins.raw(row));
-                    deleted.rejects.push(Reject::new(position, refusal.clone(), raw));
+                    deleted
+                        .rejects
+                        .push(Reject::new(position, refusal.clone(), raw));
                 }
             }
         }
         let mut met: HashSet<String> = HashSet::new();
         for (identifier, ids) in found.ids.iter().enumerate() {
-            let here = found.places.iter().map(|place| Some(*place == Place::Of(identifier)));
+            let here = found
+                .places
+                .iter()
+                .map(|place| Some(*place == Place::Of(identifier)));
             let mut ids = filter(ids, &here.collect())?;
             if self.policy == SourceDeletes::Delete {
                 // A record goes once.
-                let first = texts(&ids).into_iter().map(|id| Some(id.is_some_and(|id| met.insert(id))));
+                let first = texts(&ids)
+                    .into_iter()
+                    .map(|id| Some(id.is_some_and(|id| met.insert(id))));
                 let first: BooleanArray = first.collect();
                 deleted.skipped += (ids.len() - first.true_count()) as u64;
                 ids = filter(&ids, &first)?;
@@ -231,7 +264,9 @@ impl Deletes {
             let rows = ids.len() as u64;
             match &self.policy {
                 SourceDeletes::Soft { field } => {
-                    writer.patch(context, mark(field, Arc::clone(&ids))?).await?;
+                    writer
+                        .patch(context, mark(field, Arc::clone(&ids))?)
+                        .await?;
                     deleted.count += rows;
                 }
                 _ => {
@@ -253,7 +288,9 @@ impl Deletes {
         batch: &Batch,
     ) -> Result<Found> {
         let Some(identity) = self.identity.clone() else {
-            return Err(Error::contract("deletes need an object with one identifying field"));
+            return Err(Error::contract(
+                "deletes need an object with one identifying field",
+            ));
         };
         for fields in self.identifiers.iter().skip(self.lookups.len()) {
             let request = LookupRequest::new(&self.object, fields.clone(), &identity);
@@ -284,12 +321,16 @@ impl Deletes {
                 match found_here {
                     Match::Empty | Match::None => {}
                     Match::One => *place = Place::Of(number),
-                    Match::Many => *place = Place::Refused(Refusal::new(Reason::MultiMatch, SEVERAL)),
+                    Match::Many => {
+                        *place = Place::Refused(Refusal::new(Reason::MultiMatch, SEVERAL))
+                    }
                 }
             }
             found.ids.push(matches.values);
         }
-        for place in (found.places.iter_mut().zip(empty)).filter_map(|(place, empty)| empty.then_some(place)) {
+        for place in
+            (found.places.iter_mut().zip(empty)).filter_map(|(place, empty)| empty.then_some(place))
+        {
             *place = Place::Refused(Refusal::new(Reason::EmptyIdentifier, EMPTY));
         }
         Ok(found)
@@ -304,7 +345,9 @@ impl Deletes {
         writer: &mut dyn Writer,
         report: &mut DestinationReport,
     ) -> Result<()> {
-        let (SourceDeletes::Mirror { most_percent }, Some(identity)) = (&self.policy, &self.identity) else {
+        let (SourceDeletes::Mirror { most_percent }, Some(identity)) =
+            (&self.policy, &self.identity)
+        else {
             return Ok(());
         };
         let object = self.connection.dataset(context, &self.object).await?;
@@ -314,7 +357,9 @@ impl Deletes {
         while let Some(batch) = batches.try_next().await? {
             let ids = batch.records.column(0);
             let kept = hashes(ids, self.seed)?;
-            let gone = kept.into_iter().map(|hash| Some(hash.is_some_and(|hash| !self.written.contains(&hash))));
+            let gone = kept
+                .into_iter()
+                .map(|hash| Some(hash.is_some_and(|hash| !self.written.contains(&hash))));
             missing.push(filter(ids, &gone.collect())?);
         }
         let gone: u64 = missing.iter().map(|ids| ids.len() as u64).sum();
@@ -373,5 +418,7 @@ fn hashes(ids: &ArrayRef, seed: u64) -> Result<Vec<Option<u64>>> {
     let mut hashes = Vec::new();
     keys.hash(seed, &mut hashes);
     let rows = hashes.into_iter().enumerate();
-    Ok(rows.map(|(row, hash)| (!keys.is_null_any(row)).then_some(hash)).collect())
+    Ok(rows
+        .map(|(row, hash)| (!keys.is_null_any(row)).then_some(hash))
+        .collect())
 }

@@ -15,9 +15,7 @@ use crate::dataset::{Dataset, ReadBounds};
 use crate::error::Problem;
 use crate::host::{Bug, Context};
 use crate::record::key::KeyColumn;
-use crate::record::{
-    Batch, CursorValue, FieldType, Reason, Refusal, Reject, RowOp, Schema,
-};
+use crate::record::{Batch, CursorValue, FieldType, Reason, Refusal, Reject, RowOp, Schema};
 use crate::spec::{Incremental, NullCursor, Overlap};
 use crate::{Error, ErrorKind, Result};
 
@@ -108,7 +106,10 @@ impl IncrementalPlan {
         };
         let kind = match schema.field(&spec.field) {
             None => {
-                problem(".field", format!("the dataset has no field `{}`", spec.field));
+                problem(
+                    ".field",
+                    format!("the dataset has no field `{}`", spec.field),
+                );
                 None
             }
             Some(field) => {
@@ -131,7 +132,10 @@ impl IncrementalPlan {
         };
         for (i, name) in spec.key.iter().enumerate() {
             if schema.field(name).is_none() {
-                problem(&format!(".key[{i}]"), format!("the dataset has no field `{name}`"));
+                problem(
+                    &format!(".key[{i}]"),
+                    format!("the dataset has no field `{name}`"),
+                );
             }
         }
         let overlap = match (kind, spec.overlap) {
@@ -284,7 +288,10 @@ impl Reading {
     ) -> Result<Option<Self>> {
         let goes_on = checkpoints.is_some_and(Checkpoints::goes_on);
         let (saved, begun) = checkpoints.map(Checkpoints::progress).unwrap_or_default();
-        let window = [saved, begun].into_iter().flatten().find_map(|known| known.window);
+        let window = [saved, begun]
+            .into_iter()
+            .flatten()
+            .find_map(|known| known.window);
         if goes_on && window.is_some() != plan.is_some() {
             let message = "the job's last run broke off in another sync mode; bring that one back, or start over";
             return Err(Error::new(ErrorKind::OtherLineage, message).during("resume"));
@@ -295,7 +302,8 @@ impl Reading {
         let (field, kind) = (&plan.spec.field, plan.kind);
         let other = |known: &&Progress| known.field != *field || known.kind != kind;
         if [saved, begun].iter().flatten().any(other) {
-            let message = "the saved watermark is of another cursor field; bring that one back, or refresh";
+            let message =
+                "the saved watermark is of another cursor field; bring that one back, or refresh";
             return Err(Error::new(ErrorKind::OtherLineage, message)
                 .during("resume")
                 .with("field", field));
@@ -381,7 +389,9 @@ impl Reading {
     /// What the next window asks for at least.
     fn floor(&self) -> i64 {
         let reached = self.progress.watermark.max(self.progress.newest);
-        reached.map_or(i64::MIN, |reached| reached.saturating_sub(self.plan.overlap))
+        reached.map_or(i64::MIN, |reached| {
+            reached.saturating_sub(self.plan.overlap)
+        })
     }
 
     /// What is saved with the border of a group.
@@ -446,7 +456,9 @@ fn units(kind: Kind, value: Option<CursorValue>, what: &'static str) -> Result<O
 
 fn seeds(context: &Context) -> (u64, u64) {
     let mut bytes = [[0; 8]; 2];
-    bytes.iter_mut().for_each(|bytes| context.entropy().fill(bytes));
+    bytes
+        .iter_mut()
+        .for_each(|bytes| context.entropy().fill(bytes));
     let [a, b] = bytes.map(u64::from_le_bytes);
     (a, b)
 }
@@ -573,13 +585,17 @@ impl Columns {
     fn of(batch: &Batch, spec: &Incremental) -> Result<Self> {
         let column = |name: &String| match batch.records.column_by_name(name) {
             Some(column) => KeyColumn::new(column),
-            None => Err(Error::contract("a batch lacks a field that was asked for").with("field", name)),
+            None => {
+                Err(Error::contract("a batch lacks a field that was asked for").with("field", name))
+            }
         };
         let key: Vec<KeyColumn> = spec.key.iter().map(column).collect::<Result<_>>()?;
         let all = batch.records.columns().iter().filter(|_| !key.is_empty());
         Ok(Columns {
             cursor: column(&spec.field)?,
-            all: all.map(|column| KeyColumn::new(column)).collect::<Result<_>>()?,
+            all: all
+                .map(|column| KeyColumn::new(column))
+                .collect::<Result<_>>()?,
             key,
         })
     }

@@ -191,7 +191,8 @@ impl RunRequest {
     /// The partition of the job's source that this run reads, as its checkpoint and the destinations know it. A range has a
     /// checkpoint of its own.
     fn partition(&self) -> String {
-        let end = |value: Option<CursorValue>| value.map_or_else(String::new, |value| value.to_string());
+        let end =
+            |value: Option<CursorValue>| value.map_or_else(String::new, |value| value.to_string());
         match self.range {
             Some(range) if !Bug::RangeMovesWatermark.is_on() => {
                 format!("range {}..{}", end(range.from), end(range.to))

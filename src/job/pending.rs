@@ -88,12 +88,18 @@ impl Pending {
         }
         let gone: HashSet<String> = texts(gone).into_iter().flatten().collect();
         for rows in self.lookups.iter_mut().flatten() {
-            let stays = texts(&rows.ids).into_iter().map(|id| Some(id.is_none_or(|id| !gone.contains(&id))));
+            let stays = texts(&rows.ids)
+                .into_iter()
+                .map(|id| Some(id.is_none_or(|id| !gone.contains(&id))));
             let stays: BooleanArray = stays.collect();
             if stays.true_count() == stays.len() {
                 continue;
             }
-            let columns = rows.keys.columns.iter().map(|column| filter(column, &stays));
+            let columns = rows
+                .keys
+                .columns
+                .iter()
+                .map(|column| filter(column, &stays));
             rows.keys = LookupKeys::new(columns.collect::<Result<_, _>>()?);
             rows.ids = filter(&rows.ids, &stays)?;
             let mut keep = stays.values().iter();

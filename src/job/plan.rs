@@ -11,7 +11,9 @@ use crate::host::Context;
 use crate::lookup::LookupRequest;
 use crate::mapping::{CompileRequest, MappingPlan, Preparation, SelfLookupPlan};
 use crate::record::Schema;
-use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, SourceDeletes, SyncMode, WriteMode};
+use crate::spec::{
+    DestinationSpec, DuplicateKeys, MappingSpec, Rule, SourceDeletes, SyncMode, WriteMode,
+};
 use crate::{Error, Result};
 
 use super::incremental::IncrementalPlan;
@@ -171,7 +173,8 @@ impl SyncJob {
             problems.extend(at_fault);
             let mapping_path = format!("{path}.mapping");
             // What is wrong with it is wrong with the whole mapping too.
-            let finding = finding.and_then(|finding| MappingPlan::compile(&finding, &compile, &mapping_path).ok());
+            let finding = finding
+                .and_then(|finding| MappingPlan::compile(&finding, &compile, &mapping_path).ok());
             match MappingPlan::compile(&marked, &compile, &mapping_path) {
                 Ok(mapping) => {
                     let holds = mapping.self_lookups().any(SelfLookupPlan::may_reject);

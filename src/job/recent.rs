@@ -66,7 +66,11 @@ impl Recent {
     pub(super) fn trim(&mut self, floor: i64, most: usize) {
         self.versions.retain(|_, (_, at)| *at >= floor);
         if self.versions.len() > most {
-            let mut order: Vec<(i64, u64)> = self.versions.iter().map(|(key, (_, at))| (*at, *key)).collect();
+            let mut order: Vec<(i64, u64)> = self
+                .versions
+                .iter()
+                .map(|(key, (_, at))| (*at, *key))
+                .collect();
             let surplus = order.len() - most;
             order.select_nth_unstable(surplus - 1);
             for (_, key) in &order[..surplus] {
@@ -111,7 +115,9 @@ fn from_text<'de, D: Deserializer<'de>>(
     let mut versions = HashMap::with_capacity(text.len() / DIGITS);
     for part in text.as_bytes().chunks(DIGITS) {
         let number = |at: usize| {
-            let digits = part.get(at..at + 16).and_then(|part| std::str::from_utf8(part).ok());
+            let digits = part
+                .get(at..at + 16)
+                .and_then(|part| std::str::from_utf8(part).ok());
             let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
             let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
             number.ok_or_else(wrong)

@@ -113,6 +113,15 @@ impl RunReport {
 }
 
 /// Which records a run of an incremental job read.
+///
+/// ```
+/// use syncline::job::WindowReport;
+/// use syncline::record::CursorValue;
+///
+/// let mut window = WindowReport::new("version");
+/// (window.watermark, window.known) = (Some(CursorValue::Integer(12)), 3);
+/// assert!(window.to_string().starts_with("  by version, watermark 12"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct WindowReport {
@@ -134,6 +143,23 @@ pub struct WindowReport {
     pub empty: u64,
     /// Records above the upper bound. They were handed on, do not move the watermark, and come again.
     pub future: u64,
+}
+
+impl WindowReport {
+    /// A window of everything in which nothing was.
+    pub fn new(field: impl Into<String>) -> Self {
+        WindowReport {
+            field: field.into(),
+            from: None,
+            to: None,
+            upper_bound: None,
+            watermark: None,
+            outside: 0,
+            known: 0,
+            empty: 0,
+            future: 0,
+        }
+    }
 }
 
 fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -315,7 +341,11 @@ impl fmt::Display for RunReport {
 impl fmt::Display for WindowReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  by {}", self.field)?;
-        let ends = [("from", self.from), ("to", self.to), ("watermark", self.watermark)];
+        let ends = [
+            ("from", self.from),
+            ("to", self.to),
+            ("watermark", self.watermark),
+        ];
         for (word, value) in ends {
             if let Some(value) = value {
                 write!(f, ", {word} {value}")?;

@@ -75,11 +75,19 @@ pub(super) async fn bind(
     let mut bound = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
         let mut mappers = Vec::new();
-        for mapping in [Some(&target.mapping), target.finding.as_ref()].into_iter().flatten() {
+        for mapping in [Some(&target.mapping), target.finding.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
             for request in mapping.lookups() {
-                let place = target.mapping.lookups().iter().position(|other| other == request);
-                let writer = place.and_then(|place| target.written_by.get(place).copied().flatten());
+                let place = target
+                    .mapping
+                    .lookups()
+                    .iter()
+                    .position(|other| other == request);
+                let writer =
+                    place.and_then(|place| target.written_by.get(place).copied().flatten());
                 lookups.push(match writer.and_then(|writer| stages.get_mut(writer)) {
                     Some(stage) => stage.lookup(context, request.clone()).await?,
                     None => target.connection.lookup(context, request.clone()).await?,
@@ -371,7 +379,9 @@ impl Run<'_> {
             } else {
                 let rows = ready.prepared.len() as u64;
                 for (stage, mapped) in self.stages.iter_mut().zip(ready.mapped) {
-                    stage.take(self.context, ready.deletes, rows, mapped).await?;
+                    stage
+                        .take(self.context, ready.deletes, rows, mapped)
+                        .await?;
                 }
             }
             let written = self.context.clock().now();

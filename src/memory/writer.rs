@@ -110,7 +110,8 @@ impl MemoryWriter {
             ));
         }
         if batch.ops.iter().flatten().any(|op| *op == RowOp::Delete) {
-            let message = "a batch to write holds no deletes; records are deleted by their identity";
+            let message =
+                "a batch to write holds no deletes; records are deleted by their identity";
             return Err(Error::contract(message));
         }
         let mut state = self.object.write();

@@ -6,7 +6,9 @@ use serde_json::Value;
 use crate::error::Problem;
 use crate::{Error, Result};
 
-use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, SourceDeletes, WriteMode};
+use super::{
+    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, SourceDeletes, WriteMode,
+};
 
 /// A whole data-sync job as data.
 ///

@@ -45,6 +45,13 @@ impl SyncMode {
 ///
 /// The *watermark* is the greatest value of that field among the records that are safe. A run reads from the watermark on,
 /// the value itself included, less the overlap; and moves it when all that it read is safe.
+///
+/// ```
+/// use syncline::spec::{Incremental, NullCursor, Overlap};
+///
+/// let by = Incremental::new("day").with_overlap(Overlap::Days(2)).with_nulls(NullCursor::Skip);
+/// assert_eq!((by.clock_skew, by.remember), (60, 10_000));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -41,7 +41,10 @@ fn live_with(
     scene.lives += 1;
     let home: Arc<dyn Connection> = Arc::new(scene.home.clone());
     let job = scene.job(effects.dataset(dataset), effects.connection(home));
-    let (ledger, state) = (effects.rejects(scene.ledger.clone()), effects.state(scene.state.clone()));
+    let (ledger, state) = (
+        effects.rejects(scene.ledger.clone()),
+        effects.state(scene.state.clone()),
+    );
     let request = change(scene.request(ledger, state));
     let context = scene.context();
     let clock = scene.clock.clone();
@@ -56,7 +59,13 @@ fn undisturbed() -> Effects {
 }
 
 fn at(number: u64, fate: Fate) -> Effects {
-    Effects::new(move |effect| if effect.number == number { fate } else { Fate::Proceed })
+    Effects::new(move |effect| {
+        if effect.number == number {
+            fate
+        } else {
+            Fate::Proceed
+        }
+    })
 }
 
 /// Syncs a history by chance, and each run dies or fails by chance, again and again.
@@ -70,7 +79,7 @@ pub(crate) fn by_seed(seed: u64) -> Option<Broken> {
         if run == 0 || chance.below(3) > 0 {
             story.wait();
         }
-        let mut then = story.live.now();
+        let began = story.live.now();
         let whole = story.dataset();
         let mut ended = None;
         for life in 0..8 {
@@ -79,7 +88,9 @@ pub(crate) fn by_seed(seed: u64) -> Option<Broken> {
                 0 if life < 7 => match own.below(5) {
                     0 => Fate::CrashBefore,
                     1 => Fate::CrashAfter,
-                    2 if effect.parts > 1 => Fate::CrashAmid(1 + own.below(effect.parts as u64 - 1) as usize),
+                    2 if effect.parts > 1 => {
+                        Fate::CrashAmid(1 + own.below(effect.parts as u64 - 1) as usize)
+                    }
                     3 => Fate::Fail(false),
                     _ => Fate::FailAfter(false),
                 },
@@ -95,19 +106,30 @@ pub(crate) fn by_seed(seed: u64) -> Option<Broken> {
                 break;
             }
             if !story.whole {
-                story.scene.clock.advance(TimeDelta::seconds(chance.below(20) as i64));
+                story
+                    .scene
+                    .clock
+                    .advance(TimeDelta::seconds(chance.below(20) as i64));
             }
         }
         let Some(report) = ended else {
-            return Some(("P20 the job comes to its end", format!("seed {seed}, run {run}")));
+            return Some((
+                "P20 the job comes to its end",
+                format!("seed {seed}, run {run}"),
+            ));
         };
+        if let Some(how) = story.misread(&report, watermark, began) {
+            return Some((
+                "I-9 watermark",
+                format!("seed {seed}, run {run}: {how}"),
+            ));
+        }
         // What a run promises is what was there when its window began.
-        if let Some(CursorValue::DateTime(upper)) = report.window.as_ref().and_then(|window| window.upper_bound) {
-            then = then.min(upper.timestamp());
-        }
-        if let Some(how) = story.misread(&report, watermark, then) {
-            return Some(("I-9 watermark", format!("seed {seed}, run {run}: {how}")));
-        }
+        let upper = report.window.as_ref().and_then(|window| window.upper_bound);
+        let then = match upper {
+            Some(CursorValue::DateTime(upper)) => began.min(upper.timestamp()),
+            _ => began,
+        };
         watermark = report.window.and_then(|window| window.watermark);
         if let Some(how) = story.lost(then) {
             return Some(("I-7 no gap", format!("seed {seed}, run {run}: {how}")));
@@ -158,16 +180,33 @@ fn wait(scene: &Scene, seconds: i64) {
 fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
     vec![
         ("ties in the overlap", |commits| {
-            let by = Incremental::new("at").with_key(["key"]).with_overlap(Overlap::Seconds(3));
+            let by = Incremental::new("at")
+                .with_key(["key"])
+                .with_overlap(Overlap::Seconds(3));
             let scene = Scene::incremental(by).committing(commits);
             wait(&scene, 100);
             let mut versions: Vec<Version> = (0..6).map(|key| made(key, key, 10)).collect();
             let first = History(versions.clone());
-            versions.extend([made(2, 20, 10), made(7, 7, 10), made(8, 8, 8), made(9, 9, 14)]);
+            versions.extend([
+                made(2, 20, 10),
+                made(7, 7, 10),
+                made(8, 8, 8),
+                made(9, 9, 14),
+            ]);
             Case {
                 first: Arc::new(Live::new(first, scene.clock.clone(), 2)),
                 second: Arc::new(Live::new(History(versions), scene.clock.clone(), 2)),
-                rows: vec![(0, 0), (1, 1), (2, 20), (3, 3), (4, 4), (5, 5), (7, 7), (8, 8), (9, 9)],
+                rows: vec![
+                    (0, 0),
+                    (1, 1),
+                    (2, 20),
+                    (3, 3),
+                    (4, 4),
+                    (5, 5),
+                    (7, 7),
+                    (8, 8),
+                    (9, 9),
+                ],
                 scene,
             }
         }),
@@ -176,7 +215,13 @@ fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
             let scene = Scene::incremental(by).committing(commits);
             wait(&scene, 100);
             let first = History(vec![made(1, 1, 10), made(2, 2, 5)]);
-            let second = History(vec![made(1, 1, 10), made(2, 3, 20), made(3, 3, 12), made(4, 4, 30), made(5, 5, 11)]);
+            let second = History(vec![
+                made(1, 1, 10),
+                made(2, 3, 20),
+                made(3, 3, 12),
+                made(4, 4, 30),
+                made(5, 5, 11),
+            ]);
             Case {
                 first: Arc::new(snapshot(&first, 50)),
                 second: Arc::new(snapshot(&second, 50)),
@@ -185,14 +230,22 @@ fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
             }
         }),
         ("deletes", |commits| {
-            let mut scene = Scene::incremental(Incremental::new("at").with_key(["key"])).committing(commits);
+            let mut scene =
+                Scene::incremental(Incremental::new("at").with_key(["key"])).committing(commits);
             scene.deletes = SourceDeletes::Delete;
             let filter = serde_json::json!({"gt": [{"field": "value"}, {"value": 5}]});
             scene.filter = Some(serde_json::from_value(filter).unwrap());
             wait(&scene, 100);
             let mut versions: Vec<Version> = (0..6).map(|key| made(key, 10 + key, key)).collect();
             let first = History(versions.clone());
-            versions.extend([gone(1, 20), made(2, 22, 21), gone(4, 22), gone(8, 23), made(4, 24, 24), gone(5, 25)]);
+            versions.extend([
+                gone(1, 20),
+                made(2, 22, 21),
+                gone(4, 22),
+                gone(8, 23),
+                made(4, 24, 24),
+                gone(5, 25),
+            ]);
             Case {
                 first: Arc::new(Live::new(first, scene.clock.clone(), 3)),
                 second: Arc::new(Live::new(History(versions), scene.clock.clone(), 3)),
@@ -218,7 +271,9 @@ fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
             let refusal = Refusal::new(Reason::BadValue, "scripted");
             Case {
                 first: Arc::new(snapshot(&History(versions.clone()), 9)),
-                second: Arc::new(snapshot(&History(versions[1..].to_vec()), 9).with_reject(1, refusal)),
+                second: Arc::new(
+                    snapshot(&History(versions[1..].to_vec()), 9).with_reject(1, refusal),
+                ),
                 rows: (0..5).map(|key| (key, key)).collect(),
                 scene,
             }
@@ -235,7 +290,13 @@ pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
     let mut number = 1;
     loop {
         let mut done = false;
-        for fate in [Fate::CrashBefore, Fate::CrashAfter, Fate::CrashAmid(1), Fate::Fail(false), Fate::FailAfter(false)] {
+        for fate in [
+            Fate::CrashBefore,
+            Fate::CrashAfter,
+            Fate::CrashAmid(1),
+            Fate::Fail(false),
+            Fate::FailAfter(false),
+        ] {
             let Case {
                 mut scene,
                 first,
@@ -247,13 +308,22 @@ pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
             let ended = live(&mut scene, &effects, Arc::clone(&second));
             done = (effects.trace().len() as u64) < number;
             figures.crash_runs += 1;
-            if ended.is_none() && !(0..3).any(|_| live(&mut scene, &undisturbed(), Arc::clone(&second)).is_some()) {
-                found.push(("P20 the job comes to its end", format!("{name}, {commits:?}, {fate:?} at {number}")));
+            if ended.is_none()
+                && !(0..3).any(|_| live(&mut scene, &undisturbed(), Arc::clone(&second)).is_some())
+            {
+                found.push((
+                    "P20 the job comes to its end",
+                    format!("{name}, {commits:?}, {fate:?} at {number}"),
+                ));
             }
             let there = scene.rows().into_iter();
-            let there: Vec<(i64, i64)> = there.flat_map(|(key, rows)| rows.into_iter().map(move |(value, _)| (key, value))).collect();
+            let there: Vec<(i64, i64)> = there
+                .flat_map(|(key, rows)| rows.into_iter().map(move |(value, _)| (key, value)))
+                .collect();
             if there != rows {
-                let how = format!("{name}, {commits:?}, {fate:?} at {number}: {there:?} instead of {rows:?}");
+                let how = format!(
+                    "{name}, {commits:?}, {fate:?} at {number}: {there:?} instead of {rows:?}"
+                );
                 found.push(("I-7 no gap", how));
             }
             if figures.stops_at_first && !found.is_empty() {
@@ -280,10 +350,15 @@ fn range() -> Option<Broken> {
     live(scene, &undisturbed(), source.clone());
     wait(scene, 100);
     let from = Some(CursorValue::DateTime(time(25)));
-    live_with(scene, &undisturbed(), source.clone(), |request| request.with_range(from, None).with_start(Start::Over));
+    live_with(scene, &undisturbed(), source.clone(), |request| {
+        request.with_range(from, None).with_start(Start::Over)
+    });
     live(scene, &undisturbed(), source);
     let missing = (1..4).find(|key| !scene.rows().contains_key(key))?;
-    Some(("I-9 watermark", format!("the range took the place of what is new: {missing} is missing")))
+    Some((
+        "I-9 watermark",
+        format!("the range took the place of what is new: {missing} is missing"),
+    ))
 }
 
 /// A source that lacks most of its records.
@@ -291,9 +366,22 @@ fn guard() -> Option<Broken> {
     let scene = &mut Scene::new(SyncMode::Full);
     scene.deletes = SourceDeletes::Mirror { most_percent: 10 };
     let versions: Vec<Version> = (0..9).map(|key| made(key, key, 1)).collect();
-    live(scene, &undisturbed(), Arc::new(snapshot(&History(versions.clone()), 9)));
-    live(scene, &undisturbed(), Arc::new(snapshot(&History(versions[..2].to_vec()), 9)));
-    (scene.rows().len() != 9).then(|| ("a mirror has a guard", format!("{} of 9 rows are left", scene.rows().len())))
+    live(
+        scene,
+        &undisturbed(),
+        Arc::new(snapshot(&History(versions.clone()), 9)),
+    );
+    live(
+        scene,
+        &undisturbed(),
+        Arc::new(snapshot(&History(versions[..2].to_vec()), 9)),
+    );
+    (scene.rows().len() != 9).then(|| {
+        (
+            "a mirror has a guard",
+            format!("{} of 9 rows are left", scene.rows().len()),
+        )
+    })
 }
 
 /// A record that waits for its parent is deleted.
@@ -341,7 +429,9 @@ pub(crate) fn catch(bug: Bug) -> Option<Broken> {
         ..Figures::default()
     };
     let found = fixed().into_iter().next();
-    let found = found.or_else(|| (0..crash_cases()).find_map(|case| crash(case, &mut figures).into_iter().next()));
+    let found = found.or_else(|| {
+        (0..crash_cases()).find_map(|case| crash(case, &mut figures).into_iter().next())
+    });
     let found = found.or_else(|| (0..2_000).find_map(calm));
     let found = found.or_else(|| (0..2_000).find_map(by_seed));
     Bug::switch(None);

@@ -126,7 +126,9 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         let broken = broken.or_else(|| incremental::by_seed(i as u64));
         broken.into_iter().map(Found::from).collect()
     });
-    step("fixed", 1, &|_, _| incremental::fixed().into_iter().map(Found::from).collect());
+    step("fixed", 1, &|_, _| {
+        incremental::fixed().into_iter().map(Found::from).collect()
+    });
 
     let began = Instant::now();
     let bugs = if wanted("defects") { Bug::ALL.len() } else { 0 };

@@ -9,8 +9,8 @@ use syncline::job::Job as _;
 use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind};
 
-use super::incremental;
 use super::check::{Checker, Violation};
+use super::incremental;
 use super::world::{Hearing, Source, Store, Workload, World};
 
 /// Lives after which a job that is no longer disturbed must have come to its end.

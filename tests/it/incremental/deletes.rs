@@ -71,7 +71,11 @@ fn each_policy_does_what_it_says_and_a_record_may_come_again() {
             let counts = &report.destinations[0];
             let ignored = u64::from(policy == SourceDeletes::Ignore);
             // One of them hits no record, and one record is known.
-            assert_eq!((counts.deleted, counts.skipped), (1 - ignored, 2 + ignored), "{policy:?}");
+            assert_eq!(
+                (counts.deleted, counts.skipped),
+                (1 - ignored, 2 + ignored),
+                "{policy:?}"
+            );
             match policy {
                 SourceDeletes::Delete => assert_eq!(scene.rows().get(&1), None),
                 _ => assert_eq!(scene.rows()[&1], [(10, mark(true))]),
@@ -104,11 +108,22 @@ fn a_mirror_deletes_what_a_full_read_lacks() {
     for commits in [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint] {
         let mut scene = Scene::new(SyncMode::Full).committing(commits);
         scene.deletes = SourceDeletes::Mirror { most_percent: 20 };
-        let read = |scene: &mut Scene, versions: &[Version]| scene.run(snapshot(&History(versions.to_vec()), 9));
+        let read = |scene: &mut Scene, versions: &[Version]| {
+            scene.run(snapshot(&History(versions.to_vec()), 9))
+        };
         assert_eq!(read(&mut scene, &versions).destinations[0].removed, 0);
         let report = read(&mut scene, &versions[2..]);
-        assert_eq!((report.destinations[0].removed, report.destinations[0].updated), (2, 8));
-        assert_eq!(scene.rows().keys().copied().collect::<Vec<_>>(), (2..10).collect::<Vec<_>>());
+        assert_eq!(
+            (
+                report.destinations[0].removed,
+                report.destinations[0].updated
+            ),
+            (2, 8)
+        );
+        assert_eq!(
+            scene.rows().keys().copied().collect::<Vec<_>>(),
+            (2..10).collect::<Vec<_>>()
+        );
         // Two of eight are a quarter.
         let fewer = snapshot(&History(versions[4..].to_vec()), 9);
         let report = scene.run_with(Arc::new(fewer), |request| request).unwrap();
@@ -116,7 +131,9 @@ fn a_mirror_deletes_what_a_full_read_lacks() {
         assert_eq!(failure.kind(), ErrorKind::LimitExceeded, "{failure}");
         assert_eq!(scene.rows().len(), 8);
         let nothing = snapshot(&History::default(), 9);
-        let report = scene.run_with(Arc::new(nothing), |request| request.with_start(syncline::job::Start::Over));
+        let report = scene.run_with(Arc::new(nothing), |request| {
+            request.with_start(syncline::job::Start::Over)
+        });
         assert!(report.unwrap().failure.is_some());
         assert_eq!(scene.rows().len(), 8);
     }
@@ -150,7 +167,12 @@ fn a_policy_that_cannot_be_kept_is_refused() {
             assert_eq!(problem.path, "destinations[0].deletes");
             problem.message.clone()
         };
-        error.problems().iter().map(message).collect::<Vec<_>>().join("; ")
+        error
+            .problems()
+            .iter()
+            .map(message)
+            .collect::<Vec<_>>()
+            .join("; ")
     };
     let plain: fn(&mut Scene) = |_| {};
     let inserts: fn(&mut Scene) = |scene| scene.mode = WriteMode::Insert;
@@ -169,7 +191,15 @@ fn a_policy_that_cannot_be_kept_is_refused() {
 
 #[test]
 fn rows_and_deletes_of_one_key_are_applied_in_order() {
-    let versions = [made(1, 1, 1), gone(1, 2), made(1, 3, 3), made(2, 1, 3), gone(2, 4), gone(2, 5), made(3, 2, 6)];
+    let versions = [
+        made(1, 1, 1),
+        gone(1, 2),
+        made(1, 3, 3),
+        made(2, 1, 3),
+        gone(2, 4),
+        gone(2, 5),
+        made(3, 2, 6),
+    ];
     let mut essences = Vec::new();
     for batch_rows in [1, 2, 3, 7] {
         for commits in [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint] {
@@ -183,7 +213,10 @@ fn rows_and_deletes_of_one_key_are_applied_in_order() {
             essences.push(scene.rows());
         }
     }
-    let rows: Vec<_> = essences[0].iter().map(|(key, rows)| (*key, rows[0].0)).collect();
+    let rows: Vec<_> = essences[0]
+        .iter()
+        .map(|(key, rows)| (*key, rows[0].0))
+        .collect();
     assert_eq!(rows, [(1, 3), (3, 2)]);
     assert!(essences.iter().all(|rows| *rows == essences[0]));
 }

@@ -44,13 +44,18 @@ impl Story {
         let tells_time = pick(&[0, 1]) == 1;
         let ahead = pick(&[0, 7, 13]) as i64 - 7;
         let remember = pick(&[0, 1, 3, 1000, 1000]);
-        let nulls = [NullCursor::Always, NullCursor::Skip, NullCursor::Reject][pick(&[0, 1, 2]) as usize];
+        let nulls =
+            [NullCursor::Always, NullCursor::Skip, NullCursor::Reject][pick(&[0, 1, 2]) as usize];
         let soft = SourceDeletes::Soft {
             field: "gone".into(),
         };
         let deletes = [SourceDeletes::Delete, soft][pick(&[0, 1]) as usize].clone();
         let (page_takes, has_key) = (pick(&[0, 1, 9]) as i64, pick(&[1, 1, 0]) == 1);
-        let (page_rows, batch_rows, group) = (pick(&[1, 2, 3, 5, 17]), pick(&[1, 3, 17]), pick(&[1, 4, 100]));
+        let (page_rows, batch_rows, group) = (
+            pick(&[1, 2, 3, 5, 17]),
+            pick(&[1, 3, 17]),
+            pick(&[1, 4, 100]),
+        );
 
         let history = History::by_chance(&mut chance, habit, END);
         let mut by = Incremental::new("at")
@@ -88,7 +93,10 @@ impl Story {
     /// The source as a run sees it.
     pub(crate) fn dataset(&self) -> Arc<dyn Dataset> {
         match self.whole {
-            true => Arc::new(snapshot(&self.live.history.lock().unwrap(), self.live.now())),
+            true => Arc::new(snapshot(
+                &self.live.history.lock().unwrap(),
+                self.live.now(),
+            )),
             false => Arc::new(self.live.clone()),
         }
     }
@@ -104,7 +112,10 @@ impl Story {
         let rows = self.scene.rows();
         let now = self.live.now();
         let newest = self.live.history.lock().unwrap().newest(now);
-        for (key, version) in newest.into_iter().filter(|(_, version)| version.commit <= then) {
+        for (key, version) in newest
+            .into_iter()
+            .filter(|(_, version)| version.commit <= then)
+        {
             if version.at.is_none() && self.nulls != NullCursor::Always {
                 continue;
             }
@@ -112,7 +123,9 @@ impl Story {
             let is_right = match there {
                 // A newer version came with it.
                 Some([(value, _)]) if *value > version.value => true,
-                Some([(value, gone)]) if !version.gone => *value == version.value && *gone != Some(true),
+                Some([(value, gone)]) if !version.gone => {
+                    *value == version.value && *gone != Some(true)
+                }
                 // What a delete leaves of a marked record are its older values.
                 Some([(_, gone)]) if version.gone => *gone == Some(true),
                 Some(_) => false,
@@ -126,13 +139,20 @@ impl Story {
     }
 
     /// What is wrong with the window of a run that came to its end.
-    pub(crate) fn misread(&self, report: &RunReport, before: Option<CursorValue>, now: i64) -> Option<String> {
+    pub(crate) fn misread(
+        &self,
+        report: &RunReport,
+        before: Option<CursorValue>,
+        now: i64,
+    ) -> Option<String> {
         let window = report.window.clone().unwrap();
         if before.is_some() && (window.watermark.is_none() || window.watermark < before) {
             return Some(format!("the watermark went back: {before:?}, {window:?}"));
         }
         if window.watermark > before && window.watermark > window.upper_bound {
-            return Some(format!("the watermark is above the upper bound: {window:?}"));
+            return Some(format!(
+                "the watermark is above the upper bound: {window:?}"
+            ));
         }
         if self.whole {
             // A function of what was read.
@@ -142,7 +162,10 @@ impl Story {
             };
             let upper = seconds(window.upper_bound);
             let history = self.live.history.lock().unwrap().newest(now);
-            let values = history.values().filter(|version| !version.gone).filter_map(|version| version.at);
+            let values = history
+                .values()
+                .filter(|version| !version.gone)
+                .filter_map(|version| version.at);
             let newest = values.filter(|at| Some(*at) <= upper).max();
             if seconds(window.watermark) != seconds(before).max(newest) {
                 return Some(format!("{newest:?} was read, and the window is {window:?}"));
@@ -188,12 +211,18 @@ pub(crate) fn tell(seed: u64) -> Option<(&'static str, String)> {
     let dataset = story.dataset();
     let again = story.scene.run_with(dataset, |request| request).unwrap();
     if story.scene.rows() != before {
-        return Some(("I-9b a second run", "the second run changed the rows".into()));
+        return Some((
+            "I-9b a second run",
+            "the second run changed the rows".into(),
+        ));
     }
     let wrote = &again.destinations[0];
     let written = wrote.inserted + wrote.updated + wrote.deleted;
     if story.remembers && story.nulls != NullCursor::Always && written > 0 {
-        return Some(("I-9b a second run", format!("{written} rows were written again")));
+        return Some((
+            "I-9b a second run",
+            format!("{written} rows were written again"),
+        ));
     }
     None
 }

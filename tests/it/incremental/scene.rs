@@ -75,7 +75,11 @@ impl Scene {
         self
     }
 
-    pub(crate) fn job(&self, dataset: Arc<dyn Dataset>, connection: Arc<dyn Connection>) -> SyncJob {
+    pub(crate) fn job(
+        &self,
+        dataset: Arc<dyn Dataset>,
+        connection: Arc<dyn Connection>,
+    ) -> SyncJob {
         let mapping = json!({"fields": [{"field": "key", "from": "key"}, {"field": "value", "from": "value"}]});
         let mut mapping: MappingSpec = serde_json::from_value(mapping).unwrap();
         if self.linked {
@@ -84,7 +88,9 @@ impl Scene {
         }
         let mut spec = DestinationSpec::new("row", self.mode.clone(), mapping);
         spec.deletes = self.deletes.clone();
-        let mut job = SyncJob::new("job", dataset).reading(self.sync.clone()).to(connection, spec);
+        let mut job = SyncJob::new("job", dataset)
+            .reading(self.sync.clone())
+            .to(connection, spec);
         if let Some(filter) = &self.filter {
             job = job.filtered(filter.clone());
         }
@@ -97,7 +103,11 @@ impl Scene {
             .with_entropy(Arc::new(SeededEntropy::new(self.lives)))
     }
 
-    pub(crate) fn request(&self, ledger: Arc<dyn RejectLedger>, state: Arc<dyn StateStore>) -> RunRequest {
+    pub(crate) fn request(
+        &self,
+        ledger: Arc<dyn RejectLedger>,
+        state: Arc<dyn StateStore>,
+    ) -> RunRequest {
         RunRequest::new(ledger)
             .with_batch_rows(self.batch_rows)
             .with_commit(CommitPolicy::default().with_records(self.group_records))
@@ -136,10 +146,16 @@ impl Scene {
                 column.downcast_ref::<Int64Array>().unwrap().clone()
             };
             let (keys, values) = (numbers(1), numbers(2));
-            let gone = batch.column(3).as_any().downcast_ref::<BooleanArray>().unwrap();
+            let gone = batch
+                .column(3)
+                .as_any()
+                .downcast_ref::<BooleanArray>()
+                .unwrap();
             for row in 0..batch.num_rows() {
                 let gone = gone.is_valid(row).then(|| gone.value(row));
-                rows.entry(keys.value(row)).or_default().push((values.value(row), gone));
+                rows.entry(keys.value(row))
+                    .or_default()
+                    .push((values.value(row), gone));
             }
         }
         rows

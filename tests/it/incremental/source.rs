@@ -75,7 +75,8 @@ impl History {
             let key = chance.below(habit.keys) as i64;
             let began = commit - chance.below(habit.delay + 1) as i64;
             // A record's value never falls from one version to the next.
-            let at = (began.div_euclid(habit.grain) * habit.grain).max(*last.get(&key).unwrap_or(&i64::MIN));
+            let at = (began.div_euclid(habit.grain) * habit.grain)
+                .max(*last.get(&key).unwrap_or(&i64::MIN));
             let at = match one_in(chance, habit.future) {
                 true => at + 1_000_000,
                 false => at,
@@ -127,7 +128,11 @@ pub(crate) fn records(versions: &[Version]) -> syncline::record::array::RecordBa
 
 /// All records as they are at this time: a source that neither knows bounds nor gives its records in their order.
 pub(crate) fn snapshot(history: &History, now: i64) -> MemoryDataset {
-    let there: Vec<Version> = history.newest(now).into_values().filter(|version| !version.gone).collect();
+    let there: Vec<Version> = history
+        .newest(now)
+        .into_values()
+        .filter(|version| !version.gone)
+        .collect();
     MemoryDataset::new("rows", Schema::new(fields()), vec![records(&there)]).unwrap()
 }
 
@@ -184,7 +189,13 @@ impl Live {
             Some(at) => from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to),
         };
         let until = request.until.as_ref().map(|until| Place::of(until).0);
-        let mut rows: Vec<Version> = self.history.lock().unwrap().newest(self.now()).into_values().collect();
+        let mut rows: Vec<Version> = self
+            .history
+            .lock()
+            .unwrap()
+            .newest(self.now())
+            .into_values()
+            .collect();
         rows.retain(|version| {
             let place = Place(version.at, version.key);
             wanted(version)
@@ -228,7 +239,10 @@ impl Dataset for Live {
 
     fn read(&self, _: &Context, request: ReadRequest) -> BatchStream {
         let behind = request.resume.as_ref().map(Place::of);
-        let (behind, read) = (behind.map(|(place, _)| place), behind.map_or(0, |(_, read)| read));
+        let (behind, read) = (
+            behind.map(|(place, _)| place),
+            behind.map_or(0, |(_, read)| read),
+        );
         let open = (self.clone(), request, behind, read);
         stream::unfold(open, |(source, request, behind, read)| async move {
             let rows = source.page(behind, &request);
@@ -236,10 +250,17 @@ impl Dataset for Live {
             let place = Place(last.at, last.key);
             let whole = records(&rows);
             let names = request.fields.clone().unwrap_or_else(|| {
-                let names = source.schema.fields().iter().map(|field| field.name.clone());
+                let names = source
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name.clone());
                 names.collect()
             });
-            let columns: Vec<usize> = names.iter().map(|name| source.schema.index_of(name).unwrap()).collect();
+            let columns: Vec<usize> = names
+                .iter()
+                .map(|name| source.schema.index_of(name).unwrap())
+                .collect();
             let raw = Arc::new(RowsAsRead::new("rows", read, whole.clone()));
             let origins = Origins::new(raw, read, (0..rows.len() as u32).collect());
             let mut batch = Batch::new(whole.project(&columns).unwrap(), origins)
@@ -257,7 +278,9 @@ impl Dataset for Live {
     }
 
     async fn upper_bound(&self, _: &Context, _: &str) -> Result<Option<CursorValue>> {
-        Ok(self.tells_time.then(|| CursorValue::DateTime(time(self.now()))))
+        Ok(self
+            .tells_time
+            .then(|| CursorValue::DateTime(time(self.now()))))
     }
 }
 
@@ -275,7 +298,8 @@ impl Log {
             true => RowOp::Delete,
             false => RowOp::Upsert,
         };
-        let records = MemoryDataset::new("rows", Schema::new(fields()), vec![records(versions)]).unwrap();
+        let records =
+            MemoryDataset::new("rows", Schema::new(fields()), vec![records(versions)]).unwrap();
         Log {
             info: records.info().clone().with_deletes(),
             ops: versions.iter().map(op).collect(),
