@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use crate::Result;
 use crate::host::Context;
 use crate::record::notation::Notation;
-use crate::record::{Batch, Cursor, Schema};
+use crate::record::{Batch, Cursor, CursorValue, Schema};
 
 /// Batches in source order. Owns what it needs, does nothing before the first poll, ends after an error.
 pub type BatchStream = BoxStream<'static, Result<Batch>>;
@@ -34,6 +34,10 @@ pub struct DatasetInfo {
     pub replayable: bool,
     /// What its cursors are valid for, in the source's own words: a cursor is never used with another lineage.
     pub lineage: String,
+    /// Whether [`ReadRequest::bounds`] are honoured.
+    pub bounded: bool,
+    /// Whether it tells of records that are gone, as [`RowOp::Delete`](crate::record::RowOp::Delete).
+    pub tells_deletes: bool,
 }
 
 impl DatasetInfo {
@@ -48,6 +52,8 @@ impl DatasetInfo {
             resumable: false,
             replayable: true,
             lineage: String::new(),
+            bounded: false,
+            tells_deletes: false,
         }
     }
 
@@ -71,6 +77,20 @@ impl DatasetInfo {
     #[must_use]
     pub fn read_once(mut self) -> Self {
         self.replayable = false;
+        self
+    }
+
+    /// The same, asking its source only for what is within [bounds](ReadRequest::bounds).
+    #[must_use]
+    pub fn with_bounds(mut self) -> Self {
+        self.bounded = true;
+        self
+    }
+
+    /// The same, telling of records that are gone.
+    #[must_use]
+    pub fn with_deletes(mut self) -> Self {
+        self.tells_deletes = true;
         self
     }
 
@@ -111,6 +131,71 @@ pub struct ReadRequest {
     pub resume: Option<Cursor>,
     /// Where to end: with the last record in front of this cursor.
     pub until: Option<Cursor>,
+    /// The records wanted, by the value of their cursor field. Who asks filters what comes, so a dataset may give more.
+    pub bounds: Option<ReadBounds>,
+}
+
+/// Which records of an incremental read are wanted: those whose cursor field has a value from `from` on, and below `to`.
+///
+/// A dataset that [honours](DatasetInfo::bounded) them leaves out none of these. Many records may have one value, and one
+/// value may be cut by a page: a source that is paged by this field is paged by it and the key together, or by position,
+/// never by the field alone.
+///
+/// ```
+/// use syncline::dataset::ReadBounds;
+/// use syncline::record::CursorValue;
+///
+/// let bounds = ReadBounds::new("version").with_key(["id"]).between(Some(CursorValue::Integer(7)), None);
+/// assert_eq!(bounds.from, Some(CursorValue::Integer(7)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadBounds {
+    /// The cursor field, an `integer`, `date` or `datetime` of the schema.
+    pub field: String,
+    /// The fields that identify a record, if they are known.
+    pub key: Vec<String>,
+    /// The least value wanted, itself included; `None`: there is none.
+    pub from: Option<CursorValue>,
+    /// The value at which to end, itself left out; `None`: all from `from` on.
+    pub to: Option<CursorValue>,
+    /// Whether records without a value are wanted.
+    pub nulls: bool,
+}
+
+impl ReadBounds {
+    /// All records by this field, also those without a value.
+    pub fn new(field: impl Into<String>) -> Self {
+        ReadBounds {
+            field: field.into(),
+            key: Vec::new(),
+            from: None,
+            to: None,
+            nulls: true,
+        }
+    }
+
+    /// The same, of records that these fields identify.
+    #[must_use]
+    pub fn with_key<S: Into<String>>(mut self, key: impl IntoIterator<Item = S>) -> Self {
+        self.key = key.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same, from `from` on, and below `to`.
+    #[must_use]
+    pub fn between(mut self, from: Option<CursorValue>, to: Option<CursorValue>) -> Self {
+        self.from = from;
+        self.to = to;
+        self
+    }
+
+    /// The same, without the records that have no value.
+    #[must_use]
+    pub fn without_nulls(mut self) -> Self {
+        self.nulls = false;
+        self
+    }
 }
 
 impl Default for ReadRequest {
@@ -121,6 +206,7 @@ impl Default for ReadRequest {
             batch_rows: 8192,
             resume: None,
             until: None,
+            bounds: None,
         }
     }
 }
@@ -160,6 +246,13 @@ impl ReadRequest {
         self.until = until;
         self
     }
+
+    /// The records within these bounds only.
+    #[must_use]
+    pub fn within(mut self, bounds: Option<ReadBounds>) -> Self {
+        self.bounds = bounds;
+        self
+    }
 }
 
 /// A prepared, named stream of record batches with a known schema.
@@ -196,6 +289,14 @@ pub trait Dataset: fmt::Debug + Send + Sync {
     fn schema(&self) -> &Schema;
     /// Begins to read.
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream;
+
+    /// What the source's own clock shows, in the type of the cursor field; asked before a read begins. `None`: it has no clock,
+    /// or does not tell.
+    ///
+    /// No record that cannot be read yet may come to have a lesser value later, except by as much as the overlap of the job.
+    async fn upper_bound(&self, _context: &Context, _field: &str) -> Result<Option<CursorValue>> {
+        Ok(None)
+    }
 
     /// Everything up to this cursor is safe at the destinations, and the checkpoint says so: the source may forget it.
     /// May come again for the same cursor, and does not come at all if the run breaks off in front of it.

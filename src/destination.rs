@@ -80,6 +80,8 @@ pub struct DestinationCapabilities {
     /// A commit saves the rows and the [checkpoint](CommitRequest::checkpoint) in one step, and
     /// [`open`](Destination::open) answers with the last one and shuts out writers of older epochs.
     pub keeps_checkpoint: bool,
+    /// Its writer can [delete](Writer::delete) records by their identity.
+    pub deletes: bool,
 }
 
 impl DestinationCapabilities {
@@ -120,6 +122,13 @@ impl DestinationCapabilities {
     #[must_use]
     pub fn with_checkpoint(mut self) -> Self {
         self.keeps_checkpoint = true;
+        self
+    }
+
+    /// Can delete records.
+    #[must_use]
+    pub fn with_deletes(mut self) -> Self {
+        self.deletes = true;
         self
     }
 
@@ -267,6 +276,8 @@ pub struct Checkpoint {
     pub epoch: u64,
     /// What the cursor is valid for.
     pub lineage: String,
+    /// What else the run needs to go on, in its own words.
+    pub state: Option<String>,
 }
 
 impl Checkpoint {
@@ -277,6 +288,7 @@ impl Checkpoint {
             group,
             epoch,
             lineage: String::new(),
+            state: None,
         }
     }
 
@@ -284,6 +296,13 @@ impl Checkpoint {
     #[must_use]
     pub fn with_lineage(mut self, lineage: impl Into<String>) -> Self {
         self.lineage = lineage.into();
+        self
+    }
+
+    /// The same, with what else the run needs.
+    #[must_use]
+    pub fn with_state(mut self, state: Option<String>) -> Self {
+        self.state = state;
         self
     }
 }
@@ -519,6 +538,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
 ///    [`MultiMatch`](crate::record::Reason::MultiMatch).
 /// 3. No hit: an upsert inserts; an update follows [`OpenRequest::no_match`].
 ///
+/// A batch to write holds no deletes of the source: what becomes of those is the run's affair.
 /// Records of the same run are seen by later rows. Only mapped fields change; a mapped null clears.
 /// A writer without [`tells_same_run`](DestinationCapabilities::tells_same_run) is never given two
 /// rows of one key in a batch. Dropping a writer is like a crash.
@@ -595,6 +615,15 @@ pub trait Writer: fmt::Debug + Send {
         Err(
             Error::new(ErrorKind::Unsupported, "this writer cannot patch records")
                 .during("self lookup"),
+        )
+    }
+
+    /// Deletes the records of these identities, as [`WriteReport::ids`] gave them or a lookup found them; answers how many
+    /// there were. A later `lookup` does not see them, and a row behind it that has their key makes a new record.
+    async fn delete(&mut self, _context: &Context, _ids: ArrayRef) -> Result<u64> {
+        Err(
+            Error::new(ErrorKind::Unsupported, "this writer cannot delete records")
+                .during("delete"),
         )
     }
 }

@@ -77,12 +77,40 @@ pub enum Bug {
     LeaseNotAskedBeforeWrites,
     /// Batches are read ahead whatever they take.
     NoMemoryBudget,
+    /// A window begins above its lower bound: `>` for `>=`.
+    OpenLowerBound,
+    /// The overlap is not read again.
+    OverlapIgnored,
+    /// Records from the future move the watermark.
+    FutureMovesWatermark,
+    /// The watermark moves before the records below it are safe.
+    WatermarkBeforeCommit,
+    /// The watermark follows the last window, also downwards.
+    WatermarkGoesBack,
+    /// A run that goes on takes another window than the one that broke off.
+    WindowAnew,
+    /// A historical range moves the watermark.
+    RangeMovesWatermark,
+    /// Records without a value in the cursor field are dropped, whatever the policy.
+    NullCursorLost,
+    /// A record is known again by its key, whatever else is in it.
+    KnownByKeyAlone,
+    /// Filters apply to deletes of the source.
+    DeletesFiltered,
+    /// A link that waits for a record outlives that record.
+    DeleteLeavesLink,
+    /// A mirror deletes however many records are missing.
+    MirrorUnguarded,
+    /// A mirror deletes though records were rejected.
+    MirrorPassesRejects,
+    /// A mirror that goes on deletes what the broken run wrote.
+    MirrorForgets,
 }
 
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 36] = [
+    pub const ALL: [Bug; 50] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -119,6 +147,20 @@ impl Bug {
         Bug::HeartbeatLost,
         Bug::LeaseNotAskedBeforeWrites,
         Bug::NoMemoryBudget,
+        Bug::OpenLowerBound,
+        Bug::OverlapIgnored,
+        Bug::FutureMovesWatermark,
+        Bug::WatermarkBeforeCommit,
+        Bug::WatermarkGoesBack,
+        Bug::WindowAnew,
+        Bug::RangeMovesWatermark,
+        Bug::NullCursorLost,
+        Bug::KnownByKeyAlone,
+        Bug::DeletesFiltered,
+        Bug::DeleteLeavesLink,
+        Bug::MirrorUnguarded,
+        Bug::MirrorPassesRejects,
+        Bug::MirrorForgets,
     ];
 
     /// Whether the defect is there.

@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetInfo;
 use crate::destination::Checkpoint;
-use crate::host::{Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
+use crate::host::{
+    Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
+};
 use crate::record::{Cursor, Reason};
 use crate::{Error, ErrorKind, Result};
 
+use super::incremental::Progress;
 use super::report::{DestinationReport, LookupCounts};
 use super::{RunRequest, RunState, Start};
 
@@ -53,6 +56,9 @@ pub(super) struct Border {
     pub(super) records: u64,
     pub(super) bytes: u64,
     pub(super) destinations: Vec<Counts>,
+    /// Of an incremental job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) progress: Option<Progress>,
 }
 
 /// What a run did to one destination so far.
@@ -68,6 +74,8 @@ pub(super) struct Counts {
     filtered: u64,
     superseded: u64,
     skipped: u64,
+    removed: u64,
+    spared: u64,
     /// By code.
     rejects: BTreeMap<String, u64>,
     lookups: IndexMap<String, LookupCounts>,
@@ -87,6 +95,8 @@ impl Counts {
             filtered: report.filtered,
             superseded: report.superseded,
             skipped: report.skipped,
+            removed: report.removed,
+            spared: report.spared,
             rejects: rejects
                 .map(|(reason, count)| (reason.code().to_owned(), *count))
                 .collect(),
@@ -105,6 +115,8 @@ impl Counts {
         report.filtered = self.filtered;
         report.superseded = self.superseded;
         report.skipped = self.skipped;
+        report.removed = self.removed;
+        report.spared = self.spared;
         report.pending = 0;
         let known = |code: &String| Reason::ALL.into_iter().find(|reason| reason.code() == code);
         report.rejects = (self.rejects.iter())
@@ -128,6 +140,7 @@ impl Border {
             records: 0,
             bytes: 0,
             destinations: Vec::new(),
+            progress: None,
         }
     }
 }
@@ -157,7 +170,8 @@ impl Checkpoints {
         dataset: &DatasetInfo,
         destinations: &[&str],
     ) -> Result<Self> {
-        let parts = [job, &dataset.name, ""];
+        let partition = request.partition();
+        let parts = [job, &dataset.name, &partition];
         let key = StateKey::new(&state.tenant, StateKind::Checkpoint, parts)?;
         let lineage = lineage(dataset);
         let stored = state.store.get(&key).await?;
@@ -184,10 +198,14 @@ impl Checkpoints {
         let unheard = unheard.filter(|_| saved.lineage == lineage);
         // Nobody may have heard of the end of this very run.
         let done = saved.safe.ended && request.run.is_some() && saved.run == request.run;
-        if (saved.safe.ended && !done) || request.start == Start::Over {
+        if (saved.safe.ended && !done) || request.start != Start::Resume {
+            let progress = saved.safe.progress.take();
+            let progress = progress.filter(|_| request.start != Start::Refresh);
+            let progress = progress.map(|progress| progress.next(saved.safe.ended));
             // Numbers that a destination may know are not used again.
             let newest = saved.begun.last().unwrap_or(&saved.safe).group;
             saved.safe = Border::start(newest);
+            saved.safe.progress = progress;
             saved.begun.clear();
             saved.lineage.clone_from(&lineage);
         }
@@ -240,6 +258,19 @@ impl Checkpoints {
         self.saves_borders = !Bug::NoIntent.is_on();
     }
 
+    /// Whether an earlier run broke off amid the source.
+    pub(super) fn goes_on(&self) -> bool {
+        let safe = &self.saved.safe;
+        !safe.ended && safe.cursor.is_some() || !self.saved.begun.is_empty()
+    }
+
+    /// How far an incremental job has come, and how far it may have.
+    pub(super) fn progress(&self) -> (Option<&Progress>, Option<&Progress>) {
+        let begun = self.saved.begun.first();
+        let begun = begun.and_then(|border| border.progress.as_ref());
+        (self.saved.safe.progress.as_ref(), begun)
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.saved.epoch
     }
@@ -266,6 +297,7 @@ impl Checkpoints {
     pub(super) fn to_keep(&self, border: &Border) -> Checkpoint {
         Checkpoint::new(border.cursor.clone(), border.group, self.saved.epoch)
             .with_lineage(&self.saved.lineage)
+            .with_state(border.progress.as_ref().and_then(Progress::to_text))
     }
 
     /// Every destination has everything in front of these checkpoints of their own: what is behind the saved one is
@@ -299,6 +331,11 @@ impl Checkpoints {
                 self.saved.safe.cursor.clone_from(&least.cursor);
                 self.saved.safe.group = least.group;
                 self.saved.safe.ended = least.cursor.is_none();
+                self.saved.safe.progress = least
+                    .state
+                    .as_deref()
+                    .map(Progress::from_text)
+                    .transpose()?;
             }
             None => return self.check_known(kept.iter()),
         }
@@ -328,6 +365,10 @@ impl Checkpoints {
             .begun
             .iter()
             .any(|known| known.group == border.group);
+        if Bug::WatermarkBeforeCommit.is_on() && border.ended {
+            self.saved.safe.progress = border.progress.clone().map(|progress| progress.next(true));
+            self.save().await?;
+        }
         self.open.push_back(border.clone());
         if self.saves_borders && !again {
             self.saved.begun.push(border);

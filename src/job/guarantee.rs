@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::dataset::DatasetInfo;
 use crate::destination::DestinationCapabilities;
-use crate::spec::WriteMode;
+use crate::spec::{SyncMode, WriteMode};
 
 /// What a job promises of every record of its source, whenever it is stopped, if it
 /// [saves its state](super::RunRequest::with_state).
@@ -18,6 +18,9 @@ use crate::spec::WriteMode;
 /// | writes by identifiers | updates or upserts | effectively once |
 /// | any | | at least once |
 /// | any | reads a source that cannot be read again | best effort |
+///
+/// An incremental job may read a record of its overlap again, so it promises at most effectively once, and at least once if it
+/// inserts.
 ///
 /// ```
 /// use syncline::job::Guarantee;
@@ -44,8 +47,14 @@ impl Guarantee {
         dataset: &DatasetInfo,
         capabilities: DestinationCapabilities,
         mode: &WriteMode,
+        sync: &SyncMode,
     ) -> Self {
-        if !dataset.replayable {
+        let most = match sync {
+            SyncMode::Full => Guarantee::ExactlyOnce,
+            SyncMode::Incremental(_) if *mode == WriteMode::Insert => Guarantee::AtLeastOnce,
+            SyncMode::Incremental(_) => Guarantee::EffectivelyOnce,
+        };
+        let guarantee = if !dataset.replayable {
             Guarantee::BestEffort
         } else if capabilities.keeps_checkpoint || (capabilities.dedups_groups && dataset.resumable)
         {
@@ -54,7 +63,8 @@ impl Guarantee {
             Guarantee::EffectivelyOnce
         } else {
             Guarantee::AtLeastOnce
-        }
+        };
+        guarantee.min(most)
     }
 
     /// The words for it.

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
+use arrow_array::ArrayRef;
 use async_trait::async_trait;
 
 use crate::Result;
@@ -119,5 +120,10 @@ impl Writer for Writing {
     async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
         ask_holder().await;
         self.0.patch(context, patch).await
+    }
+
+    async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
+        ask_holder().await;
+        self.0.delete(context, ids).await
     }
 }

@@ -4,7 +4,7 @@
 //! keys are looked up in the object as it is then, and what is found is patched in: so the result
 //! does not depend on the order of the rows, and a child may come before its parent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
@@ -77,6 +77,33 @@ impl Pending {
                 ids: filter(ids, &keep)?,
                 keys: LookupKeys::new(columns.collect::<Result<_, _>>()?),
             });
+        }
+        Ok(())
+    }
+
+    /// The records of these identities are gone, and nothing is to be set in them.
+    pub(super) fn forget(&mut self, gone: &ArrayRef) -> Result<()> {
+        if self.is_empty() || Bug::DeleteLeavesLink.is_on() {
+            return Ok(());
+        }
+        let gone: HashSet<String> = texts(gone).into_iter().flatten().collect();
+        for rows in self.lookups.iter_mut().flatten() {
+            let stays = texts(&rows.ids)
+                .into_iter()
+                .map(|id| Some(id.is_none_or(|id| !gone.contains(&id))));
+            let stays: BooleanArray = stays.collect();
+            if stays.true_count() == stays.len() {
+                continue;
+            }
+            let columns = rows
+                .keys
+                .columns
+                .iter()
+                .map(|column| filter(column, &stays));
+            rows.keys = LookupKeys::new(columns.collect::<Result<_, _>>()?);
+            rows.ids = filter(&rows.ids, &stays)?;
+            let mut keep = stays.values().iter();
+            rows.sequences.retain(|_| keep.next() == Some(true));
         }
         Ok(())
     }

@@ -11,11 +11,14 @@ use crate::host::Context;
 use crate::lookup::LookupRequest;
 use crate::mapping::{CompileRequest, MappingPlan, Preparation, SelfLookupPlan};
 use crate::record::Schema;
-use crate::spec::{DestinationSpec, DuplicateKeys, MappingSpec, Rule, WriteMode};
+use crate::spec::{
+    DestinationSpec, DuplicateKeys, MappingSpec, Rule, SourceDeletes, SyncMode, WriteMode,
+};
 use crate::{Error, Result};
 
+use super::incremental::IncrementalPlan;
 use super::sync::{SyncJob, Target};
-use super::{Guarantee, RunRequest};
+use super::{Guarantee, RunRequest, deletes};
 
 /// A job checked against its dataset and its destinations. `Display` shows every field's source,
 /// conversion and policies.
@@ -28,6 +31,10 @@ pub struct JobPlan {
     /// Those of them that are read as unparsed text.
     pub(super) raw: Vec<String>,
     pub(super) targets: Vec<TargetPlan>,
+    /// How an incremental job reads.
+    pub(super) incremental: Option<Arc<IncrementalPlan>>,
+    /// Whether the dataset itself leaves out what is not new.
+    pub(super) bounded: bool,
 }
 
 /// One destination of the plan.
@@ -37,6 +44,8 @@ pub(super) struct TargetPlan {
     pub(super) connection: Arc<dyn Connection>,
     pub(super) destination: Arc<dyn Destination>,
     pub(super) mapping: Arc<MappingPlan>,
+    /// What a delete of the source is found by, if it is looked for.
+    pub(super) finding: Option<Arc<MappingPlan>>,
     /// For each lookup of the mapping, the earlier destination whose object it sees, if one writes it.
     pub(super) written_by: Vec<Option<usize>>,
     /// Whether its rows are held back until the source has been read.
@@ -45,6 +54,11 @@ pub(super) struct TargetPlan {
 }
 
 impl TargetPlan {
+    /// Whether it deletes what a full read no longer has.
+    pub(super) fn is_mirror(&self) -> bool {
+        matches!(self.spec.deletes, SourceDeletes::Mirror { .. })
+    }
+
     /// `group` is the number of the first commit group to come.
     pub(super) fn open_request(&self, job: &str, request: &RunRequest, group: u64) -> OpenRequest {
         let fields = self
@@ -54,10 +68,10 @@ impl TargetPlan {
             .collect();
         OpenRequest::new(job, fields, self.spec.mode.clone())
             .with_policies(self.spec.no_match, self.spec.duplicates)
-            .with_epoch("", request.epoch)
+            .with_epoch(request.partition(), request.epoch)
             .with_group(group)
             .with_dry_run(request.dry_run)
-            .with_ids(self.mapping.self_lookups().next().is_some())
+            .with_ids(self.mapping.self_lookups().next().is_some() || self.is_mirror())
     }
 }
 
@@ -99,6 +113,13 @@ impl SyncJob {
                 "a job has at least one destination",
             ));
         }
+        let incremental = match &self.sync {
+            SyncMode::Full => None,
+            SyncMode::Incremental(spec) => {
+                let compiled = IncrementalPlan::compile(spec, source, "dataset.sync");
+                compiled.map_err(|found| problems.extend(found)).ok()
+            }
+        };
         let raw = self.raw_fields(&preparation);
         let mut targets: Vec<TargetPlan> = Vec::new();
         for (i, target) in self.targets.iter().enumerate() {
@@ -143,10 +164,22 @@ impl SyncJob {
             .with_broken(preparation.broken())
             .with_system_fields(info.system_fields)
             .with_objects(&objects);
-            match MappingPlan::compile(&spec.mapping, &compile, &format!("{path}.mapping")) {
+            let (dataset, schema) = (self.dataset.info(), destination.schema());
+            let at_fault = deletes::problems(spec, info, schema, dataset, &self.sync, &path);
+            let (marked, finding) = match at_fault.is_empty() {
+                true => (deletes::with_mark(spec), deletes::identifying(spec)),
+                false => (spec.mapping.clone(), None),
+            };
+            problems.extend(at_fault);
+            let mapping_path = format!("{path}.mapping");
+            // What is wrong with it is wrong with the whole mapping too.
+            let finding = finding
+                .and_then(|finding| MappingPlan::compile(&finding, &compile, &mapping_path).ok());
+            match MappingPlan::compile(&marked, &compile, &mapping_path) {
                 Ok(mapping) => {
                     let holds = mapping.self_lookups().any(SelfLookupPlan::may_reject);
                     let plan = TargetPlan {
+                        finding: finding.map(Arc::new),
                         spec: spec.clone(),
                         connection: Arc::clone(connection),
                         written_by: Vec::new(),
@@ -154,6 +187,7 @@ impl SyncJob {
                             self.dataset.info(),
                             info.capabilities,
                             &spec.mode,
+                            &self.sync,
                         ),
                         holds,
                         mapping: Arc::new(mapping),
@@ -184,6 +218,7 @@ impl SyncJob {
             .fields()
             .chain(self.mapped_fields().map(|(name, _)| name))
             .chain((targets.iter()).flat_map(|target| target.mapping.prepared_from()))
+            .chain(self.sync.fields())
             .collect();
         let mut fields: Vec<String> = (source.fields().iter())
             .filter(|field| used.contains(field.name.as_str()))
@@ -202,6 +237,8 @@ impl SyncJob {
             fields,
             raw,
             targets,
+            incremental: incremental.map(Arc::new),
+            bounded: self.dataset.info().bounded,
         })
     }
 
@@ -228,6 +265,7 @@ impl SyncJob {
         let needs_value: BTreeSet<&str> = preparation
             .fields()
             .chain(own.iter().flat_map(Preparation::fields))
+            .chain(self.sync.fields())
             .chain(
                 self.mapped_fields()
                     .filter(|(_, has_default)| !has_default)
@@ -310,6 +348,11 @@ fn capabilities(plan: &TargetPlan, path: &str) -> Vec<Problem> {
             refuse(".mapping", &message);
         }
     }
+    if plan.holds && plan.finding.is_some() {
+        let message = "rows are held back for a self lookup that may reject, and deletes would overtake them; use policies \
+                       that write null";
+        refuse(".deletes", message);
+    }
     if plan.holds && !(can.dry_run && can.tells_same_run) {
         let message = "a self lookup that may reject needs a destination with dry runs that tells rows of the same \
                        run apart; use policies that write null";
@@ -374,6 +417,13 @@ fn dependencies(targets: &mut [TargetPlan]) -> Vec<Problem> {
 impl fmt::Display for JobPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: reads {}", self.job, self.fields.join(", "))?;
+        if let Some(incremental) = &self.incremental {
+            let who = match self.bounded {
+                true => "asks the source for",
+                false => "reads the whole source and keeps",
+            };
+            writeln!(f, "  {who} {incremental}")?;
+        }
         for target in &self.targets {
             let identifiers: Vec<String> = target
                 .spec
@@ -389,6 +439,9 @@ impl fmt::Display for JobPlan {
             };
             writeln!(f, "{}: {mode}", target.spec.object)?;
             write!(f, "{}", target.mapping.explain())?;
+            if let Some(what) = deletes::words(&target.spec.deletes) {
+                writeln!(f, "  deletes of the source: {what}")?;
+            }
             writeln!(f, "  promises: {}", target.guarantee)?;
         }
         if self.row_by_row() {

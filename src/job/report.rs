@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::record::Reason;
+use crate::record::{CursorValue, Reason};
 use crate::{Error, Result};
 
 /// How a run ended.
@@ -81,6 +81,9 @@ pub struct RunReport {
     pub timings: Timings,
     /// Each destination, in order.
     pub destinations: Vec<DestinationReport>,
+    /// What an incremental job read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowReport>,
     /// Why the run broke off.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub failure: Option<Error>,
@@ -106,7 +109,58 @@ impl RunReport {
             records_per_second: 0,
             timings: Timings::default(),
             destinations: Vec::new(),
+            window: None,
             failure: None,
+        }
+    }
+}
+
+/// Which records a run of an incremental job read.
+///
+/// ```
+/// use syncline::job::WindowReport;
+/// use syncline::record::CursorValue;
+///
+/// let mut window = WindowReport::new("version");
+/// (window.watermark, window.known) = (Some(CursorValue::Integer(12)), 3);
+/// assert!(window.to_string().starts_with("  by version, watermark 12"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WindowReport {
+    /// The cursor field.
+    pub field: String,
+    /// The least value that was asked for, itself included; `None`: there was none.
+    pub from: Option<CursorValue>,
+    /// The end of a historical range, itself left out.
+    pub to: Option<CursorValue>,
+    /// The source's time when the window began, if there is a clock for such values.
+    pub upper_bound: Option<CursorValue>,
+    /// The watermark behind the run.
+    pub watermark: Option<CursorValue>,
+    /// Records outside the window that the source gave all the same; skipped.
+    pub outside: u64,
+    /// Records that the destinations were given last as they are; skipped.
+    pub known: u64,
+    /// Records without a value in the cursor field that were skipped.
+    pub empty: u64,
+    /// Records above the upper bound. They were handed on, do not move the watermark, and come again.
+    pub future: u64,
+}
+
+impl WindowReport {
+    /// A window of everything in which nothing was.
+    pub fn new(field: impl Into<String>) -> Self {
+        WindowReport {
+            field: field.into(),
+            from: None,
+            to: None,
+            upper_bound: None,
+            watermark: None,
+            outside: 0,
+            known: 0,
+            empty: 0,
+            future: 0,
         }
     }
 }
@@ -152,12 +206,17 @@ pub struct DestinationReport {
     pub filtered: u64,
     /// Rows whose place a later row of the same key took.
     pub superseded: u64,
-    /// Rows left out by policy: updates of records that do not exist.
+    /// Rows left out by policy: updates and deletes of records that do not exist, ignored deletes, and what an incremental
+    /// job [knows already](WindowReport).
     pub skipped: u64,
     /// Rows refused.
     pub rejected: u64,
     /// Rows held back, or of which nobody knows what became when the run broke off.
     pub pending: u64,
+    /// Records that a mirror deleted; no row was read for them, so they are not in the law.
+    pub removed: u64,
+    /// Records that a mirror would have deleted, had no record been rejected.
+    pub spared: u64,
     /// The rejected rows by reason.
     #[serde(serialize_with = "by_code")]
     pub rejects: BTreeMap<Reason, u64>,
@@ -208,6 +267,8 @@ impl DestinationReport {
             skipped: 0,
             rejected: 0,
             pending: 0,
+            removed: 0,
+            spared: 0,
             rejects: BTreeMap::new(),
             lookups: lookup_fields
                 .into_iter()
@@ -267,6 +328,9 @@ impl fmt::Display for RunReport {
             self.records,
             self.records_per_second
         )?;
+        if let Some(window) = &self.window {
+            write!(f, "{window}")?;
+        }
         for destination in &self.destinations {
             write!(f, "{destination}")?;
         }
@@ -277,6 +341,33 @@ impl fmt::Display for RunReport {
             Some(failure) => writeln!(f, "  {failure}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for WindowReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  by {}", self.field)?;
+        let ends = [
+            ("from", self.from),
+            ("to", self.to),
+            ("watermark", self.watermark),
+        ];
+        for (word, value) in ends {
+            if let Some(value) = value {
+                write!(f, ", {word} {value}")?;
+            }
+        }
+        writeln!(f)?;
+        let counts = [
+            ("outside", self.outside),
+            ("known", self.known),
+            ("empty", self.empty),
+            ("future", self.future),
+        ];
+        for (word, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            writeln!(f, "    {word:<12} {count:>12}")?;
+        }
+        Ok(())
     }
 }
 
@@ -293,6 +384,8 @@ impl fmt::Display for DestinationReport {
             ("skipped", self.skipped),
             ("rejected", self.rejected),
             ("pending", self.pending),
+            ("removed", self.removed),
+            ("spared", self.spared),
         ];
         for (fate, count) in fates.into_iter().filter(|(_, count)| *count > 0) {
             writeln!(f, "    {fate:<12} {count:>12}")?;

@@ -16,8 +16,10 @@ use crate::mapping::{Mapped, Mapper, Preparation};
 use crate::record::{Batch, Cursor, Reject};
 use crate::{Error, ErrorKind, Result};
 
+use super::admit::{Admitted, admitted};
 use super::checkpoint::{Border, Checkpoints};
 use super::flight::{Charge, Flight, bytes_of};
+use super::incremental::{Reading, Seen};
 use super::plan::{JobPlan, TargetPlan};
 use super::report::{Outcome, RunReport, Timings};
 use super::stage::Stage;
@@ -30,10 +32,40 @@ struct Ready {
     records: u64,
     filtered: u64,
     bytes: u64,
-    /// One for each destination; empty if rows go through the destinations one by one.
-    mapped: Vec<Mapped>,
+    /// One for each destination; empty if rows go through the destinations one by one. `None`: nothing is looked for.
+    mapped: Vec<Option<Mapped>>,
+    /// Whether the rows are deletes of the source.
+    deletes: bool,
+    /// What an incremental job saw.
+    seen: Option<Seen>,
     /// Held until the batch is written.
     _charge: Charge,
+}
+
+/// A destination's mapping.
+#[derive(Debug, Clone)]
+pub(super) struct Bound {
+    pub(super) write: Mapper,
+    /// What deletes of the source are found by.
+    find: Option<Mapper>,
+}
+
+impl Bound {
+    fn in_memory(&self) -> bool {
+        self.write.in_memory() && self.find.as_ref().is_none_or(Mapper::in_memory)
+    }
+
+    /// `None` for deletes of which nothing is looked for.
+    async fn map(&self, context: &Context, batch: &Batch, deletes: bool) -> Result<Option<Mapped>> {
+        let mapper = match deletes {
+            true => self.find.as_ref(),
+            false => Some(&self.write),
+        };
+        match mapper {
+            Some(mapper) => mapper.map(context, batch).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 /// Binds each destination's mapping to its lookups: to the writer of the earlier destination that
@@ -42,19 +74,37 @@ pub(super) async fn bind(
     context: &Context,
     plan: &JobPlan,
     stages: &mut [Stage],
-) -> Result<Vec<Mapper>> {
-    let mut mappers = Vec::with_capacity(plan.targets.len());
+) -> Result<Vec<Bound>> {
+    let mut bound = Vec::with_capacity(plan.targets.len());
     for target in &plan.targets {
-        let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
-        for (request, writer) in target.mapping.lookups().iter().zip(&target.written_by) {
-            lookups.push(match writer.and_then(|writer| stages.get_mut(writer)) {
-                Some(stage) => stage.lookup(context, request.clone()).await?,
-                None => target.connection.lookup(context, request.clone()).await?,
-            });
+        let mut mappers = Vec::new();
+        for mapping in [Some(&target.mapping), target.finding.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
+            for request in mapping.lookups() {
+                let place = target
+                    .mapping
+                    .lookups()
+                    .iter()
+                    .position(|other| other == request);
+                let writer =
+                    place.and_then(|place| target.written_by.get(place).copied().flatten());
+                lookups.push(match writer.and_then(|writer| stages.get_mut(writer)) {
+                    Some(stage) => stage.lookup(context, request.clone()).await?,
+                    None => target.connection.lookup(context, request.clone()).await?,
+                });
+            }
+            mappers.push(mapping.bind(lookups)?);
         }
-        mappers.push(target.mapping.bind(lookups)?);
+        let mut mappers = mappers.into_iter();
+        bound.extend(mappers.next().map(|write| Bound {
+            write,
+            find: mappers.next(),
+        }));
     }
-    Ok(mappers)
+    Ok(bound)
 }
 
 pub(super) async fn run(
@@ -70,6 +120,10 @@ pub(super) async fn run(
         return Err(
             Error::new(ErrorKind::Unsupported, message).with("destination", &target.spec.object)
         );
+    }
+    if request.range.is_some() && plan.incremental.is_none() {
+        let message = "a range is one of a cursor field; read the dataset incrementally";
+        return Err(Error::new(ErrorKind::Invalid, message).with("job", &job.info.name));
     }
     if request.dry_run {
         request.state = None;
@@ -92,15 +146,23 @@ pub(super) async fn run(
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
     let state = checkpoints.as_mut();
-    let mappers = match open(context, job, &plan, &request, state, &mut stages).await {
-        Ok(mappers) => mappers,
+    let opened = match open(context, job, &plan, &request, state, &mut stages).await {
+        Ok(mappers) => {
+            let (by, range) = (plan.incremental.as_ref(), request.range.as_ref());
+            let reading = Reading::begin(context, &*job.dataset, by, range, checkpoints.as_ref());
+            reading.await.map(|reading| (mappers, reading))
+        }
+        Err(error) => Err(error),
+    };
+    let (mappers, reading) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             abort(context, &mut stages).await;
             return Err(error);
         }
     };
     for (stage, mapper) in stages.iter_mut().zip(&mappers) {
-        stage.set_lookup_bytes(mapper.lookup_bytes());
+        stage.set_lookup_bytes(mapper.write.lookup_bytes());
     }
     context.observer().observe(&Event::RunStarted {
         job: &job.info.name,
@@ -119,6 +181,7 @@ pub(super) async fn run(
         resume: None,
         at_cursor: true,
         checkpoints,
+        reading,
         timings: Timings {
             open: seconds(started_at, context.clock().now()),
             ..Timings::default()
@@ -154,7 +217,7 @@ async fn open(
     request: &RunRequest,
     checkpoints: Option<&mut Checkpoints>,
     stages: &mut Vec<Stage>,
-) -> Result<Vec<Mapper>> {
+) -> Result<Vec<Bound>> {
     let columns = &job.dataset.info().columns;
     let group = match &checkpoints {
         Some(checkpoints) if !Bug::GroupsCountAnew.is_on() => checkpoints.safe().group + 1,
@@ -210,6 +273,8 @@ struct Run<'a> {
     /// Whether nothing behind that did.
     at_cursor: bool,
     checkpoints: Option<Checkpoints>,
+    /// The window of an incremental job.
+    reading: Option<Reading>,
     timings: Timings,
 }
 
@@ -241,7 +306,7 @@ impl Group {
 }
 
 impl Run<'_> {
-    async fn all(&mut self, job: &SyncJob, plan: &JobPlan, mappers: Vec<Mapper>) -> Result<End> {
+    async fn all(&mut self, job: &SyncJob, plan: &JobPlan, mappers: Vec<Bound>) -> Result<End> {
         let mut again = Vec::new();
         if let Some(checkpoints) = &self.checkpoints {
             let safe = checkpoints.safe();
@@ -279,7 +344,7 @@ impl Run<'_> {
         &mut self,
         job: &SyncJob,
         plan: &JobPlan,
-        mappers: &[Mapper],
+        mappers: &[Bound],
         again: Option<&Border>,
     ) -> Result<End> {
         let number = self.group.number;
@@ -288,7 +353,7 @@ impl Run<'_> {
         let ahead = if row_by_row {
             Arc::from([])
         } else {
-            Arc::<[Mapper]>::from(mappers.to_vec())
+            Arc::<[Bound]>::from(mappers.to_vec())
         };
         let until = again.and_then(|border| border.cursor.clone());
         let until = until.filter(|_| !Bug::ReplayRunsOn.is_on());
@@ -310,14 +375,16 @@ impl Run<'_> {
                 for row in 0..ready.prepared.len() as u32 {
                     let record = ready.prepared.clone().take(&[row])?;
                     for (stage, mapper) in self.stages.iter_mut().zip(mappers) {
-                        stage
-                            .accept(self.context, mapper.map(self.context, &record).await?)
-                            .await?;
+                        let mapped = mapper.map(self.context, &record, ready.deletes).await?;
+                        stage.take(self.context, ready.deletes, 1, mapped).await?;
                     }
                 }
             } else {
+                let rows = ready.prepared.len() as u64;
                 for (stage, mapped) in self.stages.iter_mut().zip(ready.mapped) {
-                    stage.accept(self.context, mapped).await?;
+                    stage
+                        .take(self.context, ready.deletes, rows, mapped)
+                        .await?;
                 }
             }
             let written = self.context.clock().now();
@@ -393,32 +460,34 @@ impl Run<'_> {
         &self,
         job: &SyncJob,
         plan: &JobPlan,
-        mappers: Arc<[Mapper]>,
+        mappers: Arc<[Bound]>,
         until: Option<Cursor>,
     ) -> futures::stream::BoxStream<'static, Result<Ready>> {
         let request = ReadRequest::new()
             .with_fields(plan.fields.clone())
             .with_raw(plan.raw.clone())
             .with_batch_rows(self.request.batch_rows)
-            .between(self.resume.clone(), until);
+            .between(self.resume.clone(), until)
+            .within(self.reading.as_ref().map(Reading::bounds));
+        let admission = self.reading.as_ref().map(Reading::admission);
         let executor = self.context.executor_handle();
         let ahead = executor.ahead();
         let context = self.context.clone();
         let preparation = Arc::clone(&plan.preparation);
         // A lookup that asks somebody else must be awaited here, by the run itself.
-        let computes_only = mappers.iter().all(Mapper::in_memory);
+        let computes_only = mappers.iter().all(Bound::in_memory);
         let flight = Flight::new(self.request.memory);
         let batches = flight.gate(job.dataset.read(self.context, request));
-        let prepare = move |batch: Result<Batch>| {
-            let batch = batch.map(|batch| {
-                let charge = flight.charge(bytes_of(&batch.records));
-                (batch, charge)
+        let prepare = move |admitted: Result<Admitted>| {
+            let admitted = admitted.map(|admitted| {
+                let charge = flight.charge(bytes_of(&admitted.batch.records));
+                (admitted, charge)
             });
             let work = ready(
                 context.clone(),
                 Arc::clone(&preparation),
                 Arc::clone(&mappers),
-                batch,
+                admitted,
             );
             let executor = Arc::clone(&executor);
             async move {
@@ -429,7 +498,7 @@ impl Run<'_> {
                 }
             }
         };
-        batches
+        admitted(batches.boxed(), admission)
             .map(prepare)
             .buffered(ahead)
             .boxed()
@@ -447,8 +516,13 @@ impl Run<'_> {
         if cursor.is_some() {
             self.resume = cursor;
         }
+        let skipped = ready.seen.as_ref().map_or(0, Seen::skipped);
         for stage in &mut self.stages {
             stage.count(ready.records, ready.filtered, &rejects);
+            stage.skip(skipped);
+        }
+        if let (Some(reading), Some(seen)) = (&mut self.reading, &ready.seen) {
+            reading.take(seen);
         }
         let group = self.group.number;
         let columns = &self.columns;
@@ -483,6 +557,7 @@ impl Run<'_> {
                 records: self.records,
                 bytes: self.bytes,
                 destinations: counts.collect(),
+                progress: self.reading.as_mut().map(Reading::progress),
             };
             kept = Some(checkpoints.to_keep(&border));
             checkpoints.begin(border).await?;
@@ -560,6 +635,8 @@ impl Run<'_> {
         cancelled: bool,
     ) -> RunReport {
         let finished_at = self.context.clock().now();
+        let ended = (self.checkpoints.as_ref()).is_some_and(|saved| saved.safe().ended);
+        let window = self.reading.as_ref().map(|reading| reading.report(ended));
         let destinations: Vec<_> = self.stages.into_iter().map(Stage::into_report).collect();
         let all_rejected = self.records > 0 && destinations.iter().all(|d| d.rejected == d.read);
         let outcome = if failure.is_some() || (all_rejected && !cancelled) {
@@ -586,6 +663,7 @@ impl Run<'_> {
                 as u64,
             timings: self.timings,
             destinations,
+            window,
             failure,
         }
     }
@@ -594,18 +672,28 @@ impl Run<'_> {
 async fn ready(
     context: Context,
     preparation: Arc<Preparation>,
-    mappers: Arc<[Mapper]>,
-    batch: Result<(Batch, Charge)>,
+    mappers: Arc<[Bound]>,
+    admitted: Result<(Admitted, Charge)>,
 ) -> Result<Ready> {
-    let (batch, mut charge) = batch?;
-    let records = (batch.len() + batch.rejects.len()) as u64;
+    let (admitted, mut charge) = admitted?;
+    let Admitted {
+        batch,
+        deletes,
+        seen,
+    } = admitted;
+    let skipped = seen.as_ref().map_or(0, Seen::skipped);
+    let records = (batch.len() + batch.rejects.len()) as u64 + skipped;
     let bytes = batch.bytes_read;
-    let prepared = preparation.apply(batch)?;
+    let filters = !deletes || Bug::DeletesFiltered.is_on();
+    let prepared = preparation.apply_if(batch, filters)?;
     let mut mapped = Vec::with_capacity(mappers.len());
     for mapper in &*mappers {
-        mapped.push(mapper.map(&context, &prepared.batch).await?);
+        mapped.push(mapper.map(&context, &prepared.batch, deletes).await?);
     }
-    let rows = mapped.iter().map(|mapped| bytes_of(&mapped.batch.records));
+    let rows = mapped
+        .iter()
+        .flatten()
+        .map(|mapped| bytes_of(&mapped.batch.records));
     charge.add(rows.sum());
     Ok(Ready {
         prepared: prepared.batch,
@@ -613,6 +701,8 @@ async fn ready(
         filtered: prepared.filtered,
         bytes,
         mapped,
+        deletes,
+        seen,
         _charge: charge,
     })
 }

@@ -15,6 +15,7 @@ use crate::spec::{DuplicateKeys, WriteMode};
 use crate::{Error, Result};
 
 use super::checkpoint::Counts;
+use super::deletes::Deletes;
 use super::held::Held;
 use super::pending::Pending;
 use super::plan::{JobPlan, TargetPlan};
@@ -35,6 +36,7 @@ pub(super) struct Stage {
     states: States,
     /// Rows written with a self lookup to come.
     pending: Pending,
+    deletes: Deletes,
     /// Rows that are not written before all are known.
     held: Option<Held>,
     /// The identifiers by which rows of one key are kept out of one batch; empty if the writer copes.
@@ -85,7 +87,8 @@ impl Stage {
                 is_there: false,
                 through: 0,
                 before: None,
-                remembers: keyed && target.spec.duplicates == DuplicateKeys::Reject,
+                remembers: keyed && target.spec.duplicates == DuplicateKeys::Reject
+                    || target.is_mirror() && !Bug::MirrorForgets.is_on(),
             },
             loses: can.keeps_checkpoint || can.dedups_groups,
             name: info.name.as_str().into(),
@@ -95,6 +98,7 @@ impl Stage {
                 keyed && tells_same_run,
             ),
             pending: Pending::new(&target.mapping),
+            deletes: Deletes::new(target, context, request.batch_rows),
             held: target.holds.then(Held::default),
             apart: if tells_same_run {
                 Vec::new()
@@ -194,8 +198,22 @@ impl Stage {
         }
     }
 
+    /// Takes mapped rows, or deletes of the source: mapped to what they are found by, if they are looked for.
+    pub(super) async fn take(
+        &mut self,
+        context: &Context,
+        deletes: bool,
+        rows: u64,
+        mapped: Option<Mapped>,
+    ) -> Result<()> {
+        match mapped {
+            Some(mapped) if !deletes => self.accept(context, mapped).await,
+            mapped => self.delete(context, rows, mapped).await,
+        }
+    }
+
     /// Takes a mapped batch: writes it, or holds it back.
-    pub(super) async fn accept(&mut self, context: &Context, mut mapped: Mapped) -> Result<()> {
+    async fn accept(&mut self, context: &Context, mut mapped: Mapped) -> Result<()> {
         if self.group.is_there {
             return Ok(());
         }
@@ -207,6 +225,36 @@ impl Stage {
             return self.refuse(context, rejects).await;
         }
         self.write(context, mapped, rejects).await
+    }
+
+    /// Counts records that no destination is to see.
+    pub(super) fn skip(&mut self, records: u64) {
+        if !self.group.is_there {
+            self.report.skipped += records;
+        }
+    }
+
+    async fn delete(
+        &mut self,
+        context: &Context,
+        rows: u64,
+        found_by: Option<Mapped>,
+    ) -> Result<()> {
+        let Some(mut mapped) = found_by.filter(|_| !self.group.is_there) else {
+            self.skip(rows);
+            return Ok(());
+        };
+        let mut rejects = std::mem::take(&mut mapped.batch.rejects);
+        let writer = &mut *self.writer;
+        let deleted = self.deletes.apply(context, writer, &mapped.batch).await?;
+        self.report.deleted += deleted.count;
+        self.report.skipped += deleted.skipped;
+        for ids in &deleted.gone {
+            self.pending.forget(ids)?;
+        }
+        rejects.extend(deleted.rejects);
+        rejects.sort_by_key(|reject| reject.position.record);
+        self.refuse(context, rejects).await
     }
 
     /// Writes a mapped batch, and sends its rejects and those of the writer on in source order.
@@ -285,6 +333,9 @@ impl Stage {
         totals.skipped += counts.skipped;
         totals.superseded += counts.replaced;
 
+        if self.deletes.is_mirror() {
+            self.deletes.keep(report.ids.as_ref(), rows)?;
+        }
         if !mapped.states.is_empty() {
             let mut replaced = report.replaced.iter().peekable();
             let written = |row: usize| {
@@ -344,7 +395,12 @@ impl Stage {
         let (states, lookups) = (&mut self.states, &mut self.report.lookups);
         pending
             .resolve(context, &self.plan, &mut *self.writer, states, lookups)
-            .await
+            .await?;
+        if cancelled {
+            return Ok(());
+        }
+        let (writer, report) = (&mut *self.writer, &mut self.report);
+        self.deletes.sweep(context, writer, report).await
     }
 
     /// Whether rows are held back, or wait for a self lookup.

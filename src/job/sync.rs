@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{BooleanArray, RecordBatch};
 use async_trait::async_trait;
 use futures::StreamExt;
 
@@ -10,8 +10,8 @@ use crate::Result;
 use crate::connection::Connection;
 use crate::dataset::{Dataset, ReadRequest};
 use crate::host::Context;
-use crate::record::Reject;
-use crate::spec::{DestinationSpec, Expr, FormulaSpec};
+use crate::record::{Batch, Reject, RowOp};
+use crate::spec::{DestinationSpec, Expr, FormulaSpec, SyncMode};
 
 use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
 
@@ -51,6 +51,7 @@ pub struct SyncJob {
     pub(super) formulas: Vec<FormulaSpec>,
     pub(super) targets: Vec<Target>,
     pub(super) required: Guarantee,
+    pub(super) sync: SyncMode,
 }
 
 /// A destination as the job was given it.
@@ -70,6 +71,7 @@ impl SyncJob {
             formulas: Vec::new(),
             targets: Vec::new(),
             required: Guarantee::BestEffort,
+            sync: SyncMode::Full,
         }
     }
 
@@ -106,6 +108,49 @@ impl SyncJob {
         self
     }
 
+    /// Reads so much of the dataset in each run.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::Tenant;
+    /// use syncline::host::Context;
+    /// use syncline::job::{Job, RunRequest, SyncJob};
+    /// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects, MemoryState};
+    /// use syncline::record::{CursorValue, Field, FieldType, RecordBuilder, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, Incremental, MappingSpec, ObjectSpec, SyncMode, WriteMode};
+    ///
+    /// let fields = || vec![Field::new("name", FieldType::Text), Field::new("version", FieldType::Integer)];
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("company", Identity::Generated, fields()))?;
+    /// let job = |rows: &[(&str, i64)]| {
+    ///     let mut records = RecordBuilder::new(&Schema::new(fields()));
+    ///     for (name, version) in rows {
+    ///         records.push(&serde_json::json!({"name": name, "version": version})).unwrap();
+    ///     }
+    ///     let dataset = MemoryDataset::new("names", Schema::new(fields()), vec![records.finish()?])?;
+    ///     let mapping = ["name", "version"].map(|name| FieldMapping::direct(name, name));
+    ///     let company = DestinationSpec::new("company", WriteMode::upsert(["name"]), MappingSpec::new(mapping.to_vec()));
+    ///     let new = SyncMode::Incremental(Incremental::new("version").with_key(["name"]));
+    ///     Ok::<_, syncline::Error>(SyncJob::new("companies", Arc::new(dataset)).reading(new).to(Arc::new(home.clone()), company))
+    /// };
+    /// let (tenant, state) = (Tenant::new("acme")?, Arc::new(MemoryState::new()));
+    /// let request = || RunRequest::new(Arc::new(MemoryRejects::new())).with_state(tenant.clone(), state.clone());
+    ///
+    /// job(&[("Blue Heron", 1), ("Egret", 2)])?.run(&Context::new(), request()).await?;
+    /// let report = job(&[("Blue Heron", 3), ("Egret", 2), ("Crane", 2)])?.run(&Context::new(), request()).await?;
+    /// let window = report.window.unwrap();
+    /// assert_eq!((window.from, window.watermark), (Some(CursorValue::Integer(2)), Some(CursorValue::Integer(3))));
+    /// let (known, company) = (window.known, &report.destinations[0]);
+    /// assert_eq!((company.inserted, company.updated, known), (1, 1, 1));
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn reading(mut self, sync: SyncMode) -> Self {
+        self.sync = sync;
+        self
+    }
+
     /// Keeps only the rows for which this is true.
     #[must_use]
     pub fn filtered(mut self, filter: Expr) -> Self {
@@ -127,7 +172,7 @@ impl SyncJob {
         self
     }
 
-    /// Maps the first `records` records and writes nothing. Fields with a self lookup stay null, and
+    /// Maps the first `records` records and writes nothing; deletes of the source are left out. Fields with a self lookup stay null, and
     /// lookups do not see what an earlier destination of the job would write.
     ///
     /// # Errors
@@ -152,11 +197,11 @@ impl SyncJob {
             };
             let batch = first(batch?, records as u64 - preview.records)?;
             preview.records += (batch.len() + batch.rejects.len()) as u64;
-            let mut prepared = plan.preparation.apply(batch)?;
+            let mut prepared = plan.preparation.apply(without_deletes(batch)?)?;
             preview.filtered += prepared.filtered;
             preview.rejects.append(&mut prepared.batch.rejects);
             for (i, mapper) in mappers.iter().enumerate() {
-                let mapped = mapper.map(context, &prepared.batch).await?;
+                let mapped = mapper.write.map(context, &prepared.batch).await?;
                 preview.filtered_by_mapping[i] += mapped.filtered;
                 let mut rows = mapped.batch;
                 preview.rejects.append(&mut rows.rejects);
@@ -167,8 +212,16 @@ impl SyncJob {
     }
 }
 
+fn without_deletes(batch: Batch) -> Result<Batch> {
+    let Some(ops) = &batch.ops else {
+        return Ok(batch);
+    };
+    let stays: BooleanArray = ops.iter().map(|op| Some(*op != RowOp::Delete)).collect();
+    batch.filter(&stays)
+}
+
 /// The batch's first `most` records, rejected ones counted.
-fn first(mut batch: crate::record::Batch, most: u64) -> Result<crate::record::Batch> {
+fn first(mut batch: Batch, most: u64) -> Result<Batch> {
     let mut numbers: Vec<u64> = (0..batch.len())
         .map(|row| batch.origins.sequence(row))
         .collect();

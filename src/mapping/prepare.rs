@@ -119,9 +119,14 @@ impl Preparation {
     }
 
     /// Filters first; then each formula, which rows that an earlier one refused do not reach.
-    pub(crate) fn apply(&self, mut batch: Batch) -> Result<Prepared> {
+    pub(crate) fn apply(&self, batch: Batch) -> Result<Prepared> {
+        self.apply_if(batch, true)
+    }
+
+    /// The same; a filter says nothing about records that are gone.
+    pub(crate) fn apply_if(&self, mut batch: Batch, filters: bool) -> Result<Prepared> {
         let mut filtered = 0;
-        if let Some(filter) = &self.filter {
+        if let Some(filter) = self.filter.as_ref().filter(|_| filters) {
             let (keep, mut refused) = filter.evaluate(&batch.records)?;
             for (_, refusal) in &mut refused {
                 refusal.message = format!("the filter: {}", refusal.message).into();

@@ -53,12 +53,14 @@ impl Commits {
             .with_tells_same_run()
             .with_dedup_of_batches()
             .with_dry_run()
+            .with_deletes()
             .with_self_lookup();
         match self {
             Commits::AtOnce => all,
             Commits::InsertsOnly => DestinationCapabilities {
                 keyed: false,
                 dedups_batches: false,
+                deletes: false,
                 ..all
             },
             Commits::ByGroup => all.with_dedup_of_groups(),
@@ -81,7 +83,7 @@ impl Commits {
 ///   refused as [`NoMatch`](crate::record::Reason::NoMatch).
 /// - A batch that comes again, as after an answer that was lost, is answered as it was and not written again; the last batch
 ///   is kept for that. Not so with [`Commits::InsertsOnly`].
-/// - Deletes are not supported.
+/// - A record that was deleted leaves four bytes behind; its id is not given out again by the writer that gave it.
 #[derive(Debug)]
 pub struct MemoryDestination {
     info: DestinationInfo,
@@ -159,7 +161,9 @@ impl Destination for MemoryDestination {
         let tells = self.info.capabilities.tells_same_run;
         let writer = MemoryWriter::new(object, plan, request, ids, tells, context.clock().now());
         let dedups = self.info.capabilities.dedups_batches;
-        let writer = writer.with_transaction(transaction).with_dedup_of_batches(dedups);
+        let writer = writer
+            .with_transaction(transaction)
+            .with_dedup_of_batches(dedups);
         Ok(Opened::new(Box::new(writer)).with_checkpoint(checkpoint))
     }
 }

@@ -237,7 +237,7 @@ impl MemoryObject {
 
     /// Number of records.
     pub fn len(&self) -> usize {
-        self.read().table.slots.len()
+        self.read().table.len()
     }
 
     /// Whether there are no records.
@@ -262,8 +262,8 @@ impl MemoryObject {
         std::iter::from_fn(move || {
             let picked = self.read().table.picked_from(from).transpose()?;
             // An error ends the scan.
-            from = (picked.as_ref()).map_or(usize::MAX, |picked| from + picked.rows().len());
-            Some(picked)
+            from = picked.as_ref().map_or(usize::MAX, |(_, next)| *next);
+            Some(picked.map(|(picked, _)| picked))
         })
     }
 
@@ -336,7 +336,7 @@ impl MemoryObject {
 impl fmt::Debug for MemoryObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without waiting: whoever prints may hold the lock.
-        let records = self.state.try_read().map(|state| state.table.slots.len());
+        let records = self.state.try_read().map(|state| state.table.len());
         f.debug_struct("MemoryObject")
             .field("name", &self.facts.name)
             .field("records", &records.ok())

@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::chunks::{Chunks, typed};
+use super::chunks::{Chunks, NO_VERSION, typed};
 use super::texts::Texts;
-use crate::lookup::{KeyTable, MAX_ROWS};
-use crate::record::key::KeyColumn;
+use crate::lookup::{Hit, KeyTable, MAX_ROWS};
+use crate::record::key::{KeyColumn, KeyColumns};
 use crate::record::{Picked, Schema};
 use crate::{Error, ErrorKind, Result};
 
 /// Records of one object.
 ///
 /// A record is a *slot*, numbered in the order the records were made; a slot holds the number of the
-/// record's newest *version*. Beyond the arrays that is four bytes a record, and each index adds eleven to sixteen.
+/// record's newest *version*, or none if the record was deleted: its slot is not used again. Beyond the arrays that is four bytes a record, and each index adds eleven to sixteen.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) chunks: Chunks,
     pub(super) slots: Vec<u32>,
+    /// How many of them have no version.
+    deleted: usize,
     pub(super) indexes: Vec<Index>,
     pub(super) texts: Texts,
 }
@@ -54,6 +56,7 @@ impl Table {
         Table {
             chunks: Chunks::new(Arc::clone(schema.arrow())),
             slots: Vec::new(),
+            deleted: 0,
             indexes: Vec::new(),
             texts: Texts::default(),
         }
@@ -71,7 +74,8 @@ impl Table {
             fields,
             table: KeyTable::new(),
         };
-        for (slot, &version) in self.slots.iter().enumerate() {
+        let slots = self.slots.iter().enumerate();
+        for (slot, &version) in slots.filter(|(_, version)| **version != NO_VERSION) {
             insert(&mut index, slot as u32, version, &self.chunks, &self.slots);
         }
         self.indexes.push(index);
@@ -88,52 +92,109 @@ impl Table {
         Err(Error::new(ErrorKind::LimitExceeded, message))
     }
 
+    /// Number of records.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.deleted
+    }
+
+    /// The versions of the records in slots `from` on, in the order the records were made.
+    fn versions(&self, from: usize) -> Vec<u32> {
+        let rest = self.slots.get(from..).unwrap_or_default();
+        let live = rest.iter().filter(|version| **version != NO_VERSION);
+        live.copied().collect()
+    }
+
     /// The records in the order they were made.
     pub(super) fn scan(&self) -> Result<Vec<RecordBatch>> {
-        self.slots
+        self.versions(0)
             .chunks(SCAN_ROWS)
             .map(|versions| self.chunks.batch(versions))
             .collect()
     }
 
-    /// The next [`SCAN_ROWS`] records from slot `from` on, where they stand; `None` behind the last.
-    pub(super) fn picked_from(&self, from: usize) -> Result<Option<Picked>> {
-        let rest = self.slots.get(from..).unwrap_or_default();
-        let versions = rest.chunks(SCAN_ROWS).next();
-        versions
-            .map(|versions| self.chunks.picked(versions))
-            .transpose()
+    /// The next [`SCAN_ROWS`] records from slot `from` on, where they stand, and the slot behind the last of them; `None`
+    /// behind the last record.
+    pub(super) fn picked_from(&self, from: usize) -> Result<Option<(Picked, usize)>> {
+        let (mut versions, mut next) = (Vec::new(), from);
+        for &version in self.slots.get(from..).unwrap_or_default() {
+            if versions.len() == SCAN_ROWS {
+                break;
+            }
+            next += 1;
+            if version != NO_VERSION {
+                versions.push(version);
+            }
+        }
+        if versions.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((self.chunks.picked(&versions)?, next)))
+    }
+
+    /// Deletes the records that have these values in one field, and answers how many there were.
+    pub(super) fn delete(&mut self, field: usize, values: &KeyColumns) -> u64 {
+        let number = self.index(&[field]);
+        let mut count = 0;
+        for row in 0..values.len() {
+            if values.is_null_any(row) {
+                continue;
+            }
+            let Index { fields, table } = &self.indexes[number];
+            let hit = table.find(values.hash_one(table.seed(), row), |slot| {
+                let (columns, at) = self.chunks.keys(self.slots[slot as usize]);
+                let mut parts = fields.iter().zip(values.columns());
+                parts.all(|(&field, key)| key.equal(row, &columns[field], at))
+            });
+            let slots: Vec<u32> = match hit {
+                Hit::None => continue,
+                Hit::One(slot) => vec![slot],
+                Hit::Many(slots) => slots.iter().copied().collect(),
+            };
+            for slot in slots {
+                let version = std::mem::replace(&mut self.slots[slot as usize], NO_VERSION);
+                self.unindex(slot, version);
+                self.deleted += 1;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Takes a slot with this version out of all indexes.
+    fn unindex(&mut self, slot: u32, version: u32) {
+        let (columns, row) = self.chunks.keys(version);
+        for index in &mut self.indexes {
+            if let Some(hash) = index.hash(columns, row) {
+                index.table.remove(hash, slot);
+            }
+        }
     }
 
     /// Lets the dead versions go when they outweigh the records.
     pub(super) fn compact(&mut self) -> Result<()> {
-        let dead = self.chunks.len() as usize - self.slots.len();
-        if dead <= MIN_DEAD || dead <= self.slots.len() {
+        let dead = self.chunks.len() as usize - self.len();
+        if dead <= MIN_DEAD || dead <= self.len() {
             return Ok(());
         }
         let mut compacted = Chunks::new(Arc::clone(self.chunks.schema()));
-        for versions in self.slots.chunks(SCAN_ROWS * 4) {
+        for versions in self.versions(0).chunks(SCAN_ROWS * 4) {
             let mut columns = self.chunks.batch(versions)?.columns().to_vec();
             self.texts.keep(&mut columns);
             let keys = typed(&columns)?;
             compacted.append(columns, keys)?;
         }
         self.chunks = compacted;
-        for (slot, version) in self.slots.iter_mut().enumerate() {
-            *version = slot as u32;
+        let live = self.slots.iter_mut();
+        for (version, slot) in (0u32..).zip(live.filter(|version| **version != NO_VERSION)) {
+            *slot = version;
         }
         Ok(())
     }
 
     /// Takes back the records from slot `len` on, which were all made and never changed.
     pub(super) fn truncate(&mut self, len: usize) {
-        for (slot, &version) in self.slots.iter().enumerate().skip(len) {
-            let (columns, row) = self.chunks.keys(version);
-            for index in &mut self.indexes {
-                if let Some(hash) = index.hash(columns, row) {
-                    index.table.remove(hash, slot as u32);
-                }
-            }
+        for slot in len..self.slots.len() {
+            self.unindex(slot as u32, self.slots[slot]);
         }
         self.slots.truncate(len);
     }

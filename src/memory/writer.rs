@@ -23,6 +23,7 @@ use crate::destination::{
 };
 use crate::host::{Bug, Context};
 use crate::lookup::{Lookup, LookupRequest};
+use crate::record::key::KeyColumns;
 use crate::record::{Batch, RowOp};
 use crate::spec::{DuplicateKeys, WriteMode};
 use crate::{Error, ErrorKind, Result};
@@ -50,10 +51,17 @@ pub(super) struct MemoryWriter {
 
 /// Whether two batches are the same rows of the source.
 fn same(a: &Batch, b: &Batch) -> bool {
-    let sequences = |batch: &Batch| (batch.origins.sequence(0), batch.origins.sequence(batch.len() - 1));
+    let sequences = |batch: &Batch| {
+        (
+            batch.origins.sequence(0),
+            batch.origins.sequence(batch.len() - 1),
+        )
+    };
     a.len() == b.len()
         && !a.is_empty()
-        && [a, b].iter().all(|batch| batch.origins.len() == batch.len())
+        && [a, b]
+            .iter()
+            .all(|batch| batch.origins.len() == batch.len())
         && sequences(a) == sequences(b)
         && (a.records.columns().iter().zip(b.records.columns()))
             .all(|(a, b)| Arc::ptr_eq(a, b) || a.as_ref() == b.as_ref())
@@ -131,8 +139,9 @@ impl MemoryWriter {
             ));
         }
         if batch.ops.iter().flatten().any(|op| *op == RowOp::Delete) {
-            let message = "an object in memory does not delete records";
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            let message =
+                "a batch to write holds no deletes; records are deleted by their identity";
+            return Err(Error::contract(message));
         }
         let mut state = self.object.write();
         self.check_open(&state)?;
@@ -147,6 +156,24 @@ impl MemoryWriter {
             &mut self.memory,
             sequence,
         )
+    }
+
+    fn delete_records(&mut self, ids: &ArrayRef) -> Result<u64> {
+        let facts = self.object.facts();
+        let identity = facts.identity.single_field();
+        let Some(field) = identity.and_then(|name| self.object.schema().index_of(name)) else {
+            return Err(Error::contract(
+                "records that no single field identifies cannot be deleted",
+            ));
+        };
+        if ids.data_type() != facts.schema.arrow().field(field).data_type() {
+            return Err(Error::contract("ids are of the identity's type"));
+        }
+        let ids = KeyColumns::new(std::slice::from_ref(ids))?;
+        let mut state = self.object.write();
+        self.check_open(&state)?;
+        state.changes += 1;
+        Ok(state.table.delete(field, &ids))
     }
 
     fn patch_records(&mut self, patch: Patch) -> Result<()> {
@@ -296,5 +323,10 @@ impl Writer for MemoryWriter {
     async fn patch(&mut self, _: &Context, patch: Patch) -> Result<()> {
         self.patch_records(patch)
             .map_err(|error| error.during("patch"))
+    }
+
+    async fn delete(&mut self, _: &Context, ids: ArrayRef) -> Result<u64> {
+        self.delete_records(&ids)
+            .map_err(|error| error.during("delete"))
     }
 }

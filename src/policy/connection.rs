@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use async_trait::async_trait;
 
 use super::timeouts::Call;
@@ -177,6 +178,18 @@ impl Writer for Writing {
             let set = self.writer.patch(context, patch.clone());
             match self.patience.once(Call::Write, set).await {
                 Ok(()) => return Ok(()),
+                Err(error) => tries.fail(error).await?,
+            }
+        }
+    }
+
+    /// What a delete had done whose answer was lost is not found again, and is not counted.
+    async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
+        let mut tries = self.patience.tries();
+        loop {
+            let delete = self.writer.delete(context, Arc::clone(&ids));
+            match self.patience.once(Call::Write, delete).await {
+                Ok(count) => return Ok(count),
                 Err(error) => tries.fail(error).await?,
             }
         }

@@ -10,7 +10,7 @@ use super::timeouts::Call;
 use crate::Result;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::{Bug, Context};
-use crate::record::{Batch, Cursor, Schema};
+use crate::record::{Batch, Cursor, CursorValue, Schema};
 
 impl Patience {
     /// The dataset, with patience.
@@ -56,6 +56,11 @@ impl Dataset for Read {
             }
         })
         .boxed()
+    }
+
+    async fn upper_bound(&self, context: &Context, field: &str) -> Result<Option<CursorValue>> {
+        let upper_bound = || self.dataset.upper_bound(context, field);
+        self.patience.call(Call::Read, upper_bound).await
     }
 
     async fn acknowledge(&self, context: &Context, cursor: &Cursor) -> Result<()> {
@@ -116,13 +121,19 @@ impl Reading {
         let (Some(known), Some(last)) = (known, last) else {
             return Ok(Some(batch));
         };
-        if first.into_iter().chain(first_reject).all(|first| first > known) {
+        if first
+            .into_iter()
+            .chain(first_reject)
+            .all(|first| first > known)
+        {
             return Ok(Some(batch));
         }
         if last <= known && batch.resume.is_none() {
             return Ok(None);
         }
-        batch.rejects.retain(|reject| reject.position.record > known);
+        batch
+            .rejects
+            .retain(|reject| reject.position.record > known);
         let rows = (0..batch.len()).filter(|&row| batch.origins.sequence(row) > known);
         let rows: Vec<u32> = rows.map(|row| row as u32).collect();
         batch.take(&rows).map(Some)

@@ -167,6 +167,17 @@ impl KeyColumn {
         }
     }
 
+    /// The hash of a value, or of there being none, behind the values whose hash is `hash`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub(crate) fn hash_with_null(&self, row: usize, hash: u64) -> u64 {
+        match self.is_null(row) {
+            true => mix(mix(hash, 0), 1),
+            false => self.hash_one(row, hash),
+        }
+    }
+
     /// Puts the values of all rows behind those whose hashes are `hashes`.
     fn hash_all(&self, hashes: &mut [u64]) {
         match self {

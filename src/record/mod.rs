@@ -3,6 +3,7 @@
 mod batch;
 mod build;
 pub mod convert;
+mod cursor_value;
 mod field_type;
 pub mod format;
 pub mod key;
@@ -18,6 +19,7 @@ pub(crate) mod zone;
 
 pub use batch::{Batch, Cursor, RowOp};
 pub use build::RecordBuilder;
+pub use cursor_value::CursorValue;
 pub use field_type::FieldType;
 pub use origin::{Origins, Position, RawRecord, RowsAsRead, SourceRecords};
 pub use picked::Picked;

@@ -41,6 +41,8 @@ pub enum Reason {
     EmptyKey,
     /// `empty_identifier`: no identifier of an update or upsert has all its values.
     EmptyIdentifier,
+    /// `empty_cursor`: the cursor field of an incremental sync has no value.
+    EmptyCursor,
     /// `missing_required`: a required field has no value.
     MissingRequired,
     /// `duplicate_key`: an earlier record of the run has the same key, and the policy keeps the first.
@@ -55,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 18] = [
         Reason::BadValue,
         Reason::BadEncoding,
         Reason::WrongColumnCount,
@@ -68,6 +70,7 @@ impl Reason {
         Reason::MultiMatch,
         Reason::EmptyKey,
         Reason::EmptyIdentifier,
+        Reason::EmptyCursor,
         Reason::MissingRequired,
         Reason::DuplicateKey,
         Reason::NotUnique,
@@ -90,6 +93,7 @@ impl Reason {
             Reason::MultiMatch => "multi_match",
             Reason::EmptyKey => "empty_key",
             Reason::EmptyIdentifier => "empty_identifier",
+            Reason::EmptyCursor => "empty_cursor",
             Reason::MissingRequired => "missing_required",
             Reason::DuplicateKey => "duplicate_key",
             Reason::NotUnique => "not_unique",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expr, FileSource};
+use super::{Expr, FileSource, SyncMode};
 
 /// A dataset: a source, a filter over its columns, and formula fields for the rows kept.
 ///
@@ -36,6 +36,9 @@ pub struct DatasetSpec {
     /// Fields computed for the rows kept, in order; each sees the columns and the formulas before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formulas: Vec<FormulaSpec>,
+    /// How much of it each run reads.
+    #[serde(default, skip_serializing_if = "SyncMode::is_full")]
+    pub sync: SyncMode,
 }
 
 impl DatasetSpec {
@@ -46,6 +49,7 @@ impl DatasetSpec {
             source,
             filter: None,
             formulas: Vec::new(),
+            sync: SyncMode::Full,
         }
     }
 }

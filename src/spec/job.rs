@@ -6,7 +6,9 @@ use serde_json::Value;
 use crate::error::Problem;
 use crate::{Error, Result};
 
-use super::{DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, WriteMode};
+use super::{
+    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, SourceDeletes, WriteMode,
+};
 
 /// A whole data-sync job as data.
 ///
@@ -111,6 +113,9 @@ pub struct DestinationSpec {
     /// What becomes of several rows of one key.
     #[serde(default)]
     pub duplicates: DuplicateKeys,
+    /// What becomes of records that the source deletes.
+    #[serde(default, skip_serializing_if = "SourceDeletes::is_ignore")]
+    pub deletes: SourceDeletes,
     /// How dataset fields become object fields.
     pub mapping: MappingSpec,
 }
@@ -123,6 +128,7 @@ impl DestinationSpec {
             mode,
             no_match: NoMatchOnUpdate::Reject,
             duplicates: DuplicateKeys::LastWins,
+            deletes: SourceDeletes::Ignore,
             mapping,
         }
     }

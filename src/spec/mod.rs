@@ -12,6 +12,7 @@ mod object;
 mod policy;
 #[cfg(feature = "schema")]
 mod schema;
+mod sync;
 mod value_format;
 
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
@@ -31,6 +32,7 @@ pub use policy::{
 };
 #[cfg(feature = "schema")]
 pub use schema::schemas;
+pub use sync::{Incremental, NullCursor, Overlap, SourceDeletes, SyncMode};
 pub use value_format::ValueFormat;
 
 /// What is said of a document whose version is not 1.

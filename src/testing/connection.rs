@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::{Array as _, ArrayRef};
 use async_trait::async_trait;
 
 use super::effects::{EffectKind, Effects, Fate};
@@ -136,6 +137,18 @@ impl Writer for Writing {
     async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
         let work = self.writer.patch(context, patch);
         self.effects.perform(EffectKind::Patch, work).await
+    }
+
+    async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
+        let next = self.effects.next(EffectKind::Delete, ids.len());
+        if let (effect, Fate::CrashAmid(parts)) = next {
+            let front = ids.slice(0, ids.len().min(parts));
+            let deleted = self.writer.delete(context, front).await;
+            self.effects.crash(&effect).await;
+            return deleted;
+        }
+        let work = self.writer.delete(context, ids);
+        self.effects.settle(next, work).await
     }
 }
 

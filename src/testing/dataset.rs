@@ -9,7 +9,7 @@ use super::effects::{EffectKind, Effects};
 use crate::Result;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use crate::host::Context;
-use crate::record::{Cursor, Schema};
+use crate::record::{Cursor, CursorValue, Schema};
 
 impl Effects {
     /// The dataset; each batch that is read, the end of a read, and each cursor that it hears of is an effect.
@@ -50,6 +50,11 @@ impl Dataset for Read {
             }
         })
         .boxed()
+    }
+
+    async fn upper_bound(&self, context: &Context, field: &str) -> Result<Option<CursorValue>> {
+        let work = self.dataset.upper_bound(context, field);
+        self.effects.perform(EffectKind::UpperBound, work).await
     }
 
     async fn acknowledge(&self, context: &Context, cursor: &Cursor) -> Result<()> {

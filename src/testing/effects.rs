@@ -41,10 +41,14 @@ pub enum EffectKind {
     Abort,
     /// Records are patched.
     Patch,
+    /// Records are deleted.
+    Delete,
     /// Records are looked up.
     Lookup,
     /// A batch is read.
     Read,
+    /// A source is asked for its time.
+    UpperBound,
     /// A source hears of a cursor.
     Acknowledge,
     /// A file is opened, listed or removed.

@@ -151,6 +151,7 @@ impl Workspace {
         if let Some(filter) = &spec.dataset.filter {
             job = job.filtered(filter.clone());
         }
+        job = job.reading(spec.dataset.sync.clone());
         for formula in &spec.dataset.formulas {
             job = job.with_formula(formula.clone());
         }

@@ -14,6 +14,7 @@ mod encodings;
 mod examples;
 mod file_destination;
 mod guides;
+mod incremental;
 mod kill;
 mod lookup;
 mod mapping_filters;

@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod incremental;
 mod model;
 mod sweep;
 mod trials;
@@ -23,11 +24,15 @@ use serde_json::json;
 use syncline::testing::Bug;
 
 use sweep::{
-    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread, tampered, wake_late,
+    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread,
+    tampered, wake_late,
 };
 use workloads::workloads;
 
 const SEEDS: u64 = 20_000;
+
+/// Histories of an incremental sync, each with and without disturbances.
+const HISTORIES: u64 = 20_000;
 
 /// Shows the first few broken rules.
 fn show(found: &[Found]) {
@@ -117,6 +122,19 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         by_seed(&workloads, i as u64)
     });
 
+    step("incremental", incremental::crash_cases(), &|i, figures| {
+        let found = incremental::crash(i, figures);
+        found.into_iter().map(Found::from).collect()
+    });
+    step("histories", HISTORIES as usize, &|i, _| {
+        let broken = incremental::calm(i as u64);
+        let broken = broken.or_else(|| incremental::by_seed(i as u64));
+        broken.into_iter().map(Found::from).collect()
+    });
+    step("fixed", 1, &|_, _| {
+        incremental::fixed().into_iter().map(Found::from).collect()
+    });
+
     let began = Instant::now();
     let bugs = if wanted("defects") { Bug::ALL.len() } else { 0 };
     let caught = spread(bugs, |i| {
@@ -142,6 +160,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
         "seeds": SEEDS,
+        "histories": HISTORIES,
         "violations": found.len(),
         "seeded_bugs": Bug::ALL.len(),
         "seeded_bugs_caught": caught.iter().flatten().count(),

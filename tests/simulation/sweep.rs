@@ -10,6 +10,7 @@ use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind};
 
 use super::check::{Checker, Violation};
+use super::incremental;
 use super::world::{Hearing, Source, Store, Workload, World};
 
 /// Lives after which a job that is no longer disturbed must have come to its end.
@@ -21,6 +22,16 @@ pub(crate) struct Found {
     pub(crate) workload: String,
     pub(crate) script: String,
     pub(crate) violation: Violation,
+}
+
+impl From<incremental::Broken> for Found {
+    fn from((rule, how): incremental::Broken) -> Self {
+        Found {
+            workload: "incremental".into(),
+            script: String::new(),
+            violation: Violation { rule, how },
+        }
+    }
 }
 
 /// Runs a job by scripts, one for each life, and then undisturbed to its end. Answers with the effects of the first
@@ -201,7 +212,11 @@ pub(crate) fn hang_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
         for fate in [Fate::Hang, Fate::HangAfter] {
             let (_, violations) = lives(workload, vec![at(effect.number, fate)]);
             figures.hung_runs += 1;
-            all.extend(found(workload, &format!("{fate:?} at {effect:?}"), violations));
+            all.extend(found(
+                workload,
+                &format!("{fate:?} at {effect:?}"),
+                violations,
+            ));
             if figures.stops(&all) {
                 return all;
             }
@@ -449,6 +464,9 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
     let sweeps: [fn(&Arc<Workload>, &mut Figures) -> Vec<Found>; 4] =
         [crash_once, tampered, wake_late, fail_each];
+    if incremental::DEFECTS.contains(&bug) {
+        return incremental::catch(bug).map(Found::from);
+    }
     Bug::switch(Some(bug));
     let mut figures = Figures {
         stops_at_first: true,
