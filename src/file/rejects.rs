@@ -27,7 +27,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// A file is begun at the first reject of its destination; all become visible when the ledger is
 /// sealed. A ledger is for one run: files of an earlier one stay until they are written again or
-/// [cleared](RejectFiles::clear_stale).
+/// [cleared](RejectFiles::clear_stale). A run that saves its state needs a ledger [in parts](RejectFiles::in_parts), whose
+/// folder no other job has.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -56,6 +57,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct RejectFiles {
     files: Arc<dyn FileStore>,
+    in_parts: bool,
     state: Mutex<State>,
 }
 
@@ -63,6 +65,8 @@ pub struct RejectFiles {
 struct State {
     /// By file name.
     open: BTreeMap<String, Open>,
+    /// How many files there are of a commit group, by the first one's name.
+    parts: BTreeMap<String, u64>,
     sealed: bool,
 }
 
@@ -71,10 +75,13 @@ struct Open {
     columns: Arc<[String]>,
     /// The numbers of those that are written.
     kept: Vec<usize>,
+    /// The name of its group's first file, in parts.
+    part: Option<String>,
     writer: Box<dyn FileWriter>,
 }
 
 const FOLDER: &str = "rejects/";
+const ENDING: &str = ".csv";
 /// The columns behind those of the source.
 pub(super) const ADDED: [&str; 5] = ["_reason", "_field", "_message", "_position", "_raw"];
 
@@ -83,22 +90,95 @@ impl RejectFiles {
     pub fn new(files: Arc<dyn FileStore>) -> Self {
         RejectFiles {
             files,
+            in_parts: false,
             state: Mutex::default(),
         }
     }
 
-    /// Removes the reject files of earlier runs, whether or not this run has any.
+    /// The same, with files of their own for each commit group: `rejects/person-00000007.csv` has what was refused for `person` in group
+    /// 7. They are there, and stay, before the checkpoint passes the group; a run that goes on removes those of groups that come
+    /// again, so that no record is there twice. Groups count on over all runs of a job.
+    ///
+    /// Files know no fence: keep runs of one job apart by a [lease](crate::job::Lease).
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::file::RejectFiles;
+    /// use syncline::host::{FileStore, RejectLedger, RejectSegment};
+    /// use syncline::memory::MemoryFiles;
+    /// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+    ///
+    /// let files = Arc::new(MemoryFiles::new());
+    /// let refused = |group| {
+    ///     let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31");
+    ///     let reject = Reject::new(Position::new("f.csv", group), refusal, RawRecord::Cells(Vec::new()));
+    ///     RejectSegment::new(Some("person".into()), [].into(), vec![reject]).with_group(group)
+    /// };
+    /// let ledger = RejectFiles::new(files.clone()).in_parts();
+    /// for group in 6..9 {
+    ///     ledger.append(refused(group)).await?;
+    ///     ledger.flush().await?;
+    /// }
+    /// // The process died, and the checkpoint is behind group 6.
+    /// let ledger = RejectFiles::new(files.clone()).in_parts();
+    /// ledger.rewind(Some("person"), 6).await?;
+    /// assert_eq!(files.list("").await?, ["rejects/person-00000006.csv"]);
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn in_parts(mut self) -> Self {
+        self.in_parts = true;
+        self
+    }
+
+    /// Removes the reject files of earlier runs, whether or not this run has any. Nothing for a run that goes on where another one
+    /// broke off: what that one refused is not read again.
     ///
     /// # Errors
     /// What the store answers.
     pub async fn clear_stale(&self) -> Result<()> {
         for name in self.files.list(FOLDER).await? {
-            let is_ours = |file: &str| file.ends_with(".csv") && !file.contains('/');
+            let is_ours = |file: &str| file.ends_with(ENDING) && !file.contains('/');
             if name.strip_prefix(FOLDER).is_some_and(is_ours) {
                 self.files.remove(&name).await?;
             }
         }
         Ok(())
+    }
+
+    /// The name of the file that a segment belongs to.
+    fn name(&self, state: &State, segment: &RejectSegment) -> String {
+        let stem = stem_of(segment.destination.as_deref());
+        if !self.in_parts {
+            return format!("{stem}{ENDING}");
+        }
+        let first = part_of(&stem, segment.group);
+        match state.parts.get(&first) {
+            Some(files) => format!("{first}.{}{ENDING}", files + 1),
+            None => format!("{first}{ENDING}"),
+        }
+    }
+
+    /// Makes all visible that is open; a file that fails stays, for another try.
+    async fn finish(&self, state: &mut State) -> Result<()> {
+        while let Some(mut open) = state.open.first_entry() {
+            open.get_mut().writer.finish().await?;
+            if let Some(first) = open.remove().part {
+                *state.parts.entry(first).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// An error for a ledger of one run.
+    fn must_be_in_parts(&self) -> Result<()> {
+        if self.in_parts {
+            return Ok(());
+        }
+        let message = "these reject files are for one run that is never broken off; write them in parts (`in_parts`)";
+        Err(Error::new(ErrorKind::Unsupported, message).during("keep rejects"))
     }
 
     async fn begin(&self, name: &str, columns: &Arc<[String]>) -> Result<Open> {
@@ -114,6 +194,7 @@ impl RejectFiles {
         Ok(Open {
             columns: Arc::clone(columns),
             kept,
+            part: None,
             writer,
         })
     }
@@ -168,12 +249,13 @@ impl RejectLedger for RejectFiles {
         if segment.rejects.is_empty() {
             return Ok(());
         }
-        let name = match &segment.destination {
-            Some(destination) => format!("{FOLDER}{}.csv", file_name_of(destination)),
-            None => format!("{FOLDER}_source.csv"),
-        };
+        let name = self.name(&state, &segment);
         if !state.open.contains_key(&name) {
-            let begun = self.begin(&name, &segment.columns).await?;
+            let mut begun = self.begin(&name, &segment.columns).await?;
+            if self.in_parts {
+                let stem = stem_of(segment.destination.as_deref());
+                begun.part = Some(part_of(&stem, segment.group));
+            }
             state.open.insert(name.clone(), begun);
         }
         let Some(open) = state.open.get_mut(&name) else {
@@ -195,14 +277,53 @@ impl RejectLedger for RejectFiles {
 
     async fn seal(&self) -> Result<()> {
         let mut state = self.state.lock().await;
-        state.sealed = true;
-        // A file that fails stays, for another try.
-        while let Some(mut open) = state.open.first_entry() {
-            open.get_mut().writer.finish().await?;
-            open.remove();
+        // In parts the next run may go on with it.
+        state.sealed = !self.in_parts;
+        self.finish(&mut state).await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.must_be_in_parts()?;
+        let mut state = self.state.lock().await;
+        self.finish(&mut state).await
+    }
+
+    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
+        self.must_be_in_parts()?;
+        let stem = stem_of(destination);
+        let comes_again = |name: &str| group_of(name, &stem).is_some_and(|of| of > group);
+        let mut state = self.state.lock().await;
+        state.open.retain(|name, _| !comes_again(name));
+        state.parts.retain(|first, _| !comes_again(first));
+        for name in self.files.list(&format!("{stem}-")).await? {
+            if name.ends_with(ENDING) && comes_again(&name) {
+                self.files.remove(&name).await?;
+            }
         }
         Ok(())
     }
+}
+
+/// What the names of a destination's files begin with.
+fn stem_of(destination: Option<&str>) -> String {
+    match destination {
+        Some(destination) => format!("{FOLDER}{}", file_name_of(destination)),
+        None => format!("{FOLDER}_source"),
+    }
+}
+
+/// The name of a group's first file, without its ending. Its number is behind the last `-`, whatever the destination is called.
+fn part_of(stem: &str, group: u64) -> String {
+    format!("{stem}-{group:08}")
+}
+
+/// The group that a file of this destination has the rejects of, with or without the ending.
+fn group_of(name: &str, stem: &str) -> Option<u64> {
+    let rest = name.strip_prefix(stem)?.strip_prefix('-')?;
+    let rest = rest.strip_suffix(ENDING).unwrap_or(rest);
+    let digits = rest.split_once('.').map_or(rest, |(digits, _)| digits);
+    let is_number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
 }
 
 fn encode(

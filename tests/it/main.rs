@@ -22,6 +22,7 @@ mod memory;
 mod picklists;
 mod reference_jobs;
 mod reject_files;
+mod reject_parts;
 mod resume;
 mod self_lookup;
 mod specs;

@@ -5,8 +5,10 @@ use futures::executor::block_on;
 use syncline::host::{Expected, StateKey, StateKind, StateStore, StateVersion, Stored, Swap};
 use syncline::{ErrorKind, Result, Tenant};
 
+type Check = fn(&dyn StateStore) -> Result<()>;
+
 /// Every check, by name.
-pub(super) const CHECKS: &[(&str, fn(&dyn StateStore) -> Result<()>)] = &[
+pub(super) const CHECKS: &[(&str, Check)] = &[
     (
         "a_value_is_put_changed_and_deleted",
         a_value_is_put_changed_and_deleted,

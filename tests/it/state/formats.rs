@@ -12,8 +12,12 @@ use futures::executor::block_on;
 use serde_json::{Value, json};
 use syncline::file::LocalState;
 use syncline::host::{Context, Expected, Saved, StateKey, StateKind, StateStore, Swap};
-use syncline::job::{Lease, LeaseRequest};
-use syncline::memory::{ManualClock, MemoryState};
+use syncline::job::{Job, Lease, LeaseRequest, RunReport, RunRequest, SyncJob};
+use syncline::memory::{
+    Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState,
+};
+use syncline::record::{Field, FieldType, Reason, RecordBuilder, Schema};
+use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
 use syncline::{ErrorKind, Tenant};
 
 fn golden(name: &str) -> Bytes {
@@ -117,4 +121,53 @@ fn leases_of_all_versions_are_read() {
         lease_over(strange).unwrap_err().kind(),
         ErrorKind::CorruptState
     );
+}
+
+/// The report of the run that goes on behind these bytes, and the names that it wrote.
+fn run_behind(bytes: Bytes) -> syncline::Result<(RunReport, usize)> {
+    let parts = ["nightly", "names", ""];
+    let tenant = Tenant::new("Acme Ltd.").unwrap();
+    let key = StateKey::new(&tenant, StateKind::Checkpoint, parts).unwrap();
+    let fields = || vec![Field::new("name", FieldType::Text)];
+    let mut rows = RecordBuilder::new(&Schema::new(fields()));
+    for row in 0..6 {
+        rows.push(&json!({"name": format!("name {row}")})).unwrap();
+    }
+    let batches = vec![rows.finish().unwrap()];
+    let dataset = MemoryDataset::new("names", Schema::new(fields()), batches).unwrap();
+    let person = ObjectSpec::new("person", Identity::Generated, fields());
+    let home = MemoryConnection::new("home").with_object(&person).unwrap();
+    let home = home.with_commits(Commits::ByGroup);
+    let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+    let person = DestinationSpec::new("person", WriteMode::Insert, mapping);
+    let job = SyncJob::new("nightly", Arc::new(dataset.with_lineage("names of 2025")))
+        .to(Arc::new(home.clone()), person);
+    let request =
+        RunRequest::new(Arc::new(MemoryRejects::new())).with_state(tenant, holding(&key, bytes));
+    let report = block_on(job.run(&Context::new(), request))?;
+    let written = home.object("person").unwrap().len();
+    Ok((report, written))
+}
+
+#[test]
+fn checkpoints_of_all_versions_are_read() {
+    let (report, written) = run_behind(golden("checkpoint-1.bin")).unwrap();
+    // Two rows were safe, and one of them was refused.
+    assert_eq!((report.records, report.resumed, written), (6, 2, 4));
+    assert_eq!(report.destinations[0].inserted, 5);
+    assert_eq!(report.destinations[0].rejects[&Reason::BadValue], 1);
+    let parts = ["nightly", "names", ""];
+    let key = StateKey::new(
+        &Tenant::new("Acme Ltd.").unwrap(),
+        StateKind::Checkpoint,
+        parts,
+    );
+    let later = Saved::seal(&key.unwrap(), 200, &json!({})).unwrap();
+    assert_eq!(run_behind(later).unwrap_err().kind(), ErrorKind::NewerState);
+    for at in [0, 40, 200] {
+        let mut damaged = golden("checkpoint-1.bin").to_vec();
+        damaged[at] ^= 1;
+        let refused = run_behind(damaged.into()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::CorruptState);
+    }
 }

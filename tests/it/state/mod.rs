@@ -3,6 +3,7 @@
 mod contract;
 mod formats;
 mod lease;
+mod lease_run;
 #[cfg(feature = "object-store")]
 mod objects;
 mod probe;
