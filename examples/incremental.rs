@@ -23,7 +23,9 @@ use syncline::host::{Context, Entropy, FileStore as _, SystemEntropy};
 use syncline::job::{CommitPolicy, Guarantee, Job, RunReport, RunRequest, SyncJob};
 use syncline::memory::MemoryRejects;
 use syncline::record::{Field, FieldType, Schema};
-use syncline::spec::{Delimited, DestinationSpec, FieldMapping, FileSource, MappingSpec, WriteMode};
+use syncline::spec::{
+    Delimited, DestinationSpec, FieldMapping, FileSource, MappingSpec, WriteMode,
+};
 use syncline::{Error, ErrorKind, Result, Tenant};
 
 /// A folder of files as a connection with one object.
@@ -58,16 +60,29 @@ impl Connection for Folder {
 async fn work(folder: &Path, group: u64) -> Result<RunReport> {
     let context = Context::new();
     let files = Arc::new(LocalFiles::new(folder));
-    let fields = vec![Field::new("id", FieldType::Integer), Field::new("item", FieldType::Text)];
+    let fields = vec![
+        Field::new("id", FieldType::Integer),
+        Field::new("item", FieldType::Text),
+    ];
     let source = FileSource::new("orders.csv", fields.clone());
     let orders = DelimitedDataset::open(&context, files.clone(), &source).await?;
-    let parts = FileDestination::new(files, "out/orders.csv", "order", Schema::new(fields), Delimited::csv());
+    let parts = FileDestination::new(
+        files,
+        "out/orders.csv",
+        "order",
+        Schema::new(fields),
+        Delimited::csv(),
+    );
     let connection = Folder {
         info: ConnectionInfo::new("folder"),
         orders: Arc::new(parts.in_parts()),
     };
     let fields = ["id", "item"].map(|name| FieldMapping::direct(name, name));
-    let spec = DestinationSpec::new("order", WriteMode::Insert, MappingSpec::new(fields.to_vec()));
+    let spec = DestinationSpec::new(
+        "order",
+        WriteMode::Insert,
+        MappingSpec::new(fields.to_vec()),
+    );
     let job = SyncJob::new("orders", Arc::new(orders))
         .to(Arc::new(connection), spec)
         .requiring(Guarantee::ExactlyOnce);
@@ -97,12 +112,19 @@ fn written(folder: &Path) -> Result<Vec<String>> {
 /// Starts the job as a process of its own, and kills it after a while; whether it was done before.
 fn start_and_kill(folder: &Path, after: Duration) -> Result<bool> {
     let program = std::env::current_exe()?;
-    let mut child = Command::new(program).arg("work").arg(folder).stdout(Stdio::null()).spawn()?;
+    let mut child = Command::new(program)
+        .arg("work")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .spawn()?;
     std::thread::sleep(after);
     if let Some(status) = child.try_wait()? {
         return match status.success() {
             true => Ok(true),
-            false => Err(Error::new(ErrorKind::Io, "the job failed; it says why above")),
+            false => Err(Error::new(
+                ErrorKind::Io,
+                "the job failed; it says why above",
+            )),
         };
     }
     child.kill()?;
@@ -113,8 +135,13 @@ fn start_and_kill(folder: &Path, after: Duration) -> Result<bool> {
 fn prove(folder: &Path) -> Result<bool> {
     println!("in {}", folder.display());
     std::fs::create_dir_all(folder)?;
-    let orders: Vec<String> = (1..=20_000).map(|id| format!("{id},item {}", id % 77)).collect();
-    std::fs::write(folder.join("orders.csv"), format!("id,item\n{}\n", orders.join("\n")))?;
+    let orders: Vec<String> = (1..=20_000)
+        .map(|id| format!("{id},item {}", id % 77))
+        .collect();
+    std::fs::write(
+        folder.join("orders.csv"),
+        format!("id,item\n{}\n", orders.join("\n")),
+    )?;
     let (mut kills, mut longest) = (0, 20);
     loop {
         let mut chance = [0];
@@ -126,7 +153,10 @@ fn prove(folder: &Path) -> Result<bool> {
         kills += 1;
         // However slow the machine is, it comes to its end.
         longest += 10;
-        println!("killed after {after:?}: {} orders are there", written(folder)?.len());
+        println!(
+            "killed after {after:?}: {} orders are there",
+            written(folder)?.len()
+        );
     }
     let right = written(folder)? == orders;
     println!("killed {kills} times; each order is there once: {right}");
@@ -138,7 +168,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let ended = match words[..] {
         ["work", folder, ref more @ ..] => {
-            let group = more.first().and_then(|group| group.parse().ok()).unwrap_or(1_000);
+            let group = more
+                .first()
+                .and_then(|group| group.parse().ok())
+                .unwrap_or(1_000);
             let report = futures::executor::block_on(work(Path::new(folder), group));
             report.map(|report| {
                 print!("{report}");
@@ -146,7 +179,8 @@ fn main() -> ExitCode {
             })
         }
         _ => {
-            let default = || std::env::temp_dir().join(format!("incremental-{}", std::process::id()));
+            let default =
+                || std::env::temp_dir().join(format!("incremental-{}", std::process::id()));
             prove(&words.first().map_or_else(default, PathBuf::from))
         }
     };

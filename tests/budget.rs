@@ -35,7 +35,10 @@ const READ: Duration = Duration::from_millis(1);
 const WRITE: Duration = Duration::from_secs(1);
 
 fn schema() -> Schema {
-    Schema::new(vec![Field::new("n", FieldType::Integer), Field::new("text", FieldType::Text)])
+    Schema::new(vec![
+        Field::new("n", FieldType::Integer),
+        Field::new("text", FieldType::Text),
+    ])
 }
 
 /// Rows that are made when they are read.
@@ -49,11 +52,16 @@ fn batch(first: u64, rows: u64) -> Batch {
     let text = "x".repeat(TEXT);
     let texts = StringArray::from_iter_values((0..rows).map(|_| &*text));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values((first..first + rows).map(|n| n as i64))),
+        Arc::new(Int64Array::from_iter_values(
+            (first..first + rows).map(|n| n as i64),
+        )),
         Arc::new(StringViewArray::from(&texts)),
     ];
     let records = RecordBatch::try_new(Arc::clone(schema().arrow()), columns).unwrap();
-    Batch::new(records.clone(), RowsAsRead::new("generated", first, records).into_origins())
+    Batch::new(
+        records.clone(),
+        RowsAsRead::new("generated", first, records).into_origins(),
+    )
 }
 
 #[async_trait]
@@ -95,7 +103,9 @@ impl Connection for Slow {
     }
 
     async fn discover(&self, _: &Context) -> Result<Catalog> {
-        Ok(Catalog::new(vec![ObjectInfo::new("row", self.schema.clone()).without_lookup()]))
+        Ok(Catalog::new(vec![
+            ObjectInfo::new("row", self.schema.clone()).without_lookup(),
+        ]))
     }
 
     async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
@@ -175,13 +185,17 @@ fn run() -> (RunReport, usize) {
     };
     let spec = DestinationSpec::new("row", WriteMode::Insert, MappingSpec::new(fields.to_vec()));
     let job = SyncJob::new("rows", Arc::new(dataset)).to(Arc::new(slow()), spec);
-    let context = Context::new().with_clock(Arc::new(clock.clone())).with_executor(Arc::new(Wide));
+    let context = Context::new()
+        .with_clock(Arc::new(clock.clone()))
+        .with_executor(Arc::new(Wide));
     let request = RunRequest::new(Arc::new(MemoryRejects::new()))
         .with_batch_rows(50_000)
         .with_memory(BUDGET as u64);
     let before = COUNTING.current_usage();
     COUNTING.reset_peak_usage();
-    let report = clock.drive(job.run(&context, request)).expect("it does not wait for ever");
+    let report = clock
+        .drive(job.run(&context, request))
+        .expect("it does not wait for ever");
     (report.unwrap(), COUNTING.peak_usage() - before)
 }
 
@@ -190,15 +204,24 @@ fn a_slow_destination_holds_up_its_source() {
     let (report, peak) = run();
     assert_eq!((report.outcome, report.records), (Outcome::Success, ROWS));
     let seconds = (report.finished_at - report.started_at).num_seconds();
-    assert!(seconds >= 200, "each of 200 batches took a second: {seconds}");
+    assert!(
+        seconds >= 200,
+        "each of 200 batches took a second: {seconds}"
+    );
     assert!(peak < BUDGET + (64 << 20), "{peak} bytes at the most");
-    assert!(peak > BUDGET / 4, "the budget is used: {peak} bytes at the most");
+    assert!(
+        peak > BUDGET / 4,
+        "the budget is used: {peak} bytes at the most"
+    );
     #[cfg(feature = "testing")]
     {
         use syncline::testing::Bug;
         Bug::switch(Some(Bug::NoMemoryBudget));
         let (_, peak) = run();
         Bug::switch(None);
-        assert!(peak > 2 * BUDGET + (64 << 20), "without a budget: {peak} bytes at the most");
+        assert!(
+            peak > 2 * BUDGET + (64 << 20),
+            "without a budget: {peak} bytes at the most"
+        );
     }
 }

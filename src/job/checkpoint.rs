@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::DatasetInfo;
 use crate::destination::Checkpoint;
-use crate::host::{Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
+use crate::host::{
+    Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
+};
 use crate::record::{Cursor, Reason};
 use crate::{Error, ErrorKind, Result};
 

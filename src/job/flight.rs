@@ -1,8 +1,8 @@
 //! Bytes in flight: of batches that were read and are not written yet.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use arrow_array::cast::AsArray as _;
@@ -176,7 +176,9 @@ mod tests {
             ("flags", Arc::new(BooleanArray::from(vec![true; 4]))),
         ];
         let records = RecordBatch::try_from_iter_with_nullable(
-            columns.into_iter().map(|(name, column)| (name, column, true)),
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
         );
         let records = records.unwrap();
         assert_eq!(bytes_of(&records), (4 * 16 + 200 + 1) + 4 * 8 + 1);

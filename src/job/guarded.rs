@@ -51,11 +51,7 @@ pub(super) async fn run(
     Ok(report)
 }
 
-async fn acquire(
-    job: &SyncJob,
-    context: &Context,
-    request: &RunRequest,
-) -> Result<Option<Lease>> {
+async fn acquire(job: &SyncJob, context: &Context, request: &RunRequest) -> Result<Option<Lease>> {
     let Some(policy) = request.lease.as_ref().filter(|_| !request.dry_run) else {
         return Ok(None);
     };

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap};
+use crate::host::{
+    Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
+};
 use crate::name::Tenant;
 use crate::{Error, ErrorKind, Result, Retry};
 

@@ -429,10 +429,7 @@ impl Run<'_> {
                 }
             }
         };
-        batches
-            .map(prepare)
-            .buffered(parallelism + 1)
-            .boxed()
+        batches.map(prepare).buffered(parallelism + 1).boxed()
     }
 
     /// Counts a batch, and hands on what was refused before any destination saw it.

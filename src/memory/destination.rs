@@ -159,7 +159,9 @@ impl Destination for MemoryDestination {
         let tells = self.info.capabilities.tells_same_run;
         let writer = MemoryWriter::new(object, plan, request, ids, tells, context.clock().now());
         let dedups = self.info.capabilities.dedups_batches;
-        let writer = writer.with_transaction(transaction).with_dedup_of_batches(dedups);
+        let writer = writer
+            .with_transaction(transaction)
+            .with_dedup_of_batches(dedups);
         Ok(Opened::new(Box::new(writer)).with_checkpoint(checkpoint))
     }
 }

@@ -50,10 +50,17 @@ pub(super) struct MemoryWriter {
 
 /// Whether two batches are the same rows of the source.
 fn same(a: &Batch, b: &Batch) -> bool {
-    let sequences = |batch: &Batch| (batch.origins.sequence(0), batch.origins.sequence(batch.len() - 1));
+    let sequences = |batch: &Batch| {
+        (
+            batch.origins.sequence(0),
+            batch.origins.sequence(batch.len() - 1),
+        )
+    };
     a.len() == b.len()
         && !a.is_empty()
-        && [a, b].iter().all(|batch| batch.origins.len() == batch.len())
+        && [a, b]
+            .iter()
+            .all(|batch| batch.origins.len() == batch.len())
         && sequences(a) == sequences(b)
         && (a.records.columns().iter().zip(b.records.columns()))
             .all(|(a, b)| Arc::ptr_eq(a, b) || a.as_ref() == b.as_ref())

@@ -116,13 +116,19 @@ impl Reading {
         let (Some(known), Some(last)) = (known, last) else {
             return Ok(Some(batch));
         };
-        if first.into_iter().chain(first_reject).all(|first| first > known) {
+        if first
+            .into_iter()
+            .chain(first_reject)
+            .all(|first| first > known)
+        {
             return Ok(Some(batch));
         }
         if last <= known && batch.resume.is_none() {
             return Ok(None);
         }
-        batch.rejects.retain(|reject| reject.position.record > known);
+        batch
+            .rejects
+            .retain(|reject| reject.position.record > known);
         let rows = (0..batch.len()).filter(|&row| batch.origins.sequence(row) > known);
         let rows: Vec<u32> = rows.map(|row| row as u32).collect();
         batch.take(&rows).map(Some)

@@ -85,7 +85,11 @@ impl Patience {
     }
 
     /// Waits for an answer as long as the call may take.
-    pub(super) async fn once<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn once<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let time = self.0.timeouts.of(call);
         let mut work = pin!(work);
         // Most answers are there at once, and need no clock.

@@ -40,7 +40,9 @@ struct State {
 #[async_trait]
 impl StateStore for State {
     async fn get(&self, key: &StateKey) -> Result<Option<Stored>> {
-        self.patience.call(Call::State, || self.store.get(key)).await
+        self.patience
+            .call(Call::State, || self.store.get(key))
+            .await
     }
 
     async fn put(&self, key: &StateKey, bytes: Bytes, expected: Expected) -> Result<Swap> {
@@ -97,11 +99,15 @@ impl RejectLedger for Rejects {
     }
 
     async fn seal(&self) -> Result<()> {
-        self.patience.call(Call::Rejects, || self.ledger.seal()).await
+        self.patience
+            .call(Call::Rejects, || self.ledger.seal())
+            .await
     }
 
     async fn flush(&self) -> Result<()> {
-        self.patience.call(Call::Rejects, || self.ledger.flush()).await
+        self.patience
+            .call(Call::Rejects, || self.ledger.flush())
+            .await
     }
 
     async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {

@@ -108,7 +108,12 @@ impl RetryPolicy {
     }
 
     /// How long to wait after the `failed`-th try of a call, from 1; `None` if it is not tried again.
-    pub(super) fn wait(&self, error: &Error, failed: u32, entropy: &dyn Entropy) -> Option<Duration> {
+    pub(super) fn wait(
+        &self,
+        error: &Error,
+        failed: u32,
+        entropy: &dyn Entropy,
+    ) -> Option<Duration> {
         if failed >= self.attempts && !Bug::RetriesWithoutEnd.is_on() {
             return None;
         }
@@ -176,7 +181,8 @@ mod tests {
             .with_backoff(seconds(1), seconds(10));
         let entropy = SeededEntropy::new(3);
         for (failed, bound) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (38, 10)] {
-            let draws = (0..500).map(|_| policy.wait(&error(Retry::Now), failed, &entropy).unwrap());
+            let draws =
+                (0..500).map(|_| policy.wait(&error(Retry::Now), failed, &entropy).unwrap());
             let draws: Vec<Duration> = draws.collect();
             assert!(draws.iter().all(|wait| *wait <= seconds(bound)), "{failed}");
             let half = |wait: &&Duration| **wait < seconds(bound) / 2;

@@ -32,7 +32,9 @@ fn start(folder: &Path) -> Child {
 }
 
 fn orders() -> Vec<String> {
-    (1..=RECORDS).map(|id| format!("{id},item {}", id * 7919 % 1_000)).collect()
+    (1..=RECORDS)
+        .map(|id| format!("{id},item {}", id * 7919 % 1_000))
+        .collect()
 }
 
 /// What is there, part by part.
@@ -42,7 +44,9 @@ fn output(folder: &Path) -> Vec<String> {
     };
     let paths = parts.map(|part| part.unwrap().path());
     // A process that dies leaves the file that it was writing, under a name that no reader takes.
-    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
+    let mut paths: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "csv"))
+        .collect();
     paths.sort();
     let mut records = Vec::new();
     for path in paths {
@@ -62,7 +66,11 @@ fn a_job_that_is_killed_two_hundred_times_ends_right_each_time() {
         let text = format!("id,item\n{}\n", orders.join("\n"));
         std::fs::write(folder.path().join("orders.csv"), text).unwrap();
         // The first job shows how long one takes.
-        let lives = if whole.is_zero() { 0 } else { 1 + chance.below(4) };
+        let lives = if whole.is_zero() {
+            0
+        } else {
+            1 + chance.below(4)
+        };
         for _ in 0..lives {
             let mut child = start(folder.path());
             std::thread::sleep(whole.mul_f64(chance.below(1_100) as f64 / 1_000.0));
@@ -70,15 +78,25 @@ fn a_job_that_is_killed_two_hundred_times_ends_right_each_time() {
             let alive = !child.wait().unwrap().success();
             kills += usize::from(alive);
             let there = output(folder.path());
-            assert!(orders.starts_with(&there), "seed {seed}: {} records", there.len());
+            assert!(
+                orders.starts_with(&there),
+                "seed {seed}: {} records",
+                there.len()
+            );
             amid += usize::from(alive && !there.is_empty() && there.len() < RECORDS);
         }
         let began = Instant::now();
-        assert!(start(folder.path()).wait().unwrap().success(), "seed {seed}");
+        assert!(
+            start(folder.path()).wait().unwrap().success(),
+            "seed {seed}"
+        );
         if whole.is_zero() {
             whole = began.elapsed();
         }
-        assert!(output(folder.path()) == orders, "seed {seed}, after {kills} kills");
+        assert!(
+            output(folder.path()) == orders,
+            "seed {seed}, after {kills} kills"
+        );
     }
     // It would prove little if all had died before they began.
     assert!(amid > KILLS / 10, "{amid} of {kills} died amid the work");

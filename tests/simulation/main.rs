@@ -23,7 +23,8 @@ use serde_json::json;
 use syncline::testing::Bug;
 
 use sweep::{
-    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread, tampered, wake_late,
+    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread,
+    tampered, wake_late,
 };
 use workloads::workloads;
 

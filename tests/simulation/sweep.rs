@@ -201,7 +201,11 @@ pub(crate) fn hang_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
         for fate in [Fate::Hang, Fate::HangAfter] {
             let (_, violations) = lives(workload, vec![at(effect.number, fate)]);
             figures.hung_runs += 1;
-            all.extend(found(workload, &format!("{fate:?} at {effect:?}"), violations));
+            all.extend(found(
+                workload,
+                &format!("{fate:?} at {effect:?}"),
+                violations,
+            ));
             if figures.stops(&all) {
                 return all;
             }

@@ -33,19 +33,58 @@ pub(crate) struct Trial {
 }
 
 pub(crate) const TRIALS: [Trial; 13] = [
-    Trial { rule: "I-11 a plain insert is not made twice", run: plain_inserts },
-    Trial { rule: "I-11 a plain insert is made again if the host allows doubles", run: allowed_inserts },
-    Trial { rule: "I-3 a batch that comes again counts once", run: repeated_batches },
-    Trial { rule: "I-11 a call is tried so often and no more", run: attempts },
-    Trial { rule: "I-11 a run tries again so often and no more", run: budget },
-    Trial { rule: "I-11 a refused record is tried once", run: poison },
-    Trial { rule: "who asks to wait is waited for", run: retry_after },
-    Trial { rule: "a read goes on and gives no record twice", run: broken_reads },
-    Trial { rule: "P20 what never answers is given up", run: silence },
-    Trial { rule: "P5 a lease lasts as long as its run", run: long_run },
-    Trial { rule: "P5 no write begins in the margin of a lease", run: margin },
-    Trial { rule: "P5 who stood still looks at the lease before it writes", run: stood_still },
-    Trial { rule: "I-27 bytes in flight stay in their budget", run: memory },
+    Trial {
+        rule: "I-11 a plain insert is not made twice",
+        run: plain_inserts,
+    },
+    Trial {
+        rule: "I-11 a plain insert is made again if the host allows doubles",
+        run: allowed_inserts,
+    },
+    Trial {
+        rule: "I-3 a batch that comes again counts once",
+        run: repeated_batches,
+    },
+    Trial {
+        rule: "I-11 a call is tried so often and no more",
+        run: attempts,
+    },
+    Trial {
+        rule: "I-11 a run tries again so often and no more",
+        run: budget,
+    },
+    Trial {
+        rule: "I-11 a refused record is tried once",
+        run: poison,
+    },
+    Trial {
+        rule: "who asks to wait is waited for",
+        run: retry_after,
+    },
+    Trial {
+        rule: "a read goes on and gives no record twice",
+        run: broken_reads,
+    },
+    Trial {
+        rule: "P20 what never answers is given up",
+        run: silence,
+    },
+    Trial {
+        rule: "P5 a lease lasts as long as its run",
+        run: long_run,
+    },
+    Trial {
+        rule: "P5 no write begins in the margin of a lease",
+        run: margin,
+    },
+    Trial {
+        rule: "P5 who stood still looks at the lease before it writes",
+        run: stood_still,
+    },
+    Trial {
+        rule: "I-27 bytes in flight stay in their budget",
+        run: memory,
+    },
 ];
 
 /// The first trial that does not hold with a defect.
@@ -56,7 +95,10 @@ pub(crate) fn catch(bug: Bug) -> Option<Found> {
         Some(Found {
             workload: "a trial".into(),
             script: rule.into(),
-            violation: Violation { rule, how: (trial.run)().err()? },
+            violation: Violation {
+                rule,
+                how: (trial.run)().err()?,
+            },
         })
     });
     Bug::switch(None);
@@ -122,7 +164,8 @@ impl Stand {
     }
 
     fn job(&self, effects: &Effects) -> SyncJob {
-        let mapping = json!({"fields": [{"field": "key", "from": "key"}, {"field": "n", "from": "n"}]});
+        let mapping =
+            json!({"fields": [{"field": "key", "from": "key"}, {"field": "n", "from": "n"}]});
         let mapping: MappingSpec = serde_json::from_value(mapping).unwrap();
         let spec = DestinationSpec::new("row", self.mode.clone(), mapping);
         SyncJob::new("job", effects.dataset(self.dataset.clone()))
@@ -135,10 +178,18 @@ impl Stand {
         (ended, effects.trace())
     }
 
-    fn drive(&self, effects: &Effects, context: Context, request: RunRequest) -> Ended<Result<RunReport>> {
+    fn drive(
+        &self,
+        effects: &Effects,
+        context: Context,
+        request: RunRequest,
+    ) -> Ended<Result<RunReport>> {
         let job = self.job(effects);
-        let request = request.with_state(Tenant::new("t").unwrap(), effects.state(self.state.clone()));
-        drive(&self.clock, effects, async { job.run(&context, request).await })
+        let request =
+            request.with_state(Tenant::new("t").unwrap(), effects.state(self.state.clone()));
+        drive(&self.clock, effects, async {
+            job.run(&context, request).await
+        })
     }
 
     fn report(&self, script: Script, request: RunRequest) -> Result<RunReport, String> {
@@ -155,7 +206,13 @@ impl Stand {
 
 /// The n-th effect of a kind has this fate.
 fn nth(kind: EffectKind, nth: u64, fate: Fate) -> Script {
-    Box::new(move |effect| if effect.kind == kind && effect.nth == nth { fate } else { Fate::Proceed })
+    Box::new(move |effect| {
+        if effect.kind == kind && effect.nth == nth {
+            fate
+        } else {
+            Fate::Proceed
+        }
+    })
 }
 
 fn plain_inserts() -> Result<(), String> {
@@ -164,7 +221,10 @@ fn plain_inserts() -> Result<(), String> {
         let report = stand.report(nth(EffectKind::Write, 2, fate), stand.request())?;
         let records = stand.records();
         ensure(report.outcome == Outcome::Failed && records == 6, || {
-            format!("{fate:?}: {:?} with {records} records, of which 6 were sent", report.outcome)
+            format!(
+                "{fate:?}: {:?} with {records} records, of which 6 were sent",
+                report.outcome
+            )
         })?;
     }
     Ok(())
@@ -177,14 +237,24 @@ fn allowed_inserts() -> Result<(), String> {
     let report = stand.report(script, stand.request().with_retry(retry))?;
     let (records, inserted) = (stand.records(), report.destinations[0].inserted);
     ensure((records, inserted, report.retries) == (15, 12, 1), || {
-        format!("{records} records, {inserted} inserted, {} retries", report.retries)
+        format!(
+            "{records} records, {inserted} inserted, {} retries",
+            report.retries
+        )
     })
 }
 
 fn repeated_batches() -> Result<(), String> {
     let kinds = [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint];
-    for (commits, by_key) in kinds.into_iter().flat_map(|commits| [(commits, true), (commits, false)]) {
-        let mode = if by_key { WriteMode::upsert(["key"]) } else { WriteMode::Insert };
+    for (commits, by_key) in kinds
+        .into_iter()
+        .flat_map(|commits| [(commits, true), (commits, false)])
+    {
+        let mode = if by_key {
+            WriteMode::upsert(["key"])
+        } else {
+            WriteMode::Insert
+        };
         let plain = stand(commits, mode.clone());
         let expected = plain.report(undisturbed(), plain.request())?;
         for kind in [EffectKind::Write, EffectKind::Commit] {
@@ -195,7 +265,8 @@ fn repeated_batches() -> Result<(), String> {
                 false => Fate::Proceed,
             };
             let report = lossy.report(Box::new(script), lossy.request())?;
-            let same = report.destinations == expected.destinations && lossy.records() == plain.records();
+            let same =
+                report.destinations == expected.destinations && lossy.records() == plain.records();
             ensure(same && report.retries > 0, || {
                 let retries = report.retries;
                 format!("{commits:?}, {kind:?}, {retries} retries: {report}instead of {expected}")
@@ -212,7 +283,10 @@ fn attempts() -> Result<(), String> {
         false => Fate::Proceed,
     };
     let (ended, trace) = stand.run(Box::new(script), stand.request());
-    let tries = trace.iter().filter(|effect| effect.kind == EffectKind::Write).count();
+    let tries = trace
+        .iter()
+        .filter(|effect| effect.kind == EffectKind::Write)
+        .count();
     let failed = matches!(&ended, Ended::Done(Ok(report)) if report.failure.is_some());
     ensure(failed && tries == 5, || format!("{tries} tries, {ended:?}"))
 }
@@ -224,7 +298,9 @@ fn budget() -> Result<(), String> {
         true => Fate::Fail(true),
         false => Fate::Proceed,
     };
-    let request = stand.request().with_retry(RetryPolicy::default().with_budget(5));
+    let request = stand
+        .request()
+        .with_retry(RetryPolicy::default().with_budget(5));
     let report = stand.report(Box::new(script), request)?;
     ensure(report.retries == 5 && report.failure.is_some(), || {
         format!("{} retries, {:?}", report.retries, report.outcome)
@@ -239,11 +315,19 @@ fn poison() -> Result<(), String> {
     for n in 0..6 {
         rows.push(&json!({"n": n})).unwrap();
     }
-    stand.dataset = Arc::new(MemoryDataset::new("rows", schema, vec![rows.finish().unwrap()]).unwrap());
+    stand.dataset =
+        Arc::new(MemoryDataset::new("rows", schema, vec![rows.finish().unwrap()]).unwrap());
     let (ended, trace) = stand.run(undisturbed(), stand.request());
-    let tries = trace.iter().filter(|effect| effect.kind == EffectKind::Write).count();
+    let tries = trace
+        .iter()
+        .filter(|effect| effect.kind == EffectKind::Write)
+        .count();
     match ended {
-        Ended::Done(Ok(report)) if report.retries == 0 && report.destinations[0].rejected == 6 && tries == 2 => Ok(()),
+        Ended::Done(Ok(report))
+            if report.retries == 0 && report.destinations[0].rejected == 6 && tries == 2 =>
+        {
+            Ok(())
+        }
         other => Err(format!("{tries} writes, {other:?}")),
     }
 }
@@ -283,16 +367,26 @@ impl Dataset for Odd {
     }
 
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
-        let resume = request.resume.as_ref().map_or(0, |at: &Cursor| at.as_str().parse().unwrap());
+        let resume = request
+            .resume
+            .as_ref()
+            .map_or(0, |at: &Cursor| at.as_str().parse().unwrap());
         let left = self.times.load(Ordering::Relaxed);
-        let error = (left > 0 && resume <= 6).then(|| (self.what)(context)).flatten();
+        let error = (left > 0 && resume <= 6)
+            .then(|| (self.what)(context))
+            .flatten();
         let Some(error) = error else {
             return self.rows.read(context, request);
         };
         self.times.store(left - 1, Ordering::Relaxed);
-        let front = request.between(Some(Cursor::new(resume.to_string())), Some(Cursor::new("6")));
+        let front = request.between(
+            Some(Cursor::new(resume.to_string())),
+            Some(Cursor::new("6")),
+        );
         let front = self.rows.read(context, front);
-        front.chain(stream::once(async { Err(error.await) })).boxed()
+        front
+            .chain(stream::once(async { Err(error.await) }))
+            .boxed()
     }
 }
 
@@ -305,9 +399,10 @@ fn retry_after() -> Result<(), String> {
     });
     let report = stand.report(undisturbed(), stand.request())?;
     let waited = stand.clock.now().timestamp();
-    ensure(report.outcome == Outcome::Success && waited >= 90 && report.retries == 1, || {
-        format!("{:?} after {waited} s", report.outcome)
-    })
+    ensure(
+        report.outcome == Outcome::Success && waited >= 90 && report.retries == 1,
+        || format!("{:?} after {waited} s", report.outcome),
+    )
 }
 
 /// A dataset that gives no cursor but behind its last record.
@@ -346,11 +441,13 @@ fn broken_reads() -> Result<(), String> {
             if few_cursors {
                 stand.dataset = Arc::new(FewCursors(stand.dataset));
             }
-            let report = stand.report(undisturbed(), stand.request().with_batch_rows(batch_rows))?;
+            let report =
+                stand.report(undisturbed(), stand.request().with_batch_rows(batch_rows))?;
             let records = stand.records();
-            ensure(report.outcome == Outcome::Success && records == 12 && report.retries == 3, || {
-                format!("batches of {batch_rows}: {records} records instead of 12, {report}")
-            })?;
+            ensure(
+                report.outcome == Outcome::Success && records == 12 && report.retries == 3,
+                || format!("batches of {batch_rows}: {records} records instead of 12, {report}"),
+            )?;
         }
     }
     Ok(())
@@ -358,13 +455,21 @@ fn broken_reads() -> Result<(), String> {
 
 fn silence() -> Result<(), String> {
     let kinds = [
-        EffectKind::Connect, EffectKind::Open, EffectKind::Read, EffectKind::Write, EffectKind::Commit,
-        EffectKind::StateGet, EffectKind::StatePut, EffectKind::Acknowledge,
+        EffectKind::Connect,
+        EffectKind::Open,
+        EffectKind::Read,
+        EffectKind::Write,
+        EffectKind::Commit,
+        EffectKind::StateGet,
+        EffectKind::StatePut,
+        EffectKind::Acknowledge,
     ];
     for kind in kinds {
         for fate in [Fate::Hang, Fate::HangAfter] {
             let stand = stand(Commits::WithCheckpoint, WriteMode::Insert);
-            let request = stand.request().with_timeouts(Timeouts::all(Duration::from_secs(20)));
+            let request = stand
+                .request()
+                .with_timeouts(Timeouts::all(Duration::from_secs(20)));
             let report = stand.report(nth(kind, 1, fate), request)?;
             let (records, waited) = (stand.records(), stand.clock.now().timestamp());
             let right = report.outcome == Outcome::Success && records == 12 && report.retries == 1;
@@ -380,7 +485,9 @@ fn silence() -> Result<(), String> {
 fn lease() -> RunLease {
     let seconds = Duration::from_secs;
     let terms = LeaseTerms::default().with_ttl(seconds(60));
-    let terms = terms.with_write_timeout(seconds(20)).with_margin(seconds(5));
+    let terms = terms
+        .with_write_timeout(seconds(20))
+        .with_margin(seconds(5));
     RunLease::new("a machine").with_terms(terms)
 }
 
@@ -417,7 +524,10 @@ impl Dataset for Slow {
 
 fn long_run() -> Result<(), String> {
     let mut stand = stand(Commits::AtOnce, WriteMode::upsert(["key"]));
-    stand.dataset = Arc::new(Slow { rows: stand.dataset, seconds: 45 });
+    stand.dataset = Arc::new(Slow {
+        rows: stand.dataset,
+        seconds: 45,
+    });
     let report = stand.report(undisturbed(), stand.request().with_lease(lease()))?;
     ensure(report.outcome == Outcome::Success, || format!("{report}"))
 }
@@ -426,7 +536,10 @@ fn margin() -> Result<(), String> {
     // From some moment on nothing is renewed.
     for puts in 2..6 {
         let mut stand = stand(Commits::AtOnce, WriteMode::upsert(["key"]));
-        stand.dataset = Arc::new(Slow { rows: Arc::new(dataset((0..300).map(|n| format!("key {n}")))), seconds: 4 });
+        stand.dataset = Arc::new(Slow {
+            rows: Arc::new(dataset((0..300).map(|n| format!("key {n}")))),
+            seconds: 4,
+        });
         let (clock, seen) = (stand.clock.clone(), Arc::new(Mutex::new((0, 0))));
         let moments = seen.clone();
         let script = move |effect: &Effect| {
@@ -442,13 +555,18 @@ fn margin() -> Result<(), String> {
         };
         let effects = Effects::new(script);
         // One group, so that only the lease puts state.
-        let request = stand.request().with_commit(CommitPolicy::default().with_interval(Duration::MAX));
+        let request = stand
+            .request()
+            .with_commit(CommitPolicy::default().with_interval(Duration::MAX));
         let ended = stand.drive(&effects, stand.context(), request.with_lease(lease()));
         let lost = matches!(&ended, Ended::Done(Ok(report))
             if report.failure.as_ref().is_some_and(|failure| failure.kind() == ErrorKind::Conflict));
         let (renewed, written) = *seen.lock().unwrap();
         ensure(lost && written < renewed + 35, || {
-            format!("written {} s after the last renewal, {ended:?}", written - renewed)
+            format!(
+                "written {} s after the last renewal, {ended:?}",
+                written - renewed
+            )
         })?;
     }
     Ok(())
@@ -472,12 +590,18 @@ fn stood_still() -> Result<(), String> {
         false => Fate::Proceed,
     };
     let (ended, trace) = stand.run(Box::new(script), stand.request().with_lease(lease()));
-    let writes = trace.iter().filter(|effect| effect.kind == EffectKind::Write).count();
+    let writes = trace
+        .iter()
+        .filter(|effect| effect.kind == EffectKind::Write)
+        .count();
     let lost = matches!(&ended, Ended::Done(Ok(report)) if report.failure.is_some());
-    ensure(lost && writes == 0, || format!("{writes} writes, {ended:?}"))
+    ensure(lost && writes == 0, || {
+        format!("{writes} writes, {ended:?}")
+    })
 }
 
-type Change = Arc<dyn Fn(Result<syncline::record::Batch>) -> Result<syncline::record::Batch> + Send + Sync>;
+type Change =
+    Arc<dyn Fn(Result<syncline::record::Batch>) -> Result<syncline::record::Batch> + Send + Sync>;
 
 /// A dataset whose batches are looked at.
 struct Mapped(Arc<dyn Dataset>, Change);
@@ -500,7 +624,10 @@ impl Dataset for Mapped {
 
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
         let change = Arc::clone(&self.1);
-        self.0.read(context, request).map(move |batch| change(batch)).boxed()
+        self.0
+            .read(context, request)
+            .map(move |batch| change(batch))
+            .boxed()
     }
 }
 

@@ -23,7 +23,11 @@ use workload::Workload;
 const J1: &str = include_str!("../../../jobs/j1.json");
 
 /// Runs J1 on this thread; how long that took, and how many groups were committed.
-fn run(files: &MemoryFiles, commit: CommitPolicy, store: Option<Arc<dyn StateStore>>) -> (Duration, u64) {
+fn run(
+    files: &MemoryFiles,
+    commit: CommitPolicy,
+    store: Option<Arc<dyn StateStore>>,
+) -> (Duration, u64) {
     let spec = JobSpec::from_json(J1).unwrap();
     let workspace = Workspace::new(Arc::new(files.clone()), Arc::new(MemoryFiles::new()));
     let context = Context::new();
@@ -40,7 +44,11 @@ fn run(files: &MemoryFiles, commit: CommitPolicy, store: Option<Arc<dyn StateSto
 }
 
 fn main() {
-    let number = |nth, default| std::env::args().nth(nth).map_or(default, |word| word.parse().unwrap());
+    let number = |nth, default| {
+        std::env::args()
+            .nth(nth)
+            .map_or(default, |word| word.parse().unwrap())
+    };
     let (rows, times): (u64, u64) = (number(1, 1_000_000), number(2, 5));
     let files = MemoryFiles::new();
     let data = Workload::new(rows);
@@ -53,14 +61,20 @@ fn main() {
     // As it is by default, and one checkpoint for every ten thousand records.
     for (name, commit) in [
         ("by default", CommitPolicy::default()),
-        ("each 10,000 records", CommitPolicy::default().with_records(10_000)),
+        (
+            "each 10,000 records",
+            CommitPolicy::default().with_records(10_000),
+        ),
     ] {
         let mut least = [Duration::MAX; 3];
         let mut groups = 0;
         for time in 0..times {
             let local = folder.join(format!("{name} {time}"));
-            let stores: [Option<Arc<dyn StateStore>>; 3] =
-                [None, Some(Arc::new(MemoryState::new())), Some(Arc::new(LocalState::new(local)))];
+            let stores: [Option<Arc<dyn StateStore>>; 3] = [
+                None,
+                Some(Arc::new(MemoryState::new())),
+                Some(Arc::new(LocalState::new(local))),
+            ];
             for (least, store) in least.iter_mut().zip(stores) {
                 let (took, closed) = run(&files, commit, store);
                 (*least, groups) = ((*least).min(took), closed);
