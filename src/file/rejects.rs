@@ -68,6 +68,8 @@ struct State {
     /// How many files there are of a commit group, by the first one's name.
     parts: BTreeMap<String, u64>,
     sealed: bool,
+    /// The newest epoch that rewound. Files cannot shut out another process: there the lease does.
+    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -240,6 +242,9 @@ fn encoder() -> Result<DelimitedEncoder> {
 impl RejectLedger for RejectFiles {
     async fn append(&self, segment: RejectSegment) -> Result<()> {
         let mut state = self.state.lock().await;
+        if segment.epoch > 0 && segment.epoch < state.epoch {
+            return Err(taken_over());
+        }
         if state.sealed {
             return Err(Error::new(
                 ErrorKind::Closed,
@@ -288,11 +293,15 @@ impl RejectLedger for RejectFiles {
         self.finish(&mut state).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
         self.must_be_in_parts()?;
         let stem = stem_of(destination);
         let comes_again = |name: &str| group_of(name, &stem).is_some_and(|of| of > group);
         let mut state = self.state.lock().await;
+        if epoch < state.epoch {
+            return Err(taken_over());
+        }
+        state.epoch = epoch;
         state.open.retain(|name, _| !comes_again(name));
         state.parts.retain(|first, _| !comes_again(first));
         for name in self.files.list(&format!("{stem}-")).await? {
@@ -302,6 +311,11 @@ impl RejectLedger for RejectFiles {
         }
         Ok(())
     }
+}
+
+fn taken_over() -> Error {
+    let message = "a run of a newer epoch keeps the rejects now; this one must end";
+    Error::new(ErrorKind::Conflict, message).during("keep rejects")
 }
 
 /// What the names of a destination's files begin with.

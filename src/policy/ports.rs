@@ -110,8 +110,8 @@ impl RejectLedger for Rejects {
             .await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
-        let rewind = || self.ledger.rewind(destination, group);
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+        let rewind = || self.ledger.rewind(destination, group, epoch);
         self.patience.call(Call::Rejects, rewind).await
     }
 }

@@ -24,7 +24,7 @@ fn segment(destination: Option<&str>, group: u64, index: u64) -> RejectSegment {
         refusal,
         RawRecord::Cells(vec![]),
     );
-    RejectSegment::new(destination.map(Into::into), [].into(), vec![reject]).with_group(group)
+    RejectSegment::new(destination.map(Into::into), [].into(), vec![reject]).with_group(group, 0)
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
         let second = files.bytes("rejects/a-00000002.2.csv").unwrap();
         assert!(String::from_utf8_lossy(&second).contains("in.csv#7"));
 
-        ledger.rewind(Some("a"), 1).await.unwrap();
+        ledger.rewind(Some("a"), 1, 0).await.unwrap();
         let left = names();
         let of_a: Vec<_> = left
             .iter()
@@ -71,7 +71,7 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
         assert_eq!(left.len(), 13);
         ledger.seal().await.unwrap();
         assert_eq!(names(), left);
-        ledger.rewind(None, 0).await.unwrap();
+        ledger.rewind(None, 0, 0).await.unwrap();
         assert_eq!(names().len(), 9);
         // The group comes again, under its first name.
         ledger.append(segment(Some("a"), 2, 7)).await.unwrap();
@@ -85,7 +85,7 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
 #[test]
 fn files_of_one_run_cannot_be_gone_on_with() {
     let ledger = RejectFiles::new(Arc::new(MemoryFiles::new()));
-    for refused in [block_on(ledger.flush()), block_on(ledger.rewind(None, 0))] {
+    for refused in [block_on(ledger.flush()), block_on(ledger.rewind(None, 0, 0))] {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("in_parts"), "{error}");
@@ -129,8 +129,8 @@ impl RejectLedger for Dying {
         self.live(self.inner.flush()).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
-        self.live(self.inner.rewind(destination, group)).await
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+        self.live(self.inner.rewind(destination, group, epoch)).await
     }
 }
 

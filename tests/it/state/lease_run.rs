@@ -37,8 +37,8 @@ impl RejectLedger for Slow {
         self.inner.flush().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
-        self.inner.rewind(destination, group).await
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+        self.inner.rewind(destination, group, epoch).await
     }
 }
 
