@@ -119,10 +119,7 @@ pub(crate) fn by_seed(seed: u64) -> Option<Broken> {
             ));
         };
         if let Some(how) = story.misread(&report, watermark, began) {
-            return Some((
-                "I-9 watermark",
-                format!("seed {seed}, run {run}: {how}"),
-            ));
+            return Some(("I-9 watermark", format!("seed {seed}, run {run}: {how}")));
         }
         // What a run promises is what was there when its window began.
         let upper = report.window.as_ref().and_then(|window| window.upper_bound);

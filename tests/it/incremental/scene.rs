@@ -131,12 +131,6 @@ impl Scene {
         Ok(report)
     }
 
-    pub(crate) fn run(&mut self, dataset: impl Dataset + 'static) -> RunReport {
-        let report = self.run_with(Arc::new(dataset), |request| request).unwrap();
-        assert!(report.failure.is_none(), "{report}");
-        report
-    }
-
     /// Each row there is, by key: its values, and whether it is marked as gone.
     pub(crate) fn rows(&self) -> BTreeMap<i64, Vec<(i64, Option<bool>)>> {
         let mut rows: BTreeMap<i64, Vec<(i64, Option<bool>)>> = BTreeMap::new();

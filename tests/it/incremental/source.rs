@@ -262,7 +262,7 @@ impl Dataset for Live {
                 .map(|name| source.schema.index_of(name).unwrap())
                 .collect();
             let raw = Arc::new(RowsAsRead::new("rows", read, whole.clone()));
-            let origins = Origins::new(raw, read, (0..rows.len() as u32).collect());
+            let origins = Origins::new(raw, read, (0..rows.len() as u32).collect::<Vec<_>>());
             let mut batch = Batch::new(whole.project(&columns).unwrap(), origins)
                 .with_resume(place.cursor(read + rows.len() as u64));
             let op = |version: &Version| match version.gone {
