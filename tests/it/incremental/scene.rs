@@ -83,7 +83,8 @@ impl Scene {
         let mapping = json!({"fields": [{"field": "key", "from": "key"}, {"field": "value", "from": "value"}]});
         let mut mapping: MappingSpec = serde_json::from_value(mapping).unwrap();
         if self.linked {
-            let parent = json!({"field": "parent", "self_lookup": {"keys": [{"source": "value", "field": "key"}]}});
+            let parent = json!({"field": "parent", "self_lookup": {
+                "keys": [{"source": "value", "field": "key"}], "multi_match": "null"}});
             mapping.fields.push(serde_json::from_value(parent).unwrap());
         }
         let mut spec = DestinationSpec::new("row", self.mode.clone(), mapping);
