@@ -119,12 +119,16 @@ pub(super) fn problems(
             .flatten()
             .collect(),
         SourceDeletes::Mirror { most_percent } => {
+            // What it lacks is found in the object as it is, which has the group already when that comes again.
+            let by_group = (can.dedups_groups && !can.keeps_checkpoint).then_some(
+                "a commit group that comes again here would bring back what the mirror deleted; use a destination that keeps the checkpoint, or writes at once",
+            );
             let share =
                 (!(1..=100).contains(most_percent)).then_some("`most_percent` is from 1 to 100");
             let full = (*sync != SyncMode::Full).then_some(
                 "a mirror needs all of the source, and an incremental sync reads a part of it",
             );
-            [one_identity(), deletes(), share, full]
+            [one_identity(), deletes(), by_group, share, full]
                 .into_iter()
                 .flatten()
                 .collect()

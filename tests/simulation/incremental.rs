@@ -278,11 +278,16 @@ fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
     ]
 }
 
+const COMMITS: [Commits; 3] = [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint];
+
 /// Every case, dying at every effect of its second run.
 pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
-    let all = [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint];
-    let (name, make) = cases().swap_remove(case / all.len());
-    let commits = all[case % all.len()];
+    let (name, make) = cases().swap_remove(case / COMMITS.len());
+    let commits = COMMITS[case % COMMITS.len()];
+    if commits == Commits::ByGroup && name.contains("mirror") {
+        // Refused.
+        return Vec::new();
+    }
     let mut found = Vec::new();
     let mut number = 1;
     loop {
@@ -335,7 +340,7 @@ pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
 }
 
 pub(crate) fn crash_cases() -> usize {
-    cases().len() * 3
+    cases().len() * COMMITS.len()
 }
 
 /// A range of the past reads above the watermark, and a record that was not read yet stands below it.

@@ -6,6 +6,20 @@ mod scene;
 mod source;
 mod window;
 
+use std::sync::Arc;
+
+use syncline::dataset::Dataset;
+use syncline::job::RunReport;
+
+impl scene::Scene {
+    /// A run that has to come to its end.
+    fn run(&mut self, dataset: impl Dataset + 'static) -> RunReport {
+        let report = self.run_with(Arc::new(dataset), |request| request).unwrap();
+        assert!(report.failure.is_none(), "{report}");
+        report
+    }
+}
+
 /// `SYNCLINE_HISTORIES` says how many.
 #[test]
 fn no_history_loses_a_record() {

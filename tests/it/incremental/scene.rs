@@ -83,7 +83,8 @@ impl Scene {
         let mapping = json!({"fields": [{"field": "key", "from": "key"}, {"field": "value", "from": "value"}]});
         let mut mapping: MappingSpec = serde_json::from_value(mapping).unwrap();
         if self.linked {
-            let parent = json!({"field": "parent", "self_lookup": {"keys": [{"source": "value", "field": "key"}]}});
+            let parent = json!({"field": "parent", "self_lookup": {
+                "keys": [{"source": "value", "field": "key"}], "multi_match": "null"}});
             mapping.fields.push(serde_json::from_value(parent).unwrap());
         }
         let mut spec = DestinationSpec::new("row", self.mode.clone(), mapping);
@@ -129,12 +130,6 @@ impl Scene {
             }
         }
         Ok(report)
-    }
-
-    pub(crate) fn run(&mut self, dataset: impl Dataset + 'static) -> RunReport {
-        let report = self.run_with(Arc::new(dataset), |request| request).unwrap();
-        assert!(report.failure.is_none(), "{report}");
-        report
     }
 
     /// Each row there is, by key: its values, and whether it is marked as gone.

@@ -277,10 +277,9 @@ impl Dataset for Live {
         .boxed()
     }
 
-    async fn upper_bound(&self, _: &Context, _: &str) -> Result<Option<CursorValue>> {
-        Ok(self
-            .tells_time
-            .then(|| CursorValue::DateTime(time(self.now()))))
+    async fn upper_bound(&self, _: &Context, field: &str) -> Result<Option<CursorValue>> {
+        let tells = self.tells_time && field == "at";
+        Ok(tells.then(|| CursorValue::DateTime(time(self.now()))))
     }
 }
 
