@@ -16,6 +16,8 @@ pub struct RejectSegment {
     pub destination: Option<Arc<str>>,
     /// The commit group that they were refused in: 1 and up, over all runs of a job that saves its state.
     pub group: u64,
+    /// The epoch of the run, if it saves its state; else 0.
+    pub epoch: u64,
     /// The source's columns, in the order of the cells of each record.
     pub columns: Arc<[String]>,
     /// The records.
@@ -32,15 +34,17 @@ impl RejectSegment {
         RejectSegment {
             destination,
             group: 1,
+            epoch: 0,
             columns,
             rejects,
         }
     }
 
-    /// The same, of this commit group.
+    /// The same, of this commit group of a run of this epoch.
     #[must_use]
-    pub fn with_group(mut self, group: u64) -> Self {
+    pub fn with_group(mut self, group: u64, epoch: u64) -> Self {
         self.group = group;
+        self.epoch = epoch;
         self
     }
 }
@@ -70,8 +74,9 @@ pub trait RejectLedger: fmt::Debug + Send + Sync {
         Err(one_run_only())
     }
     /// Forgets what was appended for a destination, or in front of all with `None`, in groups behind `group`: they are
-    /// read again.
-    async fn rewind(&self, _destination: Option<&str>, _group: u64) -> Result<()> {
+    /// read again, by a run of this epoch. What runs of older ones append from now on is refused as a
+    /// [`Conflict`](ErrorKind::Conflict): they were taken for dead.
+    async fn rewind(&self, _destination: Option<&str>, _group: u64, _epoch: u64) -> Result<()> {
         Err(one_run_only())
     }
 }

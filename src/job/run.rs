@@ -168,10 +168,12 @@ async fn open(
         }
         let safe = checkpoints.safe().group;
         if !Bug::RejectsDoubled.is_on() {
-            request.rejects.rewind(None, safe).await?;
+            let epoch = request.epoch;
+            request.rejects.rewind(None, safe, epoch).await?;
             for stage in &mut *stages {
                 let through = stage.has_through(safe);
-                request.rejects.rewind(Some(stage.name()), through).await?;
+                let name = Some(stage.name());
+                request.rejects.rewind(name, through, epoch).await?;
             }
         }
     }
@@ -630,7 +632,12 @@ pub(super) async fn refuse(
         });
     }
     let segment = RejectSegment::new(destination.cloned(), Arc::clone(columns), rejects);
-    request.rejects.append(segment.with_group(group)).await
+    let epoch = match &request.state {
+        Some(_) => request.epoch,
+        None => 0,
+    };
+    let segment = segment.with_group(group, epoch);
+    request.rejects.append(segment).await
 }
 
 fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

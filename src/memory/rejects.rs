@@ -4,9 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::Result;
 use crate::host::{RejectLedger, RejectSegment};
 use crate::record::Reject;
+use crate::{Error, ErrorKind, Result};
 
 /// A [`RejectLedger`] that keeps everything and shows it.
 ///
@@ -29,6 +29,8 @@ pub struct MemoryRejects(Mutex<Kept>);
 struct Kept {
     segments: Vec<RejectSegment>,
     sealed: bool,
+    /// The newest that rewound; runs that save no state have none.
+    epoch: u64,
 }
 
 impl MemoryRejects {
@@ -71,10 +73,18 @@ impl MemoryRejects {
     }
 }
 
+fn taken_over() -> Error {
+    let message = "a run of a newer epoch keeps the rejects now; this one must end";
+    Error::new(ErrorKind::Conflict, message).during("keep rejects")
+}
+
 #[async_trait]
 impl RejectLedger for MemoryRejects {
     async fn append(&self, segment: RejectSegment) -> Result<()> {
         let mut kept = self.kept();
+        if segment.epoch > 0 && segment.epoch < kept.epoch {
+            return Err(taken_over());
+        }
         kept.segments.push(segment);
         kept.sealed = false;
         Ok(())
@@ -89,11 +99,16 @@ impl RejectLedger for MemoryRejects {
         self.seal().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
         let stays = |segment: &RejectSegment| {
             segment.destination.as_deref() != destination || segment.group <= group
         };
-        self.kept().segments.retain(stays);
+        let mut kept = self.kept();
+        if epoch < kept.epoch {
+            return Err(taken_over());
+        }
+        kept.epoch = epoch;
+        kept.segments.retain(stays);
         Ok(())
     }
 }

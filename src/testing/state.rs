@@ -137,8 +137,8 @@ impl RejectLedger for Rejects {
         self.effects.perform(EffectKind::RejectFlush, work).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64) -> Result<()> {
-        let work = self.ledger.rewind(destination, group);
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+        let work = self.ledger.rewind(destination, group, epoch);
         self.effects.perform(EffectKind::RejectRewind, work).await
     }
 }

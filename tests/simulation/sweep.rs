@@ -241,10 +241,25 @@ fn zombie(workload: &Arc<Workload>, number: u64, woken_at: Option<u64>) -> Vec<V
         ended = drive(&world.clock, &new, second.as_mut());
     }
     drop((first, second));
+    // Until it has taken the checkpoint over, a run is no older one.
+    let claimed = old
+        .trace()
+        .iter()
+        .any(|effect| effect.kind == EffectKind::StatePut && effect.number < number);
     match ended {
         Ended::Done(Ok(report)) if report.failure.is_none() => {
             // The old one may have written in between, as far as the destination lets it.
             checker.at_end(&report, 1);
+        }
+        _ if !claimed => {
+            let effects = checker.effects(|_| Fate::Proceed);
+            match workload.live(&mut world, &effects) {
+                Ended::Done(Ok(report)) if report.failure.is_none() => checker.at_end(&report, 2),
+                other => {
+                    let how = format!("{other:?}");
+                    violate(&checker, "P20 the job comes to its end", how);
+                }
+            }
         }
         other => {
             let how = format!("the newer run did not come to its end: {other:?}");
