@@ -85,7 +85,10 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
 #[test]
 fn files_of_one_run_cannot_be_gone_on_with() {
     let ledger = RejectFiles::new(Arc::new(MemoryFiles::new()));
-    for refused in [block_on(ledger.flush()), block_on(ledger.rewind(None, 0, 0))] {
+    for refused in [
+        block_on(ledger.flush()),
+        block_on(ledger.rewind(None, 0, 0)),
+    ] {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("in_parts"), "{error}");
@@ -130,7 +133,8 @@ impl RejectLedger for Dying {
     }
 
     async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        self.live(self.inner.rewind(destination, group, epoch)).await
+        self.live(self.inner.rewind(destination, group, epoch))
+            .await
     }
 }
 
