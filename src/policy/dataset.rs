@@ -112,7 +112,7 @@ impl Reading {
     /// Leaves out the records that were given already: those between the last cursor and where the read broke off.
     fn behind(&mut self, mut batch: Batch) -> Result<Option<Batch>> {
         let row = |row: usize| batch.origins.sequence(row);
-        let first = (batch.len() > 0).then(|| row(0));
+        let first = (!batch.is_empty()).then(|| row(0));
         let first_reject = batch.rejects.first().map(|reject| reject.position.record);
         let last = batch.len().checked_sub(1).map(row);
         let last = last.max(batch.rejects.last().map(|reject| reject.position.record));

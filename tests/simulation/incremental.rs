@@ -173,8 +173,10 @@ fn wait(scene: &Scene, seconds: i64) {
     scene.clock.advance(TimeDelta::seconds(seconds));
 }
 
-/// The cases, each made anew.
-fn cases() -> Vec<(&'static str, fn(Commits) -> Case)> {
+/// A case by its name, made anew each time.
+type Named = (&'static str, fn(Commits) -> Case);
+
+fn cases() -> Vec<Named> {
     vec![
         ("ties in the overlap", |commits| {
             let by = Incremental::new("at")

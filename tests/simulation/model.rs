@@ -55,9 +55,10 @@ pub(crate) fn models(workload: &Workload) -> Vec<Model> {
                 Fate::Refused
             } else if left_out {
                 Fate::Filtered
-            } else if lost || (key.is_none() && !in_file) {
-                Fate::Rejected
-            } else if target.keep_first && key.is_some_and(|key| seen.contains(&key)) {
+            } else if lost
+                || (key.is_none() && !in_file)
+                || (target.keep_first && key.is_some_and(|key| seen.contains(&key)))
+            {
                 Fate::Rejected
             } else {
                 seen.extend(key);

@@ -34,18 +34,19 @@ impl From<incremental::Broken> for Found {
     }
 }
 
+/// What becomes of each effect of a life.
+type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
+
+/// Goes through a workload, and answers with what was wrong.
+type Sweep = fn(&Arc<Workload>, &mut Figures) -> Vec<Found>;
+
 /// Runs a job by scripts, one for each life, and then undisturbed to its end. Answers with the effects of the first
 /// life, of the first undisturbed one, and what was wrong.
-fn lives(
-    workload: &Arc<Workload>,
-    scripts: Vec<Box<dyn FnMut(&Effect) -> Fate + Send>>,
-) -> (Vec<Vec<Effect>>, Vec<Violation>) {
+fn lives(workload: &Arc<Workload>, scripts: Vec<Script>) -> (Vec<Vec<Effect>>, Vec<Violation>) {
     let mut world = workload.world();
     let checker = Checker::new(workload, &world);
     let mut traces = Vec::new();
-    let mut broken = 0;
-    let undisturbed =
-        || Box::new(|_: &Effect| Fate::Proceed) as Box<dyn FnMut(&Effect) -> Fate + Send>;
+    let undisturbed = || Box::new(|_: &Effect| Fate::Proceed) as Script;
     let disturbed = scripts.len() as u64;
     let mut scripts = scripts.into_iter();
     for life in 0.. {
@@ -54,7 +55,7 @@ fn lives(
         traces.push(effects.trace());
         let failure = match ended {
             Ended::Done(Ok(report)) if report.failure.is_none() => {
-                checker.at_end(&report, broken);
+                checker.at_end(&report, life);
                 break;
             }
             Ended::Done(Ok(report)) => report.failure.map(|error| error.to_string()),
@@ -66,7 +67,6 @@ fn lives(
                 break;
             }
         };
-        broken += 1;
         if life >= disturbed + LIVES {
             let how = format!("life {life} still fails: {failure:?}");
             violate(&checker, "P20 the job comes to its end", how);
@@ -477,8 +477,7 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 
 /// What the first life that breaks a rule with a defect is.
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
-    let sweeps: [fn(&Arc<Workload>, &mut Figures) -> Vec<Found>; 4] =
-        [crash_once, tampered, wake_late, fail_each];
+    let sweeps: [Sweep; 4] = [crash_once, tampered, wake_late, fail_each];
     if incremental::DEFECTS.contains(&bug) {
         return incremental::catch(bug).map(Found::from);
     }

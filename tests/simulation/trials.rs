@@ -332,11 +332,14 @@ fn poison() -> Result<(), String> {
     }
 }
 
+/// What a read does in between, if anything; it ends in an error.
+type Interlude = Box<dyn Fn(&Context) -> Option<BoxFuture<'static, Error>> + Send + Sync>;
+
 /// A dataset that does something of its own when a read comes to record 6, the first few times.
 struct Odd {
     rows: MemoryDataset,
     times: AtomicU64,
-    what: Box<dyn Fn(&Context) -> Option<BoxFuture<'static, Error>> + Send + Sync>,
+    what: Interlude,
 }
 
 impl std::fmt::Debug for Odd {

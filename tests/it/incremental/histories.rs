@@ -131,7 +131,8 @@ impl Story {
                 Some(_) => false,
                 None => version.gone,
             };
-            if !is_right && !(self.whole && version.gone) {
+            let is_known_gone = self.whole && version.gone;
+            if !(is_right || is_known_gone) {
                 return Some(format!("{version:?} at {then}: there is {there:?}"));
             }
         }
