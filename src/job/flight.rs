@@ -20,7 +20,7 @@ pub(super) struct Flight(Arc<Inner>);
 struct Inner {
     budget: u64,
     bytes: AtomicU64,
-    /// The most that one batch took so far.
+    /// The most that one batch took so far when it was mapped; 0 before the first was.
     largest: AtomicU64,
 }
 
@@ -28,6 +28,9 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Charge {
     flight: Flight,
+    /// What it took when it was read.
+    read: u64,
+    /// What it counts for.
     bytes: u64,
 }
 
@@ -40,7 +43,8 @@ impl Flight {
         }))
     }
 
-    /// Whether another batch as large as the largest so far has room. One that is alone always has.
+    /// Whether another batch as large as the largest so far has room. One that is alone always has; and the first is alone
+    /// until it is mapped, since before that nobody knows how large a batch becomes.
     fn has_room(&self) -> bool {
         let Inner {
             budget,
@@ -48,18 +52,19 @@ impl Flight {
             largest,
         } = &*self.0;
         let bytes = bytes.load(Ordering::Acquire);
-        let next = bytes.saturating_add(largest.load(Ordering::Acquire));
-        bytes == 0 || next <= *budget || Bug::NoMemoryBudget.is_on()
+        let largest = largest.load(Ordering::Acquire);
+        let fits = largest > 0 && bytes.saturating_add(largest) <= *budget;
+        bytes == 0 || fits || Bug::NoMemoryBudget.is_on()
     }
 
-    /// A batch comes into flight.
-    pub(super) fn charge(&self, bytes: u64) -> Charge {
+    /// A batch was read. Until it is mapped it counts as the largest so far.
+    pub(super) fn charge(&self, read: u64) -> Charge {
         let mut charge = Charge {
             flight: self.clone(),
+            read,
             bytes: 0,
         };
-        // One byte at least, so that a batch is never nothing.
-        charge.add(bytes.max(1));
+        charge.set(read.max(self.0.largest.load(Ordering::Acquire)));
         charge
     }
 
@@ -74,12 +79,19 @@ impl Flight {
 }
 
 impl Charge {
-    /// The batch grew.
-    pub(super) fn add(&mut self, bytes: u64) {
-        let inner = &self.flight.0;
-        self.bytes += bytes;
-        inner.bytes.fetch_add(bytes, Ordering::AcqRel);
-        inner.largest.fetch_max(self.bytes, Ordering::AcqRel);
+    /// The batch was mapped, which took so much more.
+    pub(super) fn mapped(&mut self, more: u64) {
+        self.set(self.read.saturating_add(more));
+        let largest = &self.flight.0.largest;
+        largest.fetch_max(self.bytes, Ordering::AcqRel);
+    }
+
+    /// One byte at least, so that a batch is never nothing.
+    fn set(&mut self, bytes: u64) {
+        let before = std::mem::replace(&mut self.bytes, bytes.max(1));
+        let all = &self.flight.0.bytes;
+        all.fetch_add(self.bytes, Ordering::AcqRel);
+        all.fetch_sub(before, Ordering::AcqRel);
     }
 }
 
@@ -149,19 +161,20 @@ mod tests {
         let mut gate = flight.gate(stream::iter(1..));
         let mut next = || gate.next().now_or_never().flatten();
         assert_eq!(next(), Some(1));
-        let first = flight.charge(40);
-        assert_eq!(next(), Some(2));
+        let mut first = flight.charge(30);
+        assert_eq!(next(), None, "how large it becomes nobody knows yet");
+        first.mapped(10);
+        assert_eq!(next(), Some(2), "twice 40 have room");
         let mut second = flight.charge(10);
-        assert_eq!(next(), Some(3), "50 and 40 have room");
-        second.add(20);
-        assert_eq!(next(), None, "70 and 40 have none");
-        drop(first);
-        assert_eq!(next(), Some(4));
-        drop(second);
-        let large = flight.charge(1_000);
+        assert_eq!(next(), None, "the second may become 40 as well");
+        second.mapped(5);
+        assert_eq!(next(), Some(3), "55 and 40 have room");
+        drop((first, second));
+        let mut large = flight.charge(1_000);
         assert_eq!(next(), None);
+        large.mapped(0);
         drop(large);
-        assert_eq!(next(), Some(5), "one that is larger than all goes alone");
+        assert_eq!(next(), Some(4), "one that is larger than all goes alone");
         let _other = flight.charge(0);
         assert_eq!(next(), None);
     }

@@ -696,7 +696,7 @@ async fn ready(
         .iter()
         .flatten()
         .map(|mapped| bytes_of(&mapped.batch.records));
-    charge.add(rows.sum());
+    charge.mapped(rows.sum());
     Ok(Ready {
         prepared: prepared.batch,
         records,

@@ -650,7 +650,7 @@ impl Executor for Wide {
 
 fn memory() -> Result<(), String> {
     // A batch takes about a kilobyte when it was read, and twice that when it is mapped.
-    for (budget, most) in [(1, 1), (5_000, 5), (11_000, 11), (1 << 20, 51)] {
+    for (budget, most) in [(1, 1), (5_000, 2), (11_000, 5), (1 << 20, 51)] {
         let mut stand = stand(Commits::AtOnce, WriteMode::upsert(["key"]));
         let rows = dataset((0..3_000).map(|n| format!("{n:040}")));
         let flight = Arc::new(Mutex::new((0_i64, 0_i64)));
