@@ -8,6 +8,7 @@
     clippy::print_stdout
 )]
 
+mod broken;
 mod check;
 mod incremental;
 mod model;
@@ -23,9 +24,10 @@ use std::time::Instant;
 use serde_json::json;
 use syncline::testing::Bug;
 
+use broken::Flaw;
 use sweep::{
-    Figures, Found, by_seed, catch, crash_once, crash_twice, fail_each, hang_each, spread,
-    tampered, wake_late,
+    Figures, Found, by_seed, catch, catch_broken, crash_once, crash_twice, fail_each, hang_each,
+    spread, tampered, wake_late,
 };
 use workloads::workloads;
 
@@ -157,6 +159,19 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         caught
     });
     println!("defects: {:.1} s", began.elapsed().as_secs_f64());
+
+    let flaws: &[Flaw] = if wanted("broken") { &Flaw::ALL } else { &[] };
+    let noticed = spread(flaws.len(), |i| catch_broken(flaws[i], &workloads));
+    let mut broken_backends = BTreeMap::new();
+    for (flaw, noticed) in flaws.iter().zip(&noticed) {
+        let by = noticed.as_ref().map(|found| found.violation.rule);
+        println!(
+            "{:<28} {}",
+            format!("{flaw:?}"),
+            by.unwrap_or("NOT NOTICED")
+        );
+        broken_backends.insert(format!("{flaw:?}"), by);
+    }
     let mut table = BTreeMap::new();
     for (bug, caught) in bugs.iter().zip(&caught) {
         let by = caught.as_ref().map(|found| found.violation.rule);
@@ -176,6 +191,9 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "seeded_bugs": Bug::ALL.len(),
         "seeded_bugs_caught": caught.iter().flatten().count(),
         "caught_by": table,
+        "broken_backends": flaws.len(),
+        "broken_backends_caught": noticed.iter().flatten().count(),
+        "noticed_by": broken_backends,
     });
     let text = serde_json::to_string_pretty(&figures).unwrap();
     println!("{text}");
@@ -189,6 +207,10 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     assert!(
         caught.iter().all(Option::is_some),
         "a seeded defect was not found"
+    );
+    assert!(
+        noticed.iter().all(Option::is_some),
+        "a broken backend was not noticed"
     );
     assert!(figures["crash_runs"].as_u64() >= Some(12_000));
     assert!(figures["double_crash_pairs"].as_u64() >= Some(10_000));

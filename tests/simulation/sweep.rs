@@ -9,6 +9,7 @@ use syncline::job::Job as _;
 use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind};
 
+use super::broken::Flaw;
 use super::check::{Checker, Violation};
 use super::incremental;
 use super::world::{Hearing, Source, Store, Workload, World};
@@ -477,21 +478,33 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 
 /// What the first life that breaks a rule with a defect is.
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
-    let sweeps: [Sweep; 4] = [crash_once, tampered, wake_late, fail_each];
     if incremental::DEFECTS.contains(&bug) {
         return incremental::catch(bug).map(Found::from);
     }
     Bug::switch(Some(bug));
+    let found = first(workloads);
+    Bug::switch(None);
+    found
+}
+
+/// What the first life that breaks a rule on a broken backend is.
+pub(crate) fn catch_broken(flaw: Flaw, workloads: &[Arc<Workload>]) -> Option<Found> {
+    Flaw::switch(Some(flaw));
+    let found = first(workloads);
+    Flaw::switch(None);
+    found
+}
+
+fn first(workloads: &[Arc<Workload>]) -> Option<Found> {
+    let sweeps: [Sweep; 4] = [crash_once, tampered, wake_late, fail_each];
     let mut figures = Figures {
         stops_at_first: true,
         ..Figures::default()
     };
     let mut sweeps = sweeps.iter();
-    let found = sweeps.find_map(|sweep| {
+    sweeps.find_map(|sweep| {
         workloads
             .iter()
             .find_map(|workload| sweep(workload, &mut figures).into_iter().next())
-    });
-    Bug::switch(None);
-    found
+    })
 }

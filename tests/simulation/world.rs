@@ -30,6 +30,8 @@ use syncline::spec::{
 use syncline::testing::{Effects, Ended, drive};
 use syncline::{Result, Tenant};
 
+use crate::broken;
+
 /// What a source holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -226,7 +228,10 @@ impl Workload {
 
     /// The job as a process with these effects has it.
     pub(crate) fn job(&self, world: &World, effects: &Effects) -> SyncJob {
-        let mut job = SyncJob::new("job", effects.dataset(world.dataset.clone()));
+        let mut job = SyncJob::new(
+            "job",
+            effects.dataset(broken::dataset(world.dataset.clone())),
+        );
         let filter = |nth: i64| -> Expr {
             serde_json::from_value(json!({"ne": [{"field": "n"}, {"value": nth}]})).unwrap()
         };
@@ -267,8 +272,8 @@ impl Workload {
             // The objects of a workload are of one connection, so that they can look each other up.
             let home = Arc::new(world.home.clone().with_commits(commits));
             let connection: Arc<dyn Connection> = match target.store {
-                Store::Memory(_) => effects.connection(home),
-                Store::Late => effects.connection(Arc::new(Late(home))),
+                Store::Memory(_) => effects.connection(broken::connection(home)),
+                Store::Late => effects.connection(broken::connection(Arc::new(Late(home)))),
                 Store::Parts | Store::Whole => Arc::new(InFiles {
                     destination: {
                         let files = effects.files(world.files.clone());
@@ -307,8 +312,8 @@ impl Workload {
 
     pub(crate) fn call(&self, world: &World, effects: &Effects) -> (Context, RunRequest) {
         let ledger = match self.eager_rejects {
-            true => effects.eager_rejects(world.ledger.clone()),
-            false => effects.rejects(world.ledger.clone()),
+            true => effects.eager_rejects(broken::ledger(world.ledger.clone())),
+            false => effects.rejects(broken::ledger(world.ledger.clone())),
         };
         // Each life has other batches and groups: as with groups that are closed by time, or a host that was set up anew.
         let (more_rows, more_records) = [(0, 0), (1, 2), (2, 1)][(world.lives % 3) as usize];
@@ -316,7 +321,10 @@ impl Workload {
             .with_batch_rows(self.batch_rows + more_rows)
             .with_commit(CommitPolicy::default().with_records(self.group_records + more_records))
             .with_run("the only one")
-            .with_state(world.tenant.clone(), effects.state(world.state.clone()));
+            .with_state(
+                world.tenant.clone(),
+                effects.state(broken::state(world.state.clone())),
+            );
         let context = Context::new()
             .with_clock(Arc::new(world.clock.clone()))
             .with_entropy(Arc::new(SeededEntropy::new(world.lives)));
