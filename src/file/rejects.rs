@@ -115,7 +115,7 @@ impl RejectFiles {
     /// let refused = |group| {
     ///     let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31");
     ///     let reject = Reject::new(Position::new("f.csv", group), refusal, RawRecord::Cells(Vec::new()));
-    ///     RejectSegment::new(Some("person".into()), [].into(), vec![reject]).with_group(group)
+    ///     RejectSegment::new(Some("person".into()), [].into(), vec![reject]).with_group(group, 1)
     /// };
     /// let ledger = RejectFiles::new(files.clone()).in_parts();
     /// for group in 6..9 {
@@ -124,7 +124,7 @@ impl RejectFiles {
     /// }
     /// // The process died, and the checkpoint is behind group 6.
     /// let ledger = RejectFiles::new(files.clone()).in_parts();
-    /// ledger.rewind(Some("person"), 6).await?;
+    /// ledger.rewind(Some("person"), 6, 2).await?;
     /// assert_eq!(files.list("").await?, ["rejects/person-00000006.csv"]);
     /// # Ok::<(), syncline::Error>(())
     /// # }).unwrap();

@@ -408,13 +408,12 @@ pub(crate) fn fixed() -> Vec<Broken> {
 }
 
 /// The defects that are looked for here.
-pub(crate) const DEFECTS: [Bug; 14] = [
+pub(crate) const DEFECTS: [Bug; 13] = [
     Bug::OpenLowerBound,
     Bug::OverlapIgnored,
     Bug::FutureMovesWatermark,
     Bug::WatermarkBeforeCommit,
     Bug::WatermarkGoesBack,
-    Bug::WindowAnew,
     Bug::RangeMovesWatermark,
     Bug::NullCursorLost,
     Bug::KnownByKeyAlone,
