@@ -214,6 +214,23 @@ mod tests {
         refused([&bytes[..], b"\0"].concat());
     }
 
+    /// Found by the fuzz target: JSON may be read to a neighbour of the number that was written.
+    #[test]
+    fn numbers_come_back_to_the_last_bit() {
+        let numbers = [
+            98_446_744_073_709_551_615_f64,
+            5e-324,
+            0.1 + 0.2,
+            1.7976931348623157e308,
+        ];
+        let bytes = Saved::seal(&key("a"), 1, &numbers).unwrap();
+        let read: [f64; 4] = Saved::open(&key("a"), 1, &bytes)
+            .unwrap()
+            .payload()
+            .unwrap();
+        assert_eq!(read.map(f64::to_bits), numbers.map(f64::to_bits));
+    }
+
     #[test]
     fn a_payload_of_another_form_is_refused_without_its_values() {
         let bytes = Saved::seal(&key("a"), 1, &"hunter2").unwrap();
