@@ -28,7 +28,7 @@ struct Bar(ProgressBar);
 impl Observer for Bar {
     fn observe(&self, event: &Event<'_>) {
         match event {
-            Event::RunStarted { job } => self.0.set_message((*job).to_owned()),
+            Event::RunStarted { job, .. } => self.0.set_message((*job).to_owned()),
             Event::Progress {
                 bytes, bytes_total, ..
             } => {

@@ -48,6 +48,11 @@ pub enum ErrorKind {
     Malformed,
     /// A configured bound was passed.
     LimitExceeded,
+    /// The account has no more calls for now, and nothing of this one was done; [`Error::retry`] says when there are more. A run
+    /// that meets it [pauses](crate::job::Outcome::Paused).
+    QuotaSpent,
+    /// Too many calls in a row failed the same way, so this one was not made; [`Error::retry`] says when one is tried again.
+    CircuitOpen,
     /// Somebody else changed the same thing.
     Conflict,
     /// A saved cursor belongs to another source, or to a version of it that is gone.
@@ -66,6 +71,30 @@ pub enum ErrorKind {
     Closed,
     /// A contract was broken, ours or an implementation's: counts that disagree, rows that vanish.
     Contract,
+}
+
+impl ErrorKind {
+    /// Its name, in lower case with `_`.
+    pub fn word(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Malformed => "malformed",
+            ErrorKind::LimitExceeded => "limit_exceeded",
+            ErrorKind::QuotaSpent => "quota_spent",
+            ErrorKind::CircuitOpen => "circuit_open",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::OtherLineage => "other_lineage",
+            ErrorKind::CorruptState => "corrupt_state",
+            ErrorKind::NewerState => "newer_state",
+            ErrorKind::Io => "io",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::Closed => "closed",
+            ErrorKind::Contract => "contract",
+        }
+    }
 }
 
 /// Whether doing the same again can help.

@@ -14,7 +14,7 @@
 //! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "object-store")]
+#[cfg(any(feature = "object-store", feature = "tracing", feature = "metrics"))]
 pub mod adapter;
 pub mod connection;
 pub mod dataset;

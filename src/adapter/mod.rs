@@ -1,5 +1,15 @@
 //! The host's ports over other crates, each behind a feature of its own.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "object-store")]
 mod objects;
+#[cfg(feature = "tracing")]
+mod tracing;
 
-pub use objects::ObjectStoreState;
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
+#[cfg(feature = "object-store")]
+pub use self::objects::ObjectStoreState;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingObserver;

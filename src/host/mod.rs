@@ -11,6 +11,7 @@ mod files;
 mod observer;
 mod rejects;
 mod state;
+mod timeline;
 
 #[cfg(not(feature = "testing"))]
 pub(crate) use bug::Bug;
@@ -30,3 +31,4 @@ pub(crate) use state::check_value;
 pub use state::{
     Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,
 };
+pub use timeline::Timeline;

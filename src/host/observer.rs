@@ -1,17 +1,52 @@
 //! What happens in a run, as it happens.
 
 use std::fmt;
+use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
+use crate::ErrorKind;
 use crate::record::Reason;
 
-/// Something that happened in a run. Holds counts and names, never row values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something that happened in a run. Holds counts and names, never row values and never secrets.
+///
+/// This list is stable: an event keeps its [name](Event::name) and the meaning of its fields; others may come. As JSON an event is
+/// an object with its name in `event`; times are in seconds.
+///
+/// | event | when | fields |
+/// |---|---|---|
+/// | `run_started` | all is open, nothing is read yet | `job`, `epoch`, `resumed`, `resumed_bytes` |
+/// | `progress` | a batch went through | `records`, `bytes`, `bytes_total`, `rejected` |
+/// | `rejected` | records were refused | `destination`, `reason`, `count` |
+/// | `drifted` | the source is not as the job was built on | `dataset`, `changes`, `breaking` |
+/// | `committed` | a commit group is closed | `group`, `records` |
+/// | `retried` | a call failed and is made again | `call`, `kind`, `tries`, `wait` |
+/// | `throttled` | a call waits for its turn | `account`, `wait` |
+/// | `circuit_opened` | calls are no longer made for a while | `connection`, `rest` |
+/// | `run_finished` | the run ended | `job`, `outcome` |
+///
+/// ```
+/// use syncline::host::Event;
+///
+/// let event = Event::RunStarted { job: "nightly", epoch: 3, resumed: 0, resumed_bytes: 0 };
+/// assert_eq!(event.name(), "run_started");
+/// assert_eq!(serde_json::to_string(&event)?, r#"{"event":"run_started","job":"nightly","epoch":3,"resumed":0,"resumed_bytes":0}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A run of the job began.
     RunStarted {
         /// The job.
         job: &'a str,
+        /// Which run of it, if it saves its state; else 0.
+        epoch: u64,
+        /// Records that are safe already, where it goes on.
+        resumed: u64,
+        /// Source bytes that these took.
+        resumed_bytes: u64,
     },
     /// A stretch of the source went through the job; the figures are those of the whole run so far.
     Progress {
@@ -29,9 +64,55 @@ pub enum Event<'a> {
         /// The destination, or `None` if no destination saw the records.
         destination: Option<&'a str>,
         /// Why.
+        #[serde(serialize_with = "code")]
         reason: Reason,
         /// How many.
         count: u64,
+    },
+    /// The source is not as the job was built on.
+    Drifted {
+        /// The dataset.
+        dataset: &'a str,
+        /// How many changes.
+        changes: u64,
+        /// Those of them with which the job cannot run.
+        breaking: u64,
+    },
+    /// A commit group is closed.
+    Committed {
+        /// Its number.
+        group: u64,
+        /// Records read in it.
+        records: u64,
+    },
+    /// A call failed, and is made again after a wait.
+    Retried {
+        /// What was called: `open`, `read`, `write`, `commit`, `lookup`, `saved state`, `keep rejects` or `acknowledge`.
+        call: &'a str,
+        /// How it failed.
+        #[serde(serialize_with = "word")]
+        kind: ErrorKind,
+        /// How often it was tried by now.
+        tries: u32,
+        /// The wait before the next try.
+        #[serde(serialize_with = "seconds")]
+        wait: Duration,
+    },
+    /// A call of an account waits for its turn.
+    Throttled {
+        /// The account.
+        account: &'a str,
+        /// How long.
+        #[serde(serialize_with = "seconds")]
+        wait: Duration,
+    },
+    /// Calls of a connection are no longer made for a while, since too many failed.
+    CircuitOpened {
+        /// The connection.
+        connection: &'a str,
+        /// For how long.
+        #[serde(serialize_with = "seconds")]
+        rest: Duration,
     },
     /// The run ended.
     RunFinished {
@@ -40,6 +121,35 @@ pub enum Event<'a> {
         /// How.
         outcome: &'a str,
     },
+}
+
+impl Event<'_> {
+    /// Its name, in lower case with `_`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::RunStarted { .. } => "run_started",
+            Event::Progress { .. } => "progress",
+            Event::Rejected { .. } => "rejected",
+            Event::Drifted { .. } => "drifted",
+            Event::Committed { .. } => "committed",
+            Event::Retried { .. } => "retried",
+            Event::Throttled { .. } => "throttled",
+            Event::CircuitOpened { .. } => "circuit_opened",
+            Event::RunFinished { .. } => "run_finished",
+        }
+    }
+}
+
+fn code<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reason.code())
+}
+
+fn word<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.word())
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// Is told what happens in a run, on the run's own thread; it must not block.

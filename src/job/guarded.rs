@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::connection::Connection;
 use crate::host::Context;
 use crate::policy::{Patience, RetryPolicy};
@@ -25,7 +27,8 @@ pub(super) async fn run(
     }
     let Some(lease) = lease else {
         let job = with_patience(job, &patience, |connection| connection);
-        let mut report = run::run(&job, context, request).await?;
+        let ended = run::run(&job, context, request).await;
+        let mut report = paused_or(ended, &job, context, started_at)?;
         report.retries = patience.retries();
         return Ok(report);
     };
@@ -33,7 +36,7 @@ pub(super) async fn run(
     // A try comes behind a look at the lease, so the lease is the inner one.
     let held = with_patience(job, &patience, leased);
     let mut report = match lease.hold(context, run::run(&held, context, request)).await {
-        Ok(report) => report?,
+        Ok(ended) => paused_or(ended, job, context, started_at)?,
         Err(lost) => {
             let mut report = RunReport::new(&job.info.name, started_at, context.clock().now());
             report.outcome = Outcome::Failed;
@@ -49,6 +52,22 @@ pub(super) async fn run(
         let _ = lease.release().await;
     }
     Ok(report)
+}
+
+/// An account may be spent before anything is open.
+fn paused_or(
+    ended: Result<RunReport>,
+    job: &SyncJob,
+    context: &Context,
+    started_at: DateTime<Utc>,
+) -> Result<RunReport> {
+    let now = context.clock().now();
+    ended.or_else(|error| {
+        let until = run::paused_until(&error, now).ok_or(error)?;
+        let mut report = RunReport::new(&job.info.name, started_at, now);
+        report.outcome = Outcome::Paused { until };
+        Ok(report)
+    })
 }
 
 async fn acquire(job: &SyncJob, context: &Context, request: &RunRequest) -> Result<Option<Lease>> {
@@ -86,5 +105,6 @@ fn with_patience(
         targets: targets.collect(),
         required: job.required,
         sync: job.sync.clone(),
+        reject_limit: job.reject_limit,
     }
 }

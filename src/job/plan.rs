@@ -14,7 +14,7 @@ use crate::record::Schema;
 use crate::spec::{
     DestinationSpec, DuplicateKeys, MappingSpec, Rule, SourceDeletes, SyncMode, WriteMode,
 };
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 use super::incremental::IncrementalPlan;
 use super::sync::{SyncJob, Target};
@@ -140,10 +140,11 @@ impl SyncJob {
             let catalog = connection.discover(context).await?;
             let destination = match connection.destination(context, &spec.object).await {
                 Ok(destination) => destination,
-                Err(error) => {
+                Err(error) if is_of_spec(error.kind()) => {
                     problems.push(Problem::new(format!("{path}.object"), error.to_string()));
                     continue;
                 }
+                Err(error) => return Err(error.with("object", &spec.object)),
             };
             let objects: Vec<(String, Schema)> = catalog
                 .objects
@@ -308,6 +309,11 @@ fn uses(mapping: &MappingSpec) -> impl Iterator<Item = (&str, bool)> {
                     .collect(),
             }
         })
+}
+
+/// Whether an error says that the spec asks for what cannot be, and not that something is down.
+fn is_of_spec(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Unsupported)
 }
 
 /// What the job asks of a destination that cannot do it.

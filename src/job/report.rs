@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -23,6 +23,12 @@ pub enum Outcome {
     Failed,
     /// The cancel token was set.
     Cancelled,
+    /// An account has no more calls for now. That is no failure: what was done is kept, and where state is saved the next run
+    /// goes on with it.
+    Paused {
+        /// When there are calls again.
+        until: DateTime<Utc>,
+    },
 }
 
 impl Outcome {
@@ -33,6 +39,7 @@ impl Outcome {
             Outcome::PartialSuccess => "partial_success",
             Outcome::Failed => "failed",
             Outcome::Cancelled => "cancelled",
+            Outcome::Paused { .. } => "paused",
         }
     }
 }
@@ -330,6 +337,13 @@ impl fmt::Display for RunReport {
         )?;
         if let Some(window) = &self.window {
             write!(f, "{window}")?;
+        }
+        if let Outcome::Paused { until } = self.outcome {
+            writeln!(
+                f,
+                "  until {}",
+                until.to_rfc3339_opts(SecondsFormat::Secs, true)
+            )?;
         }
         for destination in &self.destinations {
             write!(f, "{destination}")?;

@@ -4,8 +4,9 @@
 //! there on everything happens on the run's own future, one batch after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::ReadRequest;
@@ -14,7 +15,8 @@ use crate::host::{Bug, Context, Event, RejectSegment, run_on};
 use crate::lookup::Lookup;
 use crate::mapping::{Mapped, Mapper, Preparation};
 use crate::record::{Batch, Cursor, Reject};
-use crate::{Error, ErrorKind, Result};
+use crate::spec::RejectLimit;
+use crate::{Error, ErrorKind, Result, Retry};
 
 use super::admit::{Admitted, admitted};
 use super::checkpoint::{Border, Checkpoints};
@@ -164,13 +166,18 @@ pub(super) async fn run(
     for (stage, mapper) in stages.iter_mut().zip(&mappers) {
         stage.set_lookup_bytes(mapper.write.lookup_bytes());
     }
+    let safe = checkpoints.as_ref().map(Checkpoints::safe);
     context.observer().observe(&Event::RunStarted {
         job: &job.info.name,
+        epoch: request.epoch,
+        resumed: safe.map_or(0, |safe| safe.records),
+        resumed_bytes: safe.map_or(0, |safe| safe.bytes),
     });
 
     let mut run = Run {
         context,
         request: &request,
+        limit: job.reject_limit,
         stages,
         columns,
         bytes_total: job.dataset.info().size_bytes,
@@ -188,19 +195,24 @@ pub(super) async fn run(
         },
     };
     let ended = run.all(job, &plan, mappers).await;
-    let (failure, cancelled) = match ended {
-        Ok(end) => (None, end == End::Cancelled),
-        Err(failure) => (Some(failure), false),
+    let broke_off = ended.is_err();
+    let (failure, stop) = match ended {
+        Ok(End::Finished) => (None, None),
+        Ok(End::Stopped(stop)) => (None, Some(stop)),
+        Err(failure) => match paused_until(&failure, context.clock().now()) {
+            Some(until) => (None, Some(Stop::Paused(until))),
+            None => (Some(failure), None),
+        },
     };
-    if failure.is_some() {
+    if broke_off {
         // Records that were refused are kept, whatever else failed; the failure that came first is told.
         let _ = request.rejects.seal().await;
         run.stages.iter_mut().for_each(Stage::leave_rest_pending);
     }
-    if failure.is_some() || cancelled {
+    if broke_off || stop.is_some() {
         abort(context, &mut run.stages).await;
     }
-    let report = run.report(job, started_at, failure, cancelled);
+    let report = run.report(job, started_at, failure, stop);
     context.observer().observe(&Event::RunFinished {
         job: &report.job,
         outcome: report.outcome.word(),
@@ -253,15 +265,36 @@ async fn abort(context: &Context, stages: &mut [Stage]) {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Finished,
+    Stopped(Stop),
+}
+
+/// Why a run ends tidily in front of the source's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
     Cancelled,
+    Paused(DateTime<Utc>),
+}
+
+/// When a run goes on that met this error, if it is one to wait for.
+pub(super) fn paused_until(error: &Error, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let wait = match error.retry() {
+        _ if error.kind() != ErrorKind::QuotaSpent => return None,
+        Retry::After(wait) => wait,
+        Retry::Now | Retry::Never => Duration::ZERO,
+    };
+    Some(
+        now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
+            .unwrap_or(now),
+    )
 }
 
 struct Run<'a> {
     context: &'a Context,
     request: &'a RunRequest,
+    limit: RejectLimit,
     stages: Vec<Stage>,
     columns: Arc<[String]>,
     bytes_total: Option<u64>,
@@ -278,6 +311,17 @@ struct Run<'a> {
     /// The window of an incremental job.
     reading: Option<Reading>,
     timings: Timings,
+}
+
+/// Where a commit group ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GroupEnd {
+    /// It is large or old enough.
+    Full,
+    /// The source has no more.
+    Source,
+    /// The run is stopped.
+    Stop,
 }
 
 /// The commit group that is open.
@@ -331,8 +375,9 @@ impl Run<'_> {
             again = checkpoints.begun();
         }
         for border in again {
-            if self.stretch(job, plan, &mappers, Some(&border)).await? == End::Cancelled {
-                return Ok(End::Cancelled);
+            let end = self.stretch(job, plan, &mappers, Some(&border)).await?;
+            if end != End::Finished {
+                return Ok(end);
             }
             if border.ended {
                 return Ok(End::Finished);
@@ -360,17 +405,24 @@ impl Run<'_> {
         let until = again.and_then(|border| border.cursor.clone());
         let until = until.filter(|_| !Bug::ReplayRunsOn.is_on());
         let mut batches = self.read_ahead(job, plan, ahead, until);
-        let mut cancelled = false;
+        let mut stop = None;
         loop {
             if self.context.cancel().is_cancelled() {
-                cancelled = true;
+                stop = Some(Stop::Cancelled);
                 break;
             }
             let asked = self.context.clock().now();
-            let Some(ready) = batches.try_next().await? else {
-                break;
-            };
+            let next = batches.try_next().await;
             let given = self.context.clock().now();
+            let ready = match next {
+                Ok(Some(ready)) => ready,
+                Ok(None) => break,
+                Err(error) => {
+                    let until = paused_until(&error, given).ok_or(error)?;
+                    stop = Some(Stop::Paused(until));
+                    break;
+                }
+            };
             self.timings.read += seconds(asked, given);
             let ready = self.begin(ready).await?;
             if row_by_row {
@@ -392,44 +444,46 @@ impl Run<'_> {
             let written = self.context.clock().now();
             self.timings.write += seconds(given, written);
             self.progress();
+            self.check_rejects(self.limit.records)?;
             let full = self.group.is_full(&self.request.commit, written);
             if full && again.is_none() && self.may_close() {
-                self.commit(job, false).await?;
+                self.commit(job, GroupEnd::Full).await?;
             }
         }
         drop(batches);
 
         let finishing = self.context.clock().now();
         let ends = again.is_none_or(|border| border.ended);
-        if let (Some(border), false) = (again, cancelled) {
+        let stopped = stop.is_some();
+        if let (Some(border), false) = (again, stopped) {
             self.arrive(border)?;
         }
-        if ends || cancelled {
-            // Nobody knows what the rest of the source would have brought: after a cancel, rows that are held
+        if ends || stopped {
+            // Nobody knows what the rest of the source would have brought: after a stop, rows that are held
             // back stay pending, and no cursor passes a row that waited.
-            let waiting = cancelled && self.is_waiting();
-            let closes = !cancelled || (again.is_none() && self.may_close());
+            let waiting = stopped && self.is_waiting();
+            let closes = !stopped || (again.is_none() && self.may_close());
             for stage in &mut self.stages {
-                stage.finish(self.context, cancelled).await?;
+                stage.finish(self.context, stopped).await?;
             }
             if waiting {
                 self.resume = None;
             }
             if closes {
-                self.commit(job, !cancelled).await?;
+                let end = match stop {
+                    None => GroupEnd::Source,
+                    Some(_) => GroupEnd::Stop,
+                };
+                self.commit(job, end).await?;
             } else {
                 self.request.rejects.seal().await?;
                 self.stages.iter_mut().for_each(Stage::leave_rest_pending);
             }
         } else {
-            self.commit(job, false).await?;
+            self.commit(job, GroupEnd::Full).await?;
         }
         self.timings.finish += seconds(finishing, self.context.clock().now());
-        Ok(if cancelled {
-            End::Cancelled
-        } else {
-            End::Finished
-        })
+        Ok(stop.map_or(End::Finished, End::Stopped))
     }
 
     /// Whether a group may end here: a run that saves its state must be able to go on behind it.
@@ -536,8 +590,14 @@ impl Run<'_> {
         self.stages.iter().any(Stage::is_waiting)
     }
 
-    /// Closes the open group. `last`: the source was read to its end.
-    async fn commit(&mut self, job: &SyncJob, last: bool) -> Result<()> {
+    /// Closes the open group.
+    async fn commit(&mut self, job: &SyncJob, end: GroupEnd) -> Result<()> {
+        let last = end == GroupEnd::Source;
+        let most = self.limit.percent.map(|percent| {
+            let share = u128::from(self.records) * u128::from(percent) / 100;
+            u64::try_from(share).unwrap_or(u64::MAX)
+        });
+        self.check_rejects(most)?;
         // The counts of all destinations agree before anything is called done.
         for stage in &self.stages {
             stage.check(last)?;
@@ -568,7 +628,7 @@ impl Run<'_> {
             }
         }
         // Rejects are durable before any destination is; after the last group none will come.
-        let closes = last || self.context.cancel().is_cancelled() && self.checkpoints.is_none();
+        let closes = last || end == GroupEnd::Stop && self.checkpoints.is_none();
         let late = Bug::CheckpointBeforeRejects.is_on();
         if !late {
             self.keep_rejects(closes).await?;
@@ -597,11 +657,35 @@ impl Run<'_> {
         if late {
             self.keep_rejects(closes).await?;
         }
+        self.context.observer().observe(&Event::Committed {
+            group: number,
+            records: self.group.records,
+        });
         self.group = Group::new(number + 1, self.context.clock().now());
         self.stages
             .iter_mut()
             .for_each(|stage| stage.begin(number + 1));
         Ok(())
+    }
+
+    /// Whether no destination refused more than this.
+    fn check_rejects(&self, most: Option<u64>) -> Result<()> {
+        let Some(most) = most else { return Ok(()) };
+        match self
+            .stages
+            .iter()
+            .find(|stage| stage.report().rejected > most)
+        {
+            None => Ok(()),
+            Some(stage) => {
+                let message = "more records were refused than the job allows; see the rejects for why, mend the source or the mapping, or raise `reject_limit`";
+                Err(Error::new(ErrorKind::LimitExceeded, message)
+                    .with("destination", stage.name())
+                    .with("rejected", stage.report().rejected)
+                    .with("at most", most)
+                    .with("records read", self.records))
+            }
+        }
     }
 
     /// Makes the rejects so far durable; `closes`: no more will come.
@@ -634,21 +718,20 @@ impl Run<'_> {
         job: &SyncJob,
         started_at: DateTime<Utc>,
         failure: Option<Error>,
-        cancelled: bool,
+        stop: Option<Stop>,
     ) -> RunReport {
         let finished_at = self.context.clock().now();
         let ended = (self.checkpoints.as_ref()).is_some_and(|saved| saved.safe().ended);
         let window = self.reading.as_ref().map(|reading| reading.report(ended));
         let destinations: Vec<_> = self.stages.into_iter().map(Stage::into_report).collect();
         let all_rejected = self.records > 0 && destinations.iter().all(|d| d.rejected == d.read);
-        let outcome = if failure.is_some() || (all_rejected && !cancelled) {
-            Outcome::Failed
-        } else if cancelled {
-            Outcome::Cancelled
-        } else if destinations.iter().any(|d| d.rejected > 0) {
-            Outcome::PartialSuccess
-        } else {
-            Outcome::Success
+        let outcome = match stop {
+            _ if failure.is_some() => Outcome::Failed,
+            Some(Stop::Cancelled) => Outcome::Cancelled,
+            Some(Stop::Paused(until)) => Outcome::Paused { until },
+            None if all_rejected => Outcome::Failed,
+            None if destinations.iter().any(|d| d.rejected > 0) => Outcome::PartialSuccess,
+            None => Outcome::Success,
         };
         RunReport {
             job: job.info.name.clone(),

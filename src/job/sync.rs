@@ -11,7 +11,7 @@ use crate::connection::Connection;
 use crate::dataset::{Dataset, ReadRequest};
 use crate::host::Context;
 use crate::record::{Batch, Reject, RowOp};
-use crate::spec::{DestinationSpec, Expr, FormulaSpec, SyncMode};
+use crate::spec::{DestinationSpec, Expr, FormulaSpec, RejectLimit, SyncMode};
 
 use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
 
@@ -52,6 +52,7 @@ pub struct SyncJob {
     pub(super) targets: Vec<Target>,
     pub(super) required: Guarantee,
     pub(super) sync: SyncMode,
+    pub(super) reject_limit: RejectLimit,
 }
 
 /// A destination as the job was given it.
@@ -72,6 +73,7 @@ impl SyncJob {
             targets: Vec::new(),
             required: Guarantee::BestEffort,
             sync: SyncMode::Full,
+            reject_limit: RejectLimit::none(),
         }
     }
 
@@ -105,6 +107,41 @@ impl SyncJob {
     #[must_use]
     pub fn requiring(mut self, guarantee: Guarantee) -> Self {
         self.required = guarantee;
+        self
+    }
+
+    /// Stops a run early that refuses more than this.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::ErrorKind;
+    /// use syncline::host::Context;
+    /// use syncline::job::{Job, Outcome, RunRequest, SyncJob};
+    /// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects};
+    /// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, RejectLimit, WriteMode};
+    ///
+    /// let field = |field_type| vec![Field::new("seats", field_type)];
+    /// let mut rows = RecordBuilder::new(&Schema::new(field(FieldType::Text)));
+    /// for seats in ["12", "few", "many"] {
+    ///     rows.push(&serde_json::json!({"seats": seats})).unwrap();
+    /// }
+    /// let dataset = MemoryDataset::new("usage", Schema::new(field(FieldType::Text)), vec![rows.finish()?])?;
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("usage", Identity::Generated, field(FieldType::Integer)))?;
+    /// let mapping = MappingSpec::new(vec![FieldMapping::direct("seats", "seats")]);
+    /// let job = SyncJob::new("usage", Arc::new(dataset))
+    ///     .rejecting_at_most(RejectLimit::none().with_records(1))
+    ///     .to(Arc::new(home), DestinationSpec::new("usage", WriteMode::Insert, mapping));
+    /// let report = job.run(&Context::new(), RunRequest::new(Arc::new(MemoryRejects::new()))).await?;
+    /// assert_eq!(report.outcome, Outcome::Failed);
+    /// assert_eq!(report.failure.unwrap().kind(), ErrorKind::LimitExceeded);
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn rejecting_at_most(mut self, limit: RejectLimit) -> Self {
+        self.reject_limit = limit;
         self
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use async_trait::async_trait;
 
+use super::retry::was_not_made;
 use super::timeouts::Call;
 use super::{Patience, UnansweredInserts};
 use crate::connection::{Catalog, Connection, ConnectionInfo};
@@ -130,19 +131,21 @@ struct Writing {
 #[async_trait]
 impl Writer for Writing {
     async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::Write);
         loop {
             let write = self.writer.write(context, batch.clone());
             match self.patience.once(Call::Write, write).await {
                 Ok(report) => return Ok(report),
-                Err(error) if self.may_repeat => tries.fail(error).await?,
+                Err(error) if self.may_repeat || was_not_made(error.kind()) => {
+                    tries.fail(error).await?
+                }
                 Err(error) => return Err(unanswered(error)),
             }
         }
     }
 
     async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::Commit);
         loop {
             let commit = self.writer.commit(context, request.clone());
             match self.patience.once(Call::Commit, commit).await {
@@ -162,7 +165,7 @@ impl Writer for Writing {
         context: &Context,
         request: LookupRequest,
     ) -> Result<Arc<dyn Lookup>> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::Open);
         loop {
             let lookup = self.writer.lookup(context, request.clone());
             match self.patience.once(Call::Open, lookup).await {
@@ -173,7 +176,7 @@ impl Writer for Writing {
     }
 
     async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::Write);
         loop {
             let set = self.writer.patch(context, patch.clone());
             match self.patience.once(Call::Write, set).await {
@@ -185,7 +188,7 @@ impl Writer for Writing {
 
     /// What a delete had done whose answer was lost is not found again, and is not counted.
     async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::Write);
         loop {
             let delete = self.writer.delete(context, Arc::clone(&ids));
             match self.patience.once(Call::Write, delete).await {

@@ -84,7 +84,7 @@ struct Reading {
 impl Reading {
     async fn next(&mut self) -> Result<Option<Batch>> {
         let patience = self.patience.clone();
-        let mut tries = patience.tries();
+        let mut tries = patience.tries(Call::Read);
         loop {
             match patience.once(Call::Read, self.batches.try_next()).await {
                 Ok(None) => return Ok(None),

@@ -1,15 +1,13 @@
 //! What the wrappers share: the clock, the policies, and what was spent.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use crate::host::{Bug, Context};
-use crate::{Error, ErrorKind, Result, Retry};
+use crate::host::{Bug, Context, Event};
+use crate::{Error, Result};
 
+use super::layer::{unanswered, within};
 use super::timeouts::Call;
 use super::{RetryPolicy, Timeouts};
 
@@ -91,36 +89,24 @@ impl Patience {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let time = self.0.timeouts.of(call);
-        let mut work = pin!(work);
-        // Most answers are there at once, and need no clock.
-        let mut alarm = None;
-        let answer = poll_fn(|task| {
-            if let Poll::Ready(answer) = work.as_mut().poll(task) {
-                return Poll::Ready(Some(answer));
-            }
-            if time == Duration::MAX || Bug::TimeoutIgnored.is_on() {
-                return Poll::Pending;
-            }
-            let alarm = alarm.get_or_insert_with(|| self.0.context.clock().sleep(time));
-            alarm.as_mut().poll(task).map(|()| None)
-        });
-        match answer.await {
+        let time = match Bug::TimeoutIgnored.is_on() {
+            true => Duration::MAX,
+            false => time,
+        };
+        match within(self.0.context.clock(), time, work).await {
             Some(answer) => answer,
             None => {
                 self.0.given_up.fetch_add(1, Ordering::Relaxed);
-                let message = "no answer came in time, and nobody knows whether it was done; see whether the other side is up, or allow more time";
-                Err(Error::new(ErrorKind::Timeout, message)
-                    .during(call.word())
-                    .with("seconds", time.as_secs_f64())
-                    .retrying(Retry::Now))
+                Err(unanswered(time).during(call.word()))
             }
         }
     }
 
     /// The tries of one call, the first of which is under way.
-    pub(super) fn tries(&self) -> Tries<'_> {
+    pub(super) fn tries(&self, call: Call) -> Tries<'_> {
         Tries {
             patience: self,
+            call,
             failed: 0,
         }
     }
@@ -130,7 +116,7 @@ impl Patience {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut tries = self.tries();
+        let mut tries = self.tries(call);
         loop {
             match self.once(call, work()).await {
                 Ok(answer) => return Ok(answer),
@@ -152,6 +138,7 @@ impl Patience {
 #[derive(Debug)]
 pub(super) struct Tries<'a> {
     patience: &'a Patience,
+    call: Call,
     failed: u32,
 }
 
@@ -174,6 +161,12 @@ impl Tries<'_> {
         if !self.patience.spend() && !Bug::RetriesWithoutEnd.is_on() {
             return Err(error.with("retries of the run", retry.budget));
         }
+        context.observer().observe(&Event::Retried {
+            call: self.call.word(),
+            kind: error.kind(),
+            tries: self.failed,
+            wait: left,
+        });
         while !left.is_zero() {
             if context.cancel().is_cancelled() {
                 return Err(error);

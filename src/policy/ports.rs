@@ -46,7 +46,7 @@ impl StateStore for State {
     }
 
     async fn put(&self, key: &StateKey, bytes: Bytes, expected: Expected) -> Result<Swap> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::State);
         loop {
             let put = self.store.put(key, bytes.clone(), expected.clone());
             match self.patience.once(Call::State, put).await {
@@ -62,7 +62,7 @@ impl StateStore for State {
     }
 
     async fn delete(&self, key: &StateKey, expected: StateVersion) -> Result<bool> {
-        let mut tries = self.patience.tries();
+        let mut tries = self.patience.tries(Call::State);
         loop {
             let delete = self.store.delete(key, expected.clone());
             match self.patience.once(Call::State, delete).await {

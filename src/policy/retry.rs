@@ -140,6 +140,8 @@ fn can_pass(kind: ErrorKind) -> bool {
         ErrorKind::Io
         | ErrorKind::Timeout
         | ErrorKind::LimitExceeded
+        | ErrorKind::QuotaSpent
+        | ErrorKind::CircuitOpen
         | ErrorKind::Conflict
         | ErrorKind::NotFound => true,
         ErrorKind::Invalid
@@ -152,6 +154,11 @@ fn can_pass(kind: ErrorKind) -> bool {
         | ErrorKind::Closed
         | ErrorKind::Contract => false,
     }
+}
+
+/// Whether the call is known not to have been made, so that it may be made again whatever it is.
+pub(super) fn was_not_made(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::QuotaSpent | ErrorKind::CircuitOpen)
 }
 
 /// A time from nothing to `most`, each as likely.

@@ -7,7 +7,8 @@ use crate::error::Problem;
 use crate::{Error, Result};
 
 use super::{
-    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, SourceDeletes, WriteMode,
+    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, RejectLimit,
+    SourceDeletes, WriteMode,
 };
 
 /// A whole data-sync job as data.
@@ -35,6 +36,9 @@ pub struct JobSpec {
     pub objects: Vec<ObjectSpec>,
     /// Where it is written, in order: a later destination's lookups see what an earlier one wrote.
     pub destinations: Vec<DestinationSpec>,
+    /// How many records a run may refuse.
+    #[serde(default, skip_serializing_if = "RejectLimit::is_none")]
+    pub reject_limit: RejectLimit,
 }
 
 impl JobSpec {
@@ -51,6 +55,7 @@ impl JobSpec {
             dataset,
             objects,
             destinations,
+            reject_limit: RejectLimit::none(),
         }
     }
 

@@ -27,8 +27,8 @@ pub use mapping::{
 };
 pub use object::{Identity, ObjectSpec, PreloadSpec, Store, SystemFields};
 pub use policy::{
-    Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, WriteMode,
-    WriteOn,
+    Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, RejectLimit,
+    WriteMode, WriteOn,
 };
 #[cfg(feature = "schema")]
 pub use schema::schemas;

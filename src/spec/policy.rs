@@ -174,3 +174,53 @@ pub enum Cycles {
     /// Reject the rows on the cycle. The rows of the run are held back until the source has been read.
     Reject,
 }
+
+/// How many records a run may refuse. Beyond it the run stops early and fails; what was committed until then stays, and with saved
+/// state the next run goes on behind it.
+///
+/// ```
+/// use syncline::spec::RejectLimit;
+///
+/// let limit: RejectLimit = serde_json::from_str(r#"{"records": 1000, "percent": 5}"#)?;
+/// assert_eq!(limit, RejectLimit::none().with_records(1000).with_percent(5));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RejectLimit {
+    /// At most so many, for any one destination; looked at behind each batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// At most so many in a hundred of the records read, for any one destination; looked at whenever a commit group would close,
+    /// and at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+}
+
+impl RejectLimit {
+    /// Any number.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The same, with at most so many records.
+    #[must_use]
+    pub fn with_records(mut self, records: u64) -> Self {
+        self.records = Some(records);
+        self
+    }
+
+    /// The same, with at most so many in a hundred.
+    #[must_use]
+    pub fn with_percent(mut self, percent: u8) -> Self {
+        self.percent = Some(percent);
+        self
+    }
+
+    /// Whether it is the default.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == RejectLimit::none()
+    }
+}

@@ -151,7 +151,9 @@ impl Workspace {
         if let Some(filter) = &spec.dataset.filter {
             job = job.filtered(filter.clone());
         }
-        job = job.reading(spec.dataset.sync.clone());
+        job = job
+            .reading(spec.dataset.sync.clone())
+            .rejecting_at_most(spec.reject_limit);
         for formula in &spec.dataset.formulas {
             job = job.with_formula(formula.clone());
         }

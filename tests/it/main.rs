@@ -16,6 +16,7 @@ mod file_destination;
 mod guides;
 mod incremental;
 mod kill;
+mod limits;
 mod lookup;
 mod mapping_filters;
 mod memory;

@@ -23,15 +23,18 @@ pub enum StateKind {
     Lease,
     /// Refused records of a run.
     Reject,
+    /// The calls of an account at an outside system.
+    Account,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 4] = [
+    const ALL: [StateKind; 5] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
+        StateKind::Account,
         StateKind::Probe,
     ];
 
@@ -41,6 +44,7 @@ impl StateKind {
             StateKind::Checkpoint => "checkpoint",
             StateKind::Lease => "lease",
             StateKind::Reject => "reject",
+            StateKind::Account => "account",
             StateKind::Probe => "probe",
         }
     }
