@@ -53,6 +53,8 @@ pub enum ErrorKind {
     QuotaSpent,
     /// Too many calls in a row failed the same way, so this one was not made; [`Error::retry`] says when one is tried again.
     CircuitOpen,
+    /// The source is not as the job was built on; [`Error::problems`] lists every change.
+    Drifted,
     /// Somebody else changed the same thing.
     Conflict,
     /// A saved cursor belongs to another source, or to a version of it that is gone.
@@ -84,6 +86,7 @@ impl ErrorKind {
             ErrorKind::LimitExceeded => "limit_exceeded",
             ErrorKind::QuotaSpent => "quota_spent",
             ErrorKind::CircuitOpen => "circuit_open",
+            ErrorKind::Drifted => "drifted",
             ErrorKind::Conflict => "conflict",
             ErrorKind::OtherLineage => "other_lineage",
             ErrorKind::CorruptState => "corrupt_state",

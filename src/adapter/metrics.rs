@@ -90,9 +90,7 @@ impl Observer for MetricsObserver {
                 let labels = self.with([("reason", reason.code()), ("destination", destination)]);
                 counter!("syncline_records_rejected_total", labels).increment(count);
             }
-            Event::Drifted {
-                dataset, changes, ..
-            } => {
+            Event::Drifted { dataset, changes } => {
                 let labels = self.with([("dataset", dataset)]);
                 counter!("syncline_drift_changes_total", labels).increment(changes);
             }

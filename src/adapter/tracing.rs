@@ -50,11 +50,9 @@ impl Observer for TracingObserver {
                 let reason = reason.code();
                 warn!(target: "syncline", destination, reason, count, "{name}");
             }
-            Event::Drifted {
-                dataset,
-                changes,
-                breaking,
-            } => warn!(target: "syncline", dataset, changes, breaking, "{name}"),
+            Event::Drifted { dataset, changes } => {
+                warn!(target: "syncline", dataset, changes, "{name}");
+            }
             Event::Committed { group, records } => {
                 debug!(target: "syncline", group, records, "{name}");
             }

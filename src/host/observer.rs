@@ -18,7 +18,7 @@ use crate::record::Reason;
 /// | `run_started` | all is open, nothing is read yet | `job`, `epoch`, `resumed`, `resumed_bytes` |
 /// | `progress` | a batch went through | `records`, `bytes`, `bytes_total`, `rejected` |
 /// | `rejected` | records were refused | `destination`, `reason`, `count` |
-/// | `drifted` | the source is not as the job was built on | `dataset`, `changes`, `breaking` |
+/// | `drifted` | the source is not as the job was built on, and the job runs all the same | `dataset`, `changes` |
 /// | `committed` | a commit group is closed | `group`, `records` |
 /// | `retried` | a call failed and is made again | `call`, `kind`, `tries`, `wait` |
 /// | `throttled` | a call waits for its turn | `account`, `wait` |
@@ -75,8 +75,6 @@ pub enum Event<'a> {
         dataset: &'a str,
         /// How many changes.
         changes: u64,
-        /// Those of them with which the job cannot run.
-        breaking: u64,
     },
     /// A commit group is closed.
     Committed {

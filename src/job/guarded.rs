@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::connection::Connection;
-use crate::host::Context;
+use crate::host::{Context, Event};
 use crate::policy::{Patience, RetryPolicy};
 use crate::{Error, ErrorKind, Result};
 
@@ -16,9 +16,28 @@ use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, run};
 pub(super) async fn run(
     job: &SyncJob,
     context: &Context,
-    mut request: RunRequest,
+    request: RunRequest,
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
+    let settled = job.settle()?;
+    if let Some(drift) = settled.report() {
+        context.observer().observe(&Event::Drifted {
+            dataset: &job.dataset.info().name,
+            changes: drift.changes.len() as u64,
+        });
+    }
+    let ended = run_settled(&settled.job, context, request, started_at).await;
+    let mut report = ended.map_err(|error| settled.blame(error))?;
+    report.drift = settled.report();
+    Ok(report)
+}
+
+async fn run_settled(
+    job: &SyncJob,
+    context: &Context,
+    mut request: RunRequest,
+    started_at: DateTime<Utc>,
+) -> Result<RunReport> {
     let patience = Patience::new(context, request.retry, request.timeouts);
     let lease = acquire(job, context, &request).await?;
     request.rejects = patience.rejects(request.rejects);
@@ -106,5 +125,6 @@ fn with_patience(
         required: job.required,
         sync: job.sync.clone(),
         reject_limit: job.reject_limit,
+        built_on: None,
     }
 }

@@ -3,8 +3,10 @@
 mod admit;
 mod apart;
 mod checkpoint;
+mod conform;
 mod cycles;
 mod deletes;
+mod drift;
 mod flight;
 mod guarantee;
 mod guarded;
@@ -17,6 +19,7 @@ mod plan;
 mod recent;
 mod report;
 mod run;
+mod settle;
 mod stage;
 mod states;
 mod sync;
@@ -32,6 +35,7 @@ use crate::policy::{RetryPolicy, Timeouts};
 use crate::record::CursorValue;
 use crate::{Result, Tenant};
 
+pub use drift::{Change, DriftReport};
 pub use guarantee::Guarantee;
 pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;

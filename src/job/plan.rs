@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::incremental::IncrementalPlan;
 use super::sync::{SyncJob, Target};
-use super::{Guarantee, RunRequest, deletes};
+use super::{DriftReport, Guarantee, RunRequest, deletes};
 
 /// A job checked against its dataset and its destinations. `Display` shows every field's source,
 /// conversion and policies.
@@ -35,6 +35,7 @@ pub struct JobPlan {
     pub(super) incremental: Option<Arc<IncrementalPlan>>,
     /// Whether the dataset itself leaves out what is not new.
     pub(super) bounded: bool,
+    pub(super) drift: Option<DriftReport>,
 }
 
 /// One destination of the plan.
@@ -81,6 +82,11 @@ impl JobPlan {
         self.targets.iter().map(|target| &*target.mapping)
     }
 
+    /// How the source differs from what the job was [built on](SyncJob::built_on); `None` if it does not, or nobody said.
+    pub fn drift(&self) -> Option<&DriftReport> {
+        self.drift.as_ref()
+    }
+
     /// What the job promises if it saves its state: the least of what its destinations do.
     pub fn guarantee(&self) -> Guarantee {
         let guarantees = self.targets.iter().map(|target| target.guarantee);
@@ -100,8 +106,16 @@ impl SyncJob {
     /// Checks the job against its dataset, its destinations and the objects that it looks up.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake and its path; errors of the connections.
+    /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake and its path; [`Drifted`](crate::ErrorKind::Drifted) if the source
+    /// is not as the job was [built on](SyncJob::built_on) and it cannot run so; errors of the connections.
     pub async fn plan(&self, context: &Context) -> Result<JobPlan> {
+        if self.built_on.is_some() {
+            let settled = self.settle()?;
+            let planned = Box::pin(settled.job.plan(context)).await;
+            let mut plan = planned.map_err(|error| settled.blame(error))?;
+            plan.drift = settled.report();
+            return Ok(plan);
+        }
         let mut problems = Vec::new();
         let source = self.dataset.schema();
         let (preparation, found) =
@@ -240,11 +254,12 @@ impl SyncJob {
             targets,
             incremental: incremental.map(Arc::new),
             bounded: self.dataset.info().bounded,
+            drift: None,
         })
     }
 
     /// Every use of a dataset field in a mapping, and whether a bad value there has a default.
-    fn mapped_fields(&self) -> impl Iterator<Item = (&str, bool)> {
+    pub(super) fn mapped_fields(&self) -> impl Iterator<Item = (&str, bool)> {
         self.targets
             .iter()
             .flat_map(|target| uses(&target.spec.mapping))
@@ -313,7 +328,10 @@ fn uses(mapping: &MappingSpec) -> impl Iterator<Item = (&str, bool)> {
 
 /// Whether an error says that the spec asks for what cannot be, and not that something is down.
 fn is_of_spec(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Unsupported)
+    matches!(
+        kind,
+        ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Unsupported
+    )
 }
 
 /// What the job asks of a destination that cannot do it.
@@ -429,6 +447,9 @@ impl fmt::Display for JobPlan {
                 false => "reads the whole source and keeps",
             };
             writeln!(f, "  {who} {incremental}")?;
+        }
+        for change in self.drift.iter().flat_map(|drift| &drift.changes) {
+            writeln!(f, "  the source has changed: {change}")?;
         }
         for target in &self.targets {
             let identifiers: Vec<String> = target

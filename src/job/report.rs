@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::record::{CursorValue, Reason};
 use crate::{Error, Result};
 
+use super::DriftReport;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,6 +90,9 @@ pub struct RunReport {
     pub timings: Timings,
     /// Each destination, in order.
     pub destinations: Vec<DestinationReport>,
+    /// How the source differed from what the job was [built on](super::SyncJob::built_on).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftReport>,
     /// What an incremental job read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowReport>,
@@ -116,6 +121,7 @@ impl RunReport {
             records_per_second: 0,
             timings: Timings::default(),
             destinations: Vec::new(),
+            drift: None,
             window: None,
             failure: None,
         }
@@ -337,6 +343,9 @@ impl fmt::Display for RunReport {
         )?;
         if let Some(window) = &self.window {
             write!(f, "{window}")?;
+        }
+        for change in self.drift.iter().flat_map(|drift| &drift.changes) {
+            writeln!(f, "  the source has changed: {change}")?;
         }
         if let Outcome::Paused { until } = self.outcome {
             writeln!(

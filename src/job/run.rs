@@ -748,6 +748,7 @@ impl Run<'_> {
                 as u64,
             timings: self.timings,
             destinations,
+            drift: None,
             window,
             failure,
         }

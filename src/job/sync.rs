@@ -11,7 +11,7 @@ use crate::connection::Connection;
 use crate::dataset::{Dataset, ReadRequest};
 use crate::host::Context;
 use crate::record::{Batch, Reject, RowOp};
-use crate::spec::{DestinationSpec, Expr, FormulaSpec, RejectLimit, SyncMode};
+use crate::spec::{BuiltOn, DestinationSpec, Expr, FormulaSpec, RejectLimit, SyncMode};
 
 use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
 
@@ -43,7 +43,7 @@ use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
 /// # Ok::<(), syncline::Error>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SyncJob {
     pub(super) info: JobInfo,
     pub(super) dataset: Arc<dyn Dataset>,
@@ -53,10 +53,11 @@ pub struct SyncJob {
     pub(super) required: Guarantee,
     pub(super) sync: SyncMode,
     pub(super) reject_limit: RejectLimit,
+    pub(super) built_on: Option<BuiltOn>,
 }
 
 /// A destination as the job was given it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) connection: Arc<dyn Connection>,
     pub(super) spec: DestinationSpec,
@@ -74,6 +75,7 @@ impl SyncJob {
             required: Guarantee::BestEffort,
             sync: SyncMode::Full,
             reject_limit: RejectLimit::none(),
+            built_on: None,
         }
     }
 
@@ -142,6 +144,41 @@ impl SyncJob {
     #[must_use]
     pub fn rejecting_at_most(mut self, limit: RejectLimit) -> Self {
         self.reject_limit = limit;
+        self
+    }
+
+    /// Compares the source in each run with what it was when the job was built, and does what the mode says if it has changed.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::ErrorKind;
+    /// use syncline::host::Context;
+    /// use syncline::job::SyncJob;
+    /// use syncline::memory::{MemoryConnection, MemoryDataset};
+    /// use syncline::record::{Field, FieldType, Schema};
+    /// use syncline::spec::{BuiltOn, DestinationSpec, DriftMode, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+    ///
+    /// let name = || Field::new("name", FieldType::Text);
+    /// let now = Schema::new(vec![name(), Field::new("seats", FieldType::Integer)]);
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("company", Identity::Generated, vec![name()]))?;
+    /// let job = SyncJob::new("companies", Arc::new(MemoryDataset::new("names", now, vec![])?))
+    ///     .built_on(BuiltOn::new(vec![name()]))
+    ///     .to(Arc::new(home), DestinationSpec::new("company", WriteMode::Insert, MappingSpec::new(vec![FieldMapping::direct("name", "name")])));
+    /// let error = job.plan(&Context::new()).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Drifted);
+    /// assert_eq!(error.problems()[0].to_string(), "dataset.seats: `seats`, integer, is new");
+    ///
+    /// let evolving = job.clone().built_on(BuiltOn::new(vec![name()]).with_mode(DriftMode::Evolve));
+    /// assert_eq!(evolving.plan(&Context::new()).await?.drift().unwrap().changes.len(), 1);
+    /// // What to save as the fields that the job is built on.
+    /// assert_eq!(job.source_fields().len(), 2);
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn built_on(mut self, built_on: BuiltOn) -> Self {
+        self.built_on = Some(built_on);
         self
     }
 
@@ -215,6 +252,10 @@ impl SyncJob {
     /// # Errors
     /// Those of [`plan`](Self::plan), of the dataset and of the lookups.
     pub async fn preview(&self, context: &Context, records: usize) -> Result<Preview> {
+        if self.built_on.is_some() {
+            let settled = self.settle()?;
+            return Box::pin(settled.job.preview(context, records)).await;
+        }
         let plan = self.plan(context).await?;
         let mappers = run::bind(context, &plan, &mut []).await?;
         let request = ReadRequest::new()

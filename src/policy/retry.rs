@@ -147,6 +147,7 @@ fn can_pass(kind: ErrorKind) -> bool {
         ErrorKind::Invalid
         | ErrorKind::Unsupported
         | ErrorKind::Malformed
+        | ErrorKind::Drifted
         | ErrorKind::OtherLineage
         | ErrorKind::CorruptState
         | ErrorKind::NewerState

@@ -51,13 +51,15 @@ pub enum Reason {
     NotUnique,
     /// `cycle`: the record would be its own ancestor.
     Cycle,
+    /// `drifted`: the source has changed since the job was built, and the record does not fit what it was.
+    Drifted,
     /// `refused`: the destination refused it for a reason of its own, told in the message.
     Refused,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 19] = [
         Reason::BadValue,
         Reason::BadEncoding,
         Reason::WrongColumnCount,
@@ -75,6 +77,7 @@ impl Reason {
         Reason::DuplicateKey,
         Reason::NotUnique,
         Reason::Cycle,
+        Reason::Drifted,
         Reason::Refused,
     ];
 
@@ -98,6 +101,7 @@ impl Reason {
             Reason::DuplicateKey => "duplicate_key",
             Reason::NotUnique => "not_unique",
             Reason::Cycle => "cycle",
+            Reason::Drifted => "drifted",
             Reason::Refused => "refused",
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expr, FileSource, SyncMode};
+use super::{BuiltOn, Expr, FileSource, SyncMode};
 
 /// A dataset: a source, a filter over its columns, and formula fields for the rows kept.
 ///
@@ -39,6 +39,9 @@ pub struct DatasetSpec {
     /// How much of it each run reads.
     #[serde(default, skip_serializing_if = "SyncMode::is_full")]
     pub sync: SyncMode,
+    /// What the source was like when the job was built. If it is told, each run compares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_on: Option<BuiltOn>,
 }
 
 impl DatasetSpec {
@@ -50,6 +53,7 @@ impl DatasetSpec {
             filter: None,
             formulas: Vec::new(),
             sync: SyncMode::Full,
+            built_on: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The fields, one by one, are described in [the guide](crate::docs::job_spec).
 
 mod dataset;
+mod drift;
 mod expr;
 mod file;
 mod job;
@@ -16,6 +17,7 @@ mod sync;
 mod value_format;
 
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
+pub use drift::{BuiltOn, DriftMode};
 pub use expr::{
     Branch, Condition, Expr, Literal, Logic, PadSide, Repeated, Rounding, TimePart, TimeUnit,
     TrimSide, Unfit,

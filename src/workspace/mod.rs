@@ -154,6 +154,9 @@ impl Workspace {
         job = job
             .reading(spec.dataset.sync.clone())
             .rejecting_at_most(spec.reject_limit);
+        if let Some(built_on) = &spec.dataset.built_on {
+            job = job.built_on(built_on.clone());
+        }
         for formula in &spec.dataset.formulas {
             job = job.with_formula(formula.clone());
         }

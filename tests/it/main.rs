@@ -10,6 +10,7 @@ mod compression;
 mod delimited;
 mod dialects;
 mod direct;
+mod drift;
 mod encodings;
 mod examples;
 mod file_destination;
