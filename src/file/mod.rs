@@ -18,6 +18,7 @@ mod dialect;
 mod encode;
 mod guard;
 mod header;
+mod kept_rejects;
 mod local;
 mod opening;
 mod rejects;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::lock::Mutex;
 
 use super::encode::DelimitedEncoder;
-use crate::host::{FileStore, FileWriter, RejectLedger, RejectSegment};
+use crate::host::{FileStore, FileWriter, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
 use crate::record::{RawRecord, Reject};
 use crate::spec::Delimited;
 use crate::{Error, ErrorKind, Result};
@@ -17,8 +17,9 @@ use crate::{Error, ErrorKind, Result};
 /// records that were refused before any destination saw them.
 ///
 /// A file has all columns of the source, with the cells as they were read, and behind them `_reason`,
-/// `_field`, `_message`, `_position` and `_raw`. The last has the bytes of a record that could not be
-/// split, whose other cells are null. A column of the source that has one of these five names, as in a
+/// `_field`, `_message`, `_position`, `_raw`, `_attempts` and `_version`. `_raw` has the bytes of a record that could not be
+/// split, whose other cells are null; `_attempts` says how often the record was tried, and `_version` by which [version of the
+/// job](crate::job::SyncJob::version) last. A column of the source that has one of these seven names, as in a
 /// reject file that was mended and is read again, is left out: its place is taken. Where a source gives
 /// a name to several columns, or to none, `name_2` and `column_3` tell them apart.
 ///
@@ -48,8 +49,8 @@ use crate::{Error, ErrorKind, Result};
 /// ledger.append(RejectSegment::new(Some("person".into()), columns, vec![reject])).await?;
 /// ledger.seal().await?;
 /// assert_eq!(files.bytes("rejects/person.csv").unwrap(), "\
-/// name,since,_reason,_field,_message,_position,_raw
-/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),
+/// name,since,_reason,_field,_message,_position,_raw,_attempts,_version
+/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),,1,
 /// ");
 /// # Ok::<(), syncline::Error>(())
 /// # }).unwrap();
@@ -85,7 +86,15 @@ struct Open {
 const FOLDER: &str = "rejects/";
 const ENDING: &str = ".csv";
 /// The columns behind those of the source.
-pub(super) const ADDED: [&str; 5] = ["_reason", "_field", "_message", "_position", "_raw"];
+pub(super) const ADDED: [&str; 7] = [
+    "_reason",
+    "_field",
+    "_message",
+    "_position",
+    "_raw",
+    "_attempts",
+    "_version",
+];
 
 impl RejectFiles {
     /// A ledger in the folder `rejects` of a store.
@@ -185,14 +194,10 @@ impl RejectFiles {
 
     async fn begin(&self, name: &str, columns: &Arc<[String]>) -> Result<Open> {
         let mut writer = self.files.create(name).await?;
-        let mut header = Vec::new();
         let kept: Vec<usize> = (0..columns.len())
             .filter(|&column| columns.get(column).is_some_and(|name| !is_added(name)))
             .collect();
-        let names = distinct_names(columns, &kept);
-        let names = names.iter().map(String::as_str).chain(ADDED);
-        encoder()?.cells(names.map(|name| Some(name.as_bytes())), &mut header)?;
-        writer.write(header.into()).await?;
+        writer.write(header(columns, &kept)?.into()).await?;
         Ok(Open {
             columns: Arc::clone(columns),
             kept,
@@ -200,6 +205,15 @@ impl RejectFiles {
             writer,
         })
     }
+}
+
+/// The header of a file with these of the source's columns.
+pub(super) fn header(columns: &[String], kept: &[usize]) -> Result<Vec<u8>> {
+    let mut header = Vec::new();
+    let names = distinct_names(columns, kept);
+    let names = names.iter().map(String::as_str).chain(ADDED);
+    encoder()?.cells(names.map(|name| Some(name.as_bytes())), &mut header)?;
+    Ok(header)
 }
 
 fn is_added(name: &str) -> bool {
@@ -232,10 +246,15 @@ fn distinct_names(columns: &[String], kept: &[usize]) -> Vec<String> {
     distinct.collect()
 }
 
-fn encoder() -> Result<DelimitedEncoder> {
+/// The format of reject files.
+pub(super) fn format() -> Delimited {
     let mut format = Delimited::csv();
     format.guarded = true;
-    DelimitedEncoder::new(&format)
+    format
+}
+
+pub(super) fn encoder() -> Result<DelimitedEncoder> {
+    DelimitedEncoder::new(&format())
 }
 
 #[async_trait]
@@ -275,7 +294,8 @@ impl RejectLedger for RejectFiles {
         let encoder = encoder()?;
         let mut text = Vec::new();
         for reject in &segment.rejects {
-            encode(&encoder, reject, &open.kept, &mut text)?;
+            let version = segment.job_version.as_deref();
+            encode(&encoder, reject, version, &open.kept, &mut text)?;
         }
         open.writer.write(text.into()).await
     }
@@ -311,6 +331,45 @@ impl RejectLedger for RejectFiles {
         }
         Ok(())
     }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        let _ = self.state.lock().await;
+        let mut kept = Vec::new();
+        for name in self.names(destination).await? {
+            kept.extend(super::kept_rejects::read(&self.files, &name).await?);
+        }
+        Ok(kept)
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let _ = self.state.lock().await;
+        for name in self.names(destination).await? {
+            super::kept_rejects::mark(&self.files, &name, marks).await?;
+        }
+        Ok(())
+    }
+}
+
+impl RejectFiles {
+    /// The names of a destination's files, in the order in which they were written.
+    async fn names(&self, destination: Option<&str>) -> Result<Vec<String>> {
+        let stem = stem_of(destination);
+        let mut names = Vec::new();
+        for name in self.files.list(&stem).await? {
+            let rest = name
+                .strip_prefix(&stem)
+                .and_then(|rest| rest.strip_suffix(ENDING));
+            let is_ours = match rest {
+                Some("") => true,
+                Some(_) => group_of(&name, &stem).is_some(),
+                None => false,
+            };
+            if is_ours {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
 }
 
 fn taken_over() -> Error {
@@ -340,9 +399,10 @@ fn group_of(name: &str, stem: &str) -> Option<u64> {
     is_number.then(|| digits.parse().ok())?
 }
 
-fn encode(
+pub(super) fn encode(
     encoder: &DelimitedEncoder,
     reject: &Reject,
+    version: Option<&str>,
     columns: &[usize],
     out: &mut Vec<u8>,
 ) -> Result<()> {
@@ -358,12 +418,15 @@ fn encode(
         }
     };
     let position = reject.position.to_string();
+    let attempts = reject.attempts.to_string();
     let added = [
         Some(refusal.reason.code().as_bytes()),
         refusal.field.as_deref().map(str::as_bytes),
         Some(message.as_bytes()),
         Some(position.as_bytes()),
         raw,
+        Some(attempts.as_bytes()),
+        version.map(str::as_bytes),
     ];
     let cells = columns.iter().map(|&column| cells.get(column)?.as_deref());
     encoder.cells(cells.chain(added), out)

@@ -26,7 +26,7 @@ pub use executor::{Executor, Inline, ThreadPool, run_on};
 pub use file_name::check_file_name;
 pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
 pub use observer::{Event, Ignore, Observer};
-pub use rejects::{RejectLedger, RejectSegment};
+pub use rejects::{KeptRejects, RejectLedger, RejectMarks, RejectSegment};
 pub(crate) use state::check_value;
 pub use state::{
     Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,

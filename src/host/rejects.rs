@@ -1,5 +1,6 @@
 //! Where refused records go.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct RejectSegment {
     pub epoch: u64,
     /// The source's columns, in the order of the cells of each record.
     pub columns: Arc<[String]>,
+    /// The [version](crate::job::SyncJob::version) of the job that refused them, if it has one.
+    pub job_version: Option<Arc<str>>,
     /// The records.
     pub rejects: Vec<Reject>,
 }
@@ -36,6 +39,7 @@ impl RejectSegment {
             group: 1,
             epoch: 0,
             columns,
+            job_version: None,
             rejects,
         }
     }
@@ -47,6 +51,68 @@ impl RejectSegment {
         self.epoch = epoch;
         self
     }
+}
+
+impl RejectSegment {
+    /// The same, refused by this version of the job.
+    #[must_use]
+    pub fn with_job_version(mut self, version: Option<Arc<str>>) -> Self {
+        self.job_version = version;
+        self
+    }
+}
+
+/// Refused records as a ledger gives them back.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct KeptRejects {
+    /// The columns of the source, in the order of the cells of each record.
+    pub columns: Arc<[String]>,
+    /// The version of the job that refused them last, if it is known.
+    pub job_version: Option<Arc<str>>,
+    /// The records, in the order in which they were appended. Of a position only its text is kept for sure.
+    pub rejects: Vec<Reject>,
+}
+
+impl KeptRejects {
+    /// These records.
+    pub fn new(
+        columns: Arc<[String]>,
+        job_version: Option<Arc<str>>,
+        rejects: Vec<Reject>,
+    ) -> Self {
+        KeptRejects {
+            columns,
+            job_version,
+            rejects,
+        }
+    }
+}
+
+/// What became of refused records that were tried again, by the text of their positions: `None`, they are resolved; or why they were
+/// refused once more, and by which version of the job.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RejectMarks {
+    /// By position.
+    pub by_position: BTreeMap<String, Option<Reject>>,
+    /// The version of the job that tried.
+    pub job_version: Option<Arc<str>>,
+}
+
+impl RejectMarks {
+    /// No mark, by this version of a job.
+    pub fn new(job_version: Option<Arc<str>>) -> Self {
+        RejectMarks {
+            by_position: BTreeMap::new(),
+            job_version,
+        }
+    }
+}
+
+fn cannot_be_tried_again() -> Error {
+    let message = "this ledger does not give its records back; read them where it keeps them, or keep them in another one";
+    Error::new(ErrorKind::Unsupported, message).during("redrive")
 }
 
 fn one_run_only() -> Error {
@@ -78,5 +144,14 @@ pub trait RejectLedger: fmt::Debug + Send + Sync {
     /// [`Conflict`](ErrorKind::Conflict): they were taken for dead.
     async fn rewind(&self, _destination: Option<&str>, _group: u64, _epoch: u64) -> Result<()> {
         Err(one_run_only())
+    }
+    /// The records that were appended for a destination, or in front of all with `None`, and are not resolved.
+    async fn list(&self, _destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        Err(cannot_be_tried_again())
+    }
+    /// Records that were appended for a destination, or in front of all with `None`, were tried again: those that are resolved go, and those
+    /// that were refused once more take the places of what they were. What was marked is kept for good. Doing it again changes nothing.
+    async fn mark(&self, _destination: Option<&str>, _marks: &RejectMarks) -> Result<()> {
+        Err(cannot_be_tried_again())
     }
 }

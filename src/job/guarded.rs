@@ -16,8 +16,9 @@ use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, run};
 pub(super) async fn run(
     job: &SyncJob,
     context: &Context,
-    request: RunRequest,
+    mut request: RunRequest,
 ) -> Result<RunReport> {
+    request.job_version = Some(job.version().into());
     let started_at = context.clock().now();
     let settled = job.settle()?;
     if let Some(drift) = settled.report() {

@@ -17,6 +17,7 @@ mod leased;
 mod pending;
 mod plan;
 mod recent;
+mod redrive;
 mod report;
 mod run;
 mod settle;
@@ -39,6 +40,7 @@ pub use drift::{Change, DriftReport};
 pub use guarantee::Guarantee;
 pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
+pub use redrive::{Redrive, RedriveReport};
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings, WindowReport};
 pub use sync::{Preview, SyncJob};
 
@@ -152,6 +154,10 @@ pub struct RunRequest {
     pub lease: Option<RunLease>,
     /// The most bytes in flight: of batches that were read and mapped and are not written yet. 256 MiB.
     pub memory: u64,
+    /// Whether it is records that were refused before.
+    redrives: bool,
+    /// The version of the job.
+    job_version: Option<Arc<str>>,
 }
 
 /// The lease that a run takes.
@@ -241,6 +247,8 @@ impl RunRequest {
             timeouts: Timeouts::default(),
             lease: None,
             memory: 256 << 20,
+            redrives: false,
+            job_version: None,
         }
     }
 
@@ -250,6 +258,7 @@ impl RunRequest {
         let end =
             |value: Option<CursorValue>| value.map_or_else(String::new, |value| value.to_string());
         match self.range {
+            _ if self.redrives => "redrive".to_owned(),
             Some(range) if !Bug::RangeMovesWatermark.is_on() => {
                 format!("range {}..{}", end(range.from), end(range.to))
             }

@@ -822,7 +822,9 @@ pub(super) async fn refuse(
         Some(_) => request.epoch,
         None => 0,
     };
-    let segment = segment.with_group(group, epoch);
+    let segment = segment
+        .with_group(group, epoch)
+        .with_job_version(request.job_version.clone());
     request.rejects.append(segment).await
 }
 

@@ -112,6 +112,16 @@ impl SyncJob {
         self
     }
 
+    /// What tells this job from one that does something else with the same records: eight hexadecimal digits, from filter, formulas,
+    /// destinations and mappings as they are written. Rejects keep it.
+    pub fn version(&self) -> String {
+        let destinations: Vec<&DestinationSpec> = self.targets.iter().map(|t| &t.spec).collect();
+        let parts = (&self.filter, &self.formulas, destinations);
+        // A spec always has a JSON.
+        let text = serde_json::to_vec(&parts).unwrap_or_default();
+        format!("{:08x}", crc32fast::hash(&text))
+    }
+
     /// Stops a run early that refuses more than this.
     ///
     /// ```

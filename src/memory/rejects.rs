@@ -1,10 +1,10 @@
 //! Rejects kept in memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::host::{RejectLedger, RejectSegment};
+use crate::host::{KeptRejects, RejectLedger, RejectMarks, RejectSegment};
 use crate::record::Reject;
 use crate::{Error, ErrorKind, Result};
 
@@ -109,6 +109,46 @@ impl RejectLedger for MemoryRejects {
         }
         kept.epoch = epoch;
         kept.segments.retain(stays);
+        Ok(())
+    }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        let kept = self.kept();
+        let segments = kept.segments.iter();
+        let segments = segments.filter(|segment| segment.destination.as_deref() == destination);
+        let kept = segments.map(|segment| {
+            let columns = Arc::clone(&segment.columns);
+            KeptRejects::new(
+                columns,
+                segment.job_version.clone(),
+                segment.rejects.clone(),
+            )
+        });
+        Ok(kept.collect())
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let mut kept = self.kept();
+        for segment in &mut kept.segments {
+            if segment.destination.as_deref() != destination {
+                continue;
+            }
+            let mut changed = false;
+            segment.rejects.retain_mut(|reject| {
+                match marks.by_position.get(&reject.position.to_string()) {
+                    None => true,
+                    Some(None) => false,
+                    Some(Some(again)) => {
+                        *reject = again.clone();
+                        changed = true;
+                        true
+                    }
+                }
+            });
+            if changed {
+                segment.job_version.clone_from(&marks.job_version);
+            }
+        }
         Ok(())
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::Patience;
 use super::timeouts::Call;
 use crate::host::{
-    Expected, RejectLedger, RejectSegment, StateKey, StateKind, StateStore, StateVersion, Stored,
-    Swap,
+    Expected, KeptRejects, RejectLedger, RejectMarks, RejectSegment, StateKey, StateKind,
+    StateStore, StateVersion, Stored, Swap,
 };
 use crate::{Result, Tenant};
 
@@ -113,5 +113,15 @@ impl RejectLedger for Rejects {
     async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
         let rewind = || self.ledger.rewind(destination, group, epoch);
         self.patience.call(Call::Rejects, rewind).await
+    }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        let list = || self.ledger.list(destination);
+        self.patience.call(Call::Rejects, list).await
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let mark = || self.ledger.mark(destination, marks);
+        self.patience.call(Call::Rejects, mark).await
     }
 }

@@ -1,6 +1,7 @@
 //! Where rows came from: position in the source, and the record as it was read.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
@@ -47,6 +48,47 @@ impl fmt::Display for Position {
         }
     }
 }
+
+/// Reads what a position is displayed as. Where the text has a line, it has no record number, which is 0 then.
+///
+/// ```
+/// use syncline::record::Position;
+///
+/// for text in ["a:b.csv:17 (byte 1204)", "accounts#16"] {
+///     assert_eq!(text.parse::<Position>().unwrap().to_string(), text);
+/// }
+/// assert!("17".parse::<Position>().is_err());
+/// ```
+impl FromStr for Position {
+    type Err = NoPosition;
+
+    fn from_str(text: &str) -> Result<Self, NoPosition> {
+        let with_line = || {
+            let (front, byte) = text.strip_suffix(')')?.rsplit_once(" (byte ")?;
+            let (source, line) = front.rsplit_once(':')?;
+            let position = Position::new(source, 0);
+            Some(position.with_byte_and_line(byte.parse().ok()?, line.parse().ok()?))
+        };
+        let with_number = || {
+            let (source, record) = text.rsplit_once('#')?;
+            Some(Position::new(source, record.parse().ok()?))
+        };
+        with_line().or_else(with_number).ok_or(NoPosition)
+    }
+}
+
+/// A text is no position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoPosition;
+
+impl fmt::Display for NoPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a position like `usage.csv:17 (byte 1204)` or `accounts#16`")
+    }
+}
+
+impl std::error::Error for NoPosition {}
 
 /// A record as it was read, before anything was made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

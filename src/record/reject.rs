@@ -158,6 +158,8 @@ pub struct Reject {
     pub refusal: Refusal,
     /// The record as it was read.
     pub raw: RawRecord,
+    /// How often it was tried, each time in vain: 1 and up.
+    pub attempts: u32,
 }
 
 impl Reject {
@@ -167,6 +169,14 @@ impl Reject {
             position,
             refusal,
             raw,
+            attempts: 1,
         }
+    }
+
+    /// The same, tried so often.
+    #[must_use]
+    pub fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
     }
 }

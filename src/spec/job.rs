@@ -1,5 +1,6 @@
 //! A whole job.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,9 +72,6 @@ impl JobSpec {
             version: Option<Value>,
             dataset: Option<Value>,
         }
-        let wrong = |path: String, message: String| {
-            Error::invalid("this is no job", vec![Problem::new(path, message)])
-        };
         // What is no JSON, or too deep, is told below, with its path.
         if let Ok(Versioned { version, dataset }) = serde_json::from_str(text) {
             let of_dataset = dataset.as_ref().and_then(|dataset| dataset.get("version"));
@@ -82,24 +80,35 @@ impl JobSpec {
                 ("dataset.version", of_dataset),
             ] {
                 if let Some(version) = version.filter(|version| **version != 1) {
-                    return Err(wrong(path.into(), super::unknown_version(version)));
+                    return Err(wrong(NO_JOB, path.into(), super::unknown_version(version)));
                 }
             }
         }
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let path = if path == "." { String::new() } else { path };
-            let message = error.into_inner().to_string();
-            let message = match message.strip_prefix("recursion limit exceeded") {
-                Some(place) => format!(
-                    "nested too deep{place}; make lists long instead, or put a part into a formula of its own"
-                ),
-                None => message,
-            };
-            wrong(path, message)
-        })
+        read(NO_JOB, text)
     }
+}
+
+const NO_JOB: &str = "this is no job";
+
+pub(super) fn wrong(what: &'static str, path: String, message: String) -> Error {
+    Error::invalid(what, vec![Problem::new(path, message)])
+}
+
+/// Reads a form from JSON; what is wrong is told with its path and its place in the text.
+pub(super) fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let message = error.into_inner().to_string();
+        let message = match message.strip_prefix("recursion limit exceeded") {
+            Some(place) => format!(
+                "nested too deep{place}; make lists long instead, or put a part into a formula of its own"
+            ),
+            None => message,
+        };
+        wrong(what, path, message)
+    })
 }
 
 /// One destination of a job.

@@ -5,6 +5,7 @@
 
 mod dataset;
 mod drift;
+mod export;
 mod expr;
 mod file;
 mod job;
@@ -18,6 +19,7 @@ mod value_format;
 
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
 pub use drift::{BuiltOn, DriftMode};
+pub use export::ExportSpec;
 pub use expr::{
     Branch, Condition, Expr, Literal, Logic, PadSide, Repeated, Rounding, TimePart, TimeUnit,
     TrimSide, Unfit,

@@ -29,6 +29,8 @@ pub enum EffectKind {
     RejectSeal,
     /// Rejects are taken back.
     RejectRewind,
+    /// Rejects that were tried again are marked.
+    RejectMark,
     /// A connection is asked what it has, or for one of its objects.
     Connect,
     /// A writer is opened.

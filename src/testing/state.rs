@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::effects::{EffectKind, Effects, Fate};
 use crate::host::{
-    Expected, RejectLedger, RejectSegment, StateKey, StateKind, StateStore, StateVersion, Stored,
-    Swap,
+    Expected, KeptRejects, RejectLedger, RejectMarks, RejectSegment, StateKey, StateKind,
+    StateStore, StateVersion, Stored, Swap,
 };
 use crate::{Result, Tenant};
 
@@ -140,5 +140,14 @@ impl RejectLedger for Rejects {
     async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
         let work = self.ledger.rewind(destination, group, epoch);
         self.effects.perform(EffectKind::RejectRewind, work).await
+    }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        self.ledger.list(destination).await
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let work = self.ledger.mark(destination, marks);
+        self.effects.perform(EffectKind::RejectMark, work).await
     }
 }

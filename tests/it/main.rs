@@ -22,6 +22,7 @@ mod lookup;
 mod mapping_filters;
 mod memory;
 mod picklists;
+mod redrive;
 mod reference_jobs;
 mod reject_files;
 mod reject_parts;

@@ -1,0 +1,160 @@
+//! Reject files, read back and marked.
+
+use std::sync::Arc;
+
+use arrow_array::Array as _;
+use arrow_array::cast::AsArray as _;
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+
+use super::dataset::DelimitedDataset;
+use super::rejects::{ADDED, encode, encoder, format, header};
+use crate::dataset::{Dataset as _, ReadRequest};
+use crate::host::{Context, FileStore, KeptRejects, RejectMarks};
+use crate::record::{FieldType, Position, RawRecord, Reason, Refusal, Reject};
+use crate::spec::{Column, FileSource};
+use crate::{Error, ErrorKind, Result};
+
+/// The records of a reject file, by the version of the job.
+pub(super) async fn read(files: &Arc<dyn FileStore>, name: &str) -> Result<Vec<KeptRejects>> {
+    let context = Context::new();
+    let mut source = FileSource::new(name, Vec::<Column>::new());
+    source.format = format();
+    // Which columns it has, its header tells.
+    let names = DelimitedDataset::open(&context, Arc::clone(files), &source).await?;
+    let names: Vec<String> = names.info().columns.to_vec();
+    let own = names.len().checked_sub(ADDED.len());
+    let Some((columns, added)) = own.and_then(|own| names.split_at_checked(own)) else {
+        return Err(no_reject_file(name));
+    };
+    if added != ADDED {
+        return Err(no_reject_file(name));
+    }
+    let columns: Arc<[String]> = columns.into();
+    let texts = names.iter().map(|name| Column::new(name, FieldType::Text));
+    source.columns = texts.collect();
+    let dataset = DelimitedDataset::open(&context, Arc::clone(files), &source).await?;
+    let mut batches = dataset.read(&context, ReadRequest::new());
+    let mut kept: Vec<KeptRejects> = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        let mut records: Vec<(u64, Vec<Option<Bytes>>)> = Vec::new();
+        for row in 0..batch.len() {
+            let cell = |column: &arrow_array::ArrayRef| {
+                let texts = column.as_string_view_opt()?;
+                let text = texts.is_valid(row).then(|| texts.value(row));
+                text.map(|text| Bytes::copy_from_slice(text.as_bytes()))
+            };
+            let cells = batch.records.columns().iter().map(cell);
+            records.push((batch.origins.sequence(row), cells.collect()));
+        }
+        for reject in batch.rejects {
+            // Cells of the source that are no text.
+            match reject.raw {
+                RawRecord::Cells(cells) => records.push((reject.position.record, cells)),
+                RawRecord::Unsplit { .. } => return Err(no_reject_file(name)),
+            }
+        }
+        records.sort_by_key(|(number, _)| *number);
+        for (_, cells) in records {
+            let (version, reject) =
+                reject_of(cells, columns.len()).ok_or_else(|| no_reject_file(name))?;
+            let last = kept.last_mut().filter(|kept| kept.job_version == version);
+            match last {
+                Some(kept) => kept.rejects.push(reject),
+                None => kept.push(KeptRejects::new(
+                    Arc::clone(&columns),
+                    version,
+                    vec![reject],
+                )),
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// Writes a file anew without the records that are resolved, if it has any that are marked.
+pub(super) async fn mark(
+    files: &Arc<dyn FileStore>,
+    name: &str,
+    marks: &RejectMarks,
+) -> Result<()> {
+    let kept = read(files, name).await?;
+    let all: Vec<usize> = (0..kept.first().map_or(0, |kept| kept.columns.len())).collect();
+    let encoder = encoder()?;
+    let mut text = match kept.first() {
+        Some(kept) => header(&kept.columns, &all)?,
+        None => return Ok(()),
+    };
+    let (mut changed, mut left) = (false, 0);
+    for KeptRejects {
+        job_version,
+        rejects,
+        ..
+    } in &kept
+    {
+        for reject in rejects {
+            let mark = marks.by_position.get(&reject.position.to_string());
+            let (version, reject) = match mark {
+                None => (job_version, reject),
+                Some(Some(again)) => (&marks.job_version, again),
+                Some(None) => {
+                    changed = true;
+                    continue;
+                }
+            };
+            changed |= mark.is_some();
+            left += 1;
+            encode(&encoder, reject, version.as_deref(), &all, &mut text)?;
+        }
+    }
+    match (changed, left) {
+        (false, _) => Ok(()),
+        (true, 0) => files.remove(name).await,
+        (true, _) => {
+            let mut writer = files.create(name).await?;
+            writer.write(text.into()).await?;
+            writer.finish().await
+        }
+    }
+}
+
+/// A line of a reject file whose source has so many columns.
+fn reject_of(mut cells: Vec<Option<Bytes>>, columns: usize) -> Option<(Option<Arc<str>>, Reject)> {
+    if cells.len() < columns {
+        return None;
+    }
+    let added = cells.split_off(columns);
+    let text = |cell: &Option<Bytes>| {
+        let cell = cell.as_deref()?;
+        std::str::from_utf8(cell).ok().map(str::to_owned)
+    };
+    let [reason, field, message, position, raw, attempts, version] = &*added else {
+        return None;
+    };
+    let reason = text(reason)?;
+    let reason = Reason::ALL
+        .into_iter()
+        .find(|known| known.code() == reason)?;
+    let message = text(message)?;
+    let mut refusal = Refusal::new(reason, message);
+    refusal.field = text(field);
+    let position: Position = text(position)?.parse().ok()?;
+    let raw = match raw {
+        Some(bytes) => RawRecord::Unsplit {
+            bytes: bytes.clone(),
+            // The message says so already.
+            truncated: false,
+        },
+        None => RawRecord::Cells(cells),
+    };
+    let attempts = text(attempts)?.parse().ok()?;
+    let version = text(version).map(Arc::from);
+    Some((version, Reject::new(position, refusal, raw).after(attempts)))
+}
+
+fn no_reject_file(name: &str) -> Error {
+    let message = "this is no reject file as it was written; its columns, reasons and positions must stay as they are, or a redrive cannot tell its records";
+    Error::new(ErrorKind::Malformed, message)
+        .during("redrive")
+        .with("file", name)
+}

@@ -1,0 +1,96 @@
+//! Jobs as one document.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::JobSpec;
+use super::job::{read, wrong};
+use crate::Result;
+
+const NO_EXPORT: &str = "this is no export of jobs";
+
+/// Jobs as one document, to be kept, compared or carried elsewhere. It holds specs only: no records, no state, no secrets.
+///
+/// The same jobs always give the same bytes, in whatever order they come, and reading them gives the same jobs.
+///
+/// ```
+/// use syncline::spec::ExportSpec;
+///
+/// let job = |name: &str| serde_json::from_value(serde_json::json!({
+///     "version": 1, "name": name, "objects": [], "destinations": [],
+///     "dataset": {"version": 1, "source": {"file": {"name": "people.csv", "columns": [{"name": "name", "type": "text"}]}}},
+/// })).unwrap();
+/// let export = ExportSpec::new(vec![job("nightly"), job("hourly")]);
+/// let text = export.to_json();
+/// assert!(text.find("hourly") < text.find("nightly"));
+/// assert_eq!(ExportSpec::from_json(&text)?.to_json(), text);
+/// # Ok::<(), syncline::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ExportSpec {
+    /// The version of this form: 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
+    pub version: u32,
+    /// The jobs, by name.
+    pub jobs: Vec<JobSpec>,
+}
+
+impl ExportSpec {
+    /// These jobs.
+    pub fn new(mut jobs: Vec<JobSpec>) -> Self {
+        jobs.sort_by(|a, b| a.name.cmp(&b.name));
+        ExportSpec { version: 1, jobs }
+    }
+
+    /// The document, in lines, with a line end behind the last.
+    pub fn to_json(&self) -> String {
+        // A spec has texts for keys and finite numbers only.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) with the path and the place in the text of what is wrong. A form of a newer version, also of
+    /// a job in it, is told apart from a wrong one, and so are two jobs of one name.
+    pub fn from_json(text: &str) -> Result<Self> {
+        // What a newer form has besides may be anything.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: Option<Value>,
+            #[serde(default)]
+            jobs: Vec<Value>,
+        }
+        if let Ok(Versioned { version, jobs }) = serde_json::from_str(text) {
+            let of_jobs = jobs.iter().enumerate().flat_map(|(at, job)| {
+                let of_dataset = job.get("dataset").and_then(|dataset| dataset.get("version"));
+                [
+                    (format!("jobs[{at}].version"), job.get("version")),
+                    (format!("jobs[{at}].dataset.version"), of_dataset),
+                ]
+            });
+            let versions = [("version".to_owned(), version.as_ref())].into_iter().chain(of_jobs);
+            for (path, version) in versions {
+                if let Some(version) = version.filter(|version| **version != 1) {
+                    return Err(wrong(NO_EXPORT, path, super::unknown_version(version)));
+                }
+            }
+        }
+        let export: ExportSpec = read(NO_EXPORT, text)?;
+        let mut names = BTreeSet::new();
+        for (at, job) in export.jobs.iter().enumerate() {
+            if !names.insert(&job.name) {
+                let message = format!("the job `{}` is there twice; keep one of the two", job.name);
+                return Err(wrong(NO_EXPORT, format!("jobs[{at}].name"), message));
+            }
+        }
+        Ok(export)
+    }
+}
