@@ -70,13 +70,17 @@ impl ExportSpec {
         }
         if let Ok(Versioned { version, jobs }) = serde_json::from_str(text) {
             let of_jobs = jobs.iter().enumerate().flat_map(|(at, job)| {
-                let of_dataset = job.get("dataset").and_then(|dataset| dataset.get("version"));
+                let of_dataset = job
+                    .get("dataset")
+                    .and_then(|dataset| dataset.get("version"));
                 [
                     (format!("jobs[{at}].version"), job.get("version")),
                     (format!("jobs[{at}].dataset.version"), of_dataset),
                 ]
             });
-            let versions = [("version".to_owned(), version.as_ref())].into_iter().chain(of_jobs);
+            let versions = [("version".to_owned(), version.as_ref())]
+                .into_iter()
+                .chain(of_jobs);
             for (path, version) in versions {
                 if let Some(version) = version.filter(|version| **version != 1) {
                     return Err(wrong(NO_EXPORT, path, super::unknown_version(version)));

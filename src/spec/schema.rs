@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    DatasetSpec, DestinationSpec, Expr, FileSource, JobSpec, MappingSpec, ObjectSpec, ValueFormat,
+    DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec, MappingSpec, ObjectSpec,
+    ValueFormat,
 };
 
 /// The JSON Schema (draft 2020-12) of each document that a host may keep, by the name of its type.
@@ -24,6 +25,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("JobSpec", schema::<JobSpec>()),
         ("DatasetSpec", schema::<DatasetSpec>()),
         ("FileSource", schema::<FileSource>()),
+        ("ExportSpec", schema::<ExportSpec>()),
         ("ObjectSpec", schema::<ObjectSpec>()),
         ("DestinationSpec", schema::<DestinationSpec>()),
         ("MappingSpec", schema::<MappingSpec>()),

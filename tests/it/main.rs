@@ -13,6 +13,7 @@ mod direct;
 mod drift;
 mod encodings;
 mod examples;
+mod export;
 mod file_destination;
 mod guides;
 mod incremental;

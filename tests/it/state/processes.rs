@@ -2,15 +2,24 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use futures::executor::block_on;
-use syncline::Tenant;
-use syncline::file::LocalState;
-use syncline::host::{StateKey, StateKind, StateStore};
+use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
+use syncline::dataset::Dataset;
+use syncline::destination::Destination;
+use syncline::file::{FileDestination, LocalFiles, LocalState};
+use syncline::host::{Context, StateKey, StateKind, StateStore};
+use syncline::job::{Job as _, LeaseTerms, Outcome, RunLease, RunRequest, SyncJob};
+use syncline::memory::{MemoryDataset, MemoryRejects};
+use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+use syncline::spec::{Delimited, DestinationSpec, FieldMapping, MappingSpec, WriteMode};
+use syncline::{ErrorKind, Result, Tenant};
 
 use super::contract::count_up;
 
@@ -63,7 +72,7 @@ fn counting(folder: &Path, times: usize) -> Child {
 /// The counts that a process has reported. A line is written at once, so none is cut off by a kill.
 fn reported(process: &mut Child) -> Vec<u64> {
     let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let counts = lines.map(Result::unwrap).filter_map(|line| {
+    let counts = lines.map(|line| line.unwrap()).filter_map(|line| {
         let (_, count) = line.split_once("counted ")?;
         count.parse().ok()
     });
@@ -111,4 +120,141 @@ fn a_process_that_is_killed_leaves_a_store_that_works() {
     assert!(in_the_middle > 0, "no process came to count");
     let listed = block_on(store.list(counter().tenant(), StateKind::Checkpoint, None, 9)).unwrap();
     assert_eq!(listed, [counter()]);
+}
+
+const RUNS: usize = 500;
+const BEGAN: &str = "SYNCLINE_TEST_BEGAN";
+
+fn orders() -> MemoryDataset {
+    let schema = Schema::new(vec![Field::new("n", FieldType::Integer)]);
+    let mut rows = RecordBuilder::new(&schema);
+    for n in 0..3 {
+        rows.push(&serde_json::json!({"n": n})).unwrap();
+    }
+    MemoryDataset::new("orders", schema, vec![rows.finish().unwrap()]).unwrap()
+}
+
+/// A connection to one folder: an object in parts.
+#[derive(Debug)]
+struct Folder(ConnectionInfo, Arc<LocalFiles>);
+
+#[async_trait]
+impl Connection for Folder {
+    fn info(&self) -> &ConnectionInfo {
+        &self.0
+    }
+
+    async fn discover(&self, _: &Context) -> Result<Catalog> {
+        Ok(Catalog::new(vec![
+            ObjectInfo::new("order", orders().schema().clone()).without_lookup(),
+        ]))
+    }
+
+    async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
+        Ok(Arc::new(orders()))
+    }
+
+    async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
+        let (files, schema) = (self.1.clone(), orders().schema().clone());
+        let order = FileDestination::new(files, "order.csv", "order", schema, Delimited::csv());
+        Ok(Arc::new(order.in_parts()))
+    }
+}
+
+/// What the other test runs in processes of their own: each of the jobs once, unless the other process was first.
+#[test]
+#[ignore = "a process of the other test here"]
+fn contends() {
+    let folder = PathBuf::from(env::var_os(FOLDER).expect("run by the other test"));
+    let state = Arc::new(LocalState::new(folder.join("state")));
+    let millis = Duration::from_millis;
+    let terms = LeaseTerms::default()
+        .with_ttl(millis(120))
+        .with_write_timeout(millis(20))
+        .with_margin(millis(10));
+    let began: u64 = env::var(BEGAN).unwrap().parse().unwrap();
+    for number in 0..RUNS {
+        // Both come at the same moment, or one would always be the first.
+        let due = UNIX_EPOCH + Duration::from_millis(began + 40 * number as u64);
+        thread::sleep(due.duration_since(SystemTime::now()).unwrap_or_default());
+        let out = Arc::new(LocalFiles::new(folder.join(format!("out-{number}"))).without_sync());
+        let mapping = MappingSpec::new(vec![FieldMapping::direct("n", "n")]);
+        let job = SyncJob::new(format!("orders {number}"), Arc::new(orders())).to(
+            Arc::new(Folder(ConnectionInfo::new("folder"), out)),
+            DestinationSpec::new("order", WriteMode::Insert, mapping),
+        );
+        loop {
+            let request = RunRequest::new(Arc::new(MemoryRejects::new()))
+                .with_state(Tenant::new("acme").unwrap(), state.clone())
+                .with_run("the only one")
+                .with_lease(RunLease::new("one of two").with_terms(terms));
+            match block_on(job.run(&Context::new(), request)) {
+                Ok(report) if report.outcome == Outcome::Success => {
+                    if report.resumed < 3 {
+                        println!("did {number}");
+                    }
+                    break;
+                }
+                // The other one has the lease, or took it over.
+                Ok(report) => {
+                    let failure = report.failure.expect("a reason");
+                    assert_eq!(failure.kind(), ErrorKind::Conflict, "{failure}");
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_thousand_contended_runs_lose_and_double_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let began = now.as_millis() + 500;
+    let start = || {
+        Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "state::processes::contends",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(FOLDER, folder.path())
+            .env(BEGAN, began.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let processes = [start(), start()];
+    let mut did = Vec::new();
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let own: Vec<usize> = text
+            .lines()
+            .filter_map(|line| line.split_once("did ")?.1.parse().ok())
+            .collect();
+        // Both came to something.
+        assert!(own.len() > RUNS / 20, "{} of {RUNS}", own.len());
+        did.extend(own);
+    }
+    did.sort_unstable();
+    assert_eq!(
+        did,
+        (0..RUNS).collect::<Vec<_>>(),
+        "each job was done by one of the two"
+    );
+    for number in 0..RUNS {
+        let mut rows = Vec::new();
+        for entry in std::fs::read_dir(folder.path().join(format!("out-{number}"))).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "csv") {
+                let text = std::fs::read_to_string(path).unwrap();
+                rows.extend(text.lines().skip(1).map(str::to_owned));
+            }
+        }
+        rows.sort_unstable();
+        assert_eq!(rows, ["0", "1", "2"], "job {number}");
+    }
 }
