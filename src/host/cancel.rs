@@ -1,7 +1,9 @@
 //! A tidy stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+
+use super::sync::AtomicBool;
 
 /// Asks a run to stop between two batches and to report what it did.
 ///

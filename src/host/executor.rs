@@ -3,14 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
-use std::thread::JoinHandle;
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use futures::task::{ArcWake, waker_ref};
 
+use super::sync::thread::{self, JoinHandle};
+use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::{Error, Result};
 
 /// Runs pure CPU work. What it runs has no effects, so work that outlives its run does no harm.
@@ -92,10 +93,18 @@ pub struct ThreadPool {
     workers: Vec<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Queue {
     state: Mutex<State>,
     ready: Condvar,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            state: Mutex::new(State::default()),
+            ready: Condvar::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -185,7 +194,7 @@ impl ThreadPool {
                     task.poll();
                 }
             };
-            let worker = std::thread::Builder::new()
+            let worker = thread::Builder::new()
                 .name(format!("syncline-{i}"))
                 .spawn(work)?;
             pool.workers.push(worker);
@@ -214,7 +223,7 @@ impl Drop for ThreadPool {
         self.queue.ready.notify_all();
         for worker in self.workers.drain(..) {
             // A pool dropped by one of its own tasks must not wait for that task.
-            if worker.thread().id() != std::thread::current().id() {
+            if worker.thread().id() != thread::current().id() {
                 let _ = worker.join();
             }
         }

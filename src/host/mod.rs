@@ -11,6 +11,7 @@ mod files;
 mod observer;
 mod rejects;
 mod state;
+pub(crate) mod sync;
 mod timeline;
 
 #[cfg(not(feature = "testing"))]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::host::sync::{Mutex, MutexGuard};
 use crate::host::{
     Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
 };
@@ -267,7 +268,7 @@ impl Lease {
             }
         };
         let since = Moment::now(context);
-        let mut lease = Lease {
+        let lease = Lease {
             request,
             key,
             holder,
@@ -279,11 +280,7 @@ impl Lease {
             }),
         };
         let version = lease.put(0, false, expected).await?;
-        lease
-            .held
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .version = version;
+        lease.held().version = version;
         Ok(lease)
     }
 
