@@ -22,6 +22,7 @@ mod limits;
 mod lookup;
 mod mapping_filters;
 mod memory;
+mod observers;
 mod picklists;
 mod redrive;
 mod reference_jobs;

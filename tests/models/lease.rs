@@ -67,6 +67,9 @@ fn of_two_runners_one_has_the_lease() {
         assert_eq!(held.len(), 1, "{both:?}");
         let lost = both.iter().find_map(|lease| lease.as_ref().err()).unwrap();
         assert_eq!(held[0].epoch(), 2);
-        assert!(matches!(lost.kind(), ErrorKind::Conflict | ErrorKind::Cancelled), "{lost}");
+        assert!(
+            matches!(lost.kind(), ErrorKind::Conflict | ErrorKind::Cancelled),
+            "{lost}"
+        );
     });
 }
