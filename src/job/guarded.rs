@@ -8,8 +8,9 @@ use crate::policy::{Patience, RetryPolicy};
 use crate::{Error, ErrorKind, Result};
 
 use super::leased::leased;
+use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
-use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, run};
+use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
 
 pub(super) async fn run(
     job: &SyncJob,
@@ -25,17 +26,22 @@ pub(super) async fn run(
     }
     let Some(lease) = lease else {
         let job = with_patience(job, &patience, |connection| connection);
-        let mut report = run::run(&job, context, request).await?;
+        let mut report = run::run(&job, context, request, None).await?;
         report.retries = patience.retries();
         return Ok(report);
     };
     request.epoch = request.epoch.max(lease.epoch());
     // A try comes behind a look at the lease, so the lease is the inner one.
     let held = with_patience(job, &patience, leased);
-    let mut report = match lease.hold(context, run::run(&held, context, request)).await {
+    let booked = Booked::default();
+    let work = run::run(&held, context, request, Some(&booked));
+    let mut report = match lease.hold(context, work).await {
         Ok(report) => report?,
         Err(lost) => {
-            let mut report = RunReport::new(&job.info.name, started_at, context.clock().now());
+            let now = context.clock().now();
+            let nothing = || RunReport::new(&job.info.name, started_at, now);
+            let mut report = booked.take().unwrap_or_else(nothing);
+            report.finished_at = now;
             report.outcome = Outcome::Failed;
             report.failure = Some(lost);
             report

@@ -3,7 +3,7 @@
 //! Batches are prepared and mapped on the executor, a few ahead, and taken in source order; from
 //! there on everything happens on the run's own future, one batch after the other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -21,7 +21,7 @@ use super::checkpoint::{Border, Checkpoints};
 use super::flight::{Charge, Flight, bytes_of};
 use super::incremental::{Reading, Seen};
 use super::plan::{JobPlan, TargetPlan};
-use super::report::{Outcome, RunReport, Timings};
+use super::report::{DestinationReport, Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;
 use super::{CommitPolicy, Guarantee, RunRequest};
@@ -107,10 +107,26 @@ pub(super) async fn bind(
     Ok(bound)
 }
 
+/// What a run has booked so far, for whoever drops it.
+#[derive(Debug, Default)]
+pub(super) struct Booked(Mutex<Option<RunReport>>);
+
+impl Booked {
+    fn put(&self, report: RunReport) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+
+    /// `None` if the run did not come to read anything.
+    pub(super) fn take(&self) -> Option<RunReport> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 pub(super) async fn run(
     job: &SyncJob,
     context: &Context,
     mut request: RunRequest,
+    booked: Option<&Booked>,
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
     let plan = job.plan(context).await?;
@@ -182,6 +198,8 @@ pub(super) async fn run(
         at_cursor: true,
         checkpoints,
         reading,
+        started_at,
+        booked,
         timings: Timings {
             open: seconds(started_at, context.clock().now()),
             ..Timings::default()
@@ -200,7 +218,8 @@ pub(super) async fn run(
     if failure.is_some() || cancelled {
         abort(context, &mut run.stages).await;
     }
-    let report = run.report(job, started_at, failure, cancelled);
+    let destinations = run.stages.iter().map(|stage| stage.report().clone());
+    let report = run.report(job, destinations.collect(), failure, cancelled);
     context.observer().observe(&Event::RunFinished {
         job: &report.job,
         outcome: report.outcome.word(),
@@ -277,6 +296,8 @@ struct Run<'a> {
     checkpoints: Option<Checkpoints>,
     /// The window of an incremental job.
     reading: Option<Reading>,
+    started_at: DateTime<Utc>,
+    booked: Option<&'a Booked>,
     timings: Timings,
 }
 
@@ -321,6 +342,7 @@ impl Run<'_> {
             for (i, stage) in self.stages.iter_mut().enumerate() {
                 stage.resume(safe.destinations.get(i));
             }
+            self.book(job);
             // Whether the source heard of it when it was saved, nobody knows.
             if let Some(cursor) = checkpoints.unheard() {
                 job.dataset.acknowledge(self.context, cursor).await?;
@@ -373,6 +395,7 @@ impl Run<'_> {
             let given = self.context.clock().now();
             self.timings.read += seconds(asked, given);
             let ready = self.begin(ready).await?;
+            self.book(job);
             if row_by_row {
                 for row in 0..ready.prepared.len() as u32 {
                     let record = ready.prepared.clone().take(&[row])?;
@@ -392,6 +415,7 @@ impl Run<'_> {
             let written = self.context.clock().now();
             self.timings.write += seconds(given, written);
             self.progress();
+            self.book(job);
             let full = self.group.is_full(&self.request.commit, written);
             if full && again.is_none() && self.may_close() {
                 self.commit(job, false).await?;
@@ -601,6 +625,7 @@ impl Run<'_> {
         self.stages
             .iter_mut()
             .for_each(|stage| stage.begin(number + 1));
+        self.book(job);
         Ok(())
     }
 
@@ -629,17 +654,25 @@ impl Run<'_> {
         });
     }
 
+    /// Lets whoever drops the run know what it did.
+    fn book(&self, job: &SyncJob) {
+        if let Some(booked) = self.booked {
+            let destinations = self.stages.iter().map(Stage::if_broken_off);
+            booked.put(self.report(job, destinations.collect(), None, false));
+        }
+    }
+
     fn report(
-        self,
+        &self,
         job: &SyncJob,
-        started_at: DateTime<Utc>,
+        destinations: Vec<DestinationReport>,
         failure: Option<Error>,
         cancelled: bool,
     ) -> RunReport {
+        let started_at = self.started_at;
         let finished_at = self.context.clock().now();
         let ended = (self.checkpoints.as_ref()).is_some_and(|saved| saved.safe().ended);
         let window = self.reading.as_ref().map(|reading| reading.report(ended));
-        let destinations: Vec<_> = self.stages.into_iter().map(Stage::into_report).collect();
         let all_rejected = self.records > 0 && destinations.iter().all(|d| d.rejected == d.read);
         let outcome = if failure.is_some() || (all_rejected && !cancelled) {
             Outcome::Failed
