@@ -11,9 +11,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::json;
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::host::{Clock as _, Context, Executor, Inline, SeededEntropy};
-use syncline::job::{
-    CommitPolicy, Job as _, LeaseTerms, Outcome, RunLease, RunReport, RunRequest, Start, SyncJob,
-};
+use syncline::job::{CommitPolicy, Job as _, Outcome, RunReport, RunRequest, Start, SyncJob};
 use syncline::memory::{
     Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState,
 };
@@ -26,6 +24,7 @@ use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind, Result, Retry, Tenant};
 
 use super::check::Violation;
+use super::leases::lease;
 use super::sweep::Found;
 
 /// A rule, and what is wrong with it.
@@ -510,21 +509,11 @@ fn silence() -> Result<(), String> {
     Ok(())
 }
 
-/// 60 seconds, of which the last 25 are for writes that were sent before.
-fn lease() -> RunLease {
-    let seconds = Duration::from_secs;
-    let terms = LeaseTerms::default().with_ttl(seconds(60));
-    let terms = terms
-        .with_write_timeout(seconds(20))
-        .with_margin(seconds(5));
-    RunLease::new("a machine").with_terms(terms)
-}
-
 /// Sleeps before each batch.
 #[derive(Debug)]
-struct Slow {
-    rows: Arc<dyn Dataset>,
-    seconds: u64,
+pub(crate) struct Slow {
+    pub(crate) rows: Arc<dyn Dataset>,
+    pub(crate) seconds: u64,
 }
 
 #[async_trait]
