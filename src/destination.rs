@@ -619,7 +619,8 @@ pub trait Writer: fmt::Debug + Send {
     }
 
     /// Deletes the records of these identities, as [`WriteReport::ids`] gave them or a lookup found them; answers how many
-    /// there were. A later `lookup` does not see them, and a row behind it that has their key makes a new record.
+    /// there were. No identity comes twice, and a run has found each of them just before, so one that tries again because an
+    /// answer was lost counts them all. A later `lookup` does not see them, and a row behind it that has their key makes a new record.
     async fn delete(&mut self, _context: &Context, _ids: ArrayRef) -> Result<u64> {
         Err(
             Error::new(ErrorKind::Unsupported, "this writer cannot delete records")

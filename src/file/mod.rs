@@ -16,6 +16,7 @@ mod decode;
 mod destination;
 mod dialect;
 mod encode;
+mod epochs;
 mod guard;
 mod header;
 mod kept_rejects;

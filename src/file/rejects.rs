@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::lock::Mutex;
 
 use super::encode::DelimitedEncoder;
+use super::epochs::{Epochs, taken_over};
 use crate::host::{FileStore, FileWriter, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
 use crate::record::{RawRecord, Reject};
 use crate::spec::Delimited;
@@ -57,6 +58,7 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Debug)]
 pub struct RejectFiles {
+    epochs: Epochs,
     files: Arc<dyn FileStore>,
     in_parts: bool,
     state: Mutex<State>,
@@ -69,8 +71,10 @@ struct State {
     /// How many files there are of a commit group, by the first one's name.
     parts: BTreeMap<String, u64>,
     sealed: bool,
-    /// The newest epoch that rewound. Files cannot shut out another process: there the lease does.
+    /// The newest epoch that rewound this ledger. Those of other processes are told by their marks.
     epoch: u64,
+    /// Files that were made visible, and of which it is not known yet that no newer run had begun by then.
+    unsure: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -100,17 +104,20 @@ impl RejectFiles {
     /// A ledger in the folder `rejects` of a store.
     pub fn new(files: Arc<dyn FileStore>) -> Self {
         RejectFiles {
+            epochs: Epochs::new(Arc::clone(&files), FOLDER),
             files,
             in_parts: false,
             state: Mutex::default(),
         }
     }
 
-    /// The same, with files of their own for each commit group: `rejects/person-00000007.csv` has what was refused for `person` in group
-    /// 7. They are there, and stay, before the checkpoint passes the group; a run that goes on removes those of groups that come
-    /// again, so that no record is there twice. Groups count on over all runs of a job.
+    /// The same, with files of their own for each commit group: `rejects/person-00000007.e3.csv` has what was refused for `person` in
+    /// group 7, by a run of epoch 3. They are there, and stay, before the checkpoint passes the group; a run that goes on removes
+    /// those of groups that come again, so that no record is there twice. Groups and epochs count on over all runs of a job.
     ///
-    /// Files know no fence: keep runs of one job apart by a [lease](crate::job::Lease).
+    /// A run leaves its epoch in `rejects/_epochs`, and an older one of any process that still lives then is refused with a
+    /// [`Conflict`](crate::ErrorKind::Conflict) and takes back what it wrote behind that. Only one that dies between the two leaves a file too
+    /// many: to exclude that as well, keep runs of one job apart by a [lease](crate::job::Lease).
     ///
     /// ```
     /// # futures::executor::block_on(async {
@@ -134,7 +141,7 @@ impl RejectFiles {
     /// // The process died, and the checkpoint is behind group 6.
     /// let ledger = RejectFiles::new(files.clone()).in_parts();
     /// ledger.rewind(Some("person"), 6, 2).await?;
-    /// assert_eq!(files.list("").await?, ["rejects/person-00000006.csv"]);
+    /// assert_eq!(files.list("rejects/person").await?, ["rejects/person-00000006.e1.csv"]);
     /// # Ok::<(), syncline::Error>(())
     /// # }).unwrap();
     /// ```
@@ -144,15 +151,15 @@ impl RejectFiles {
         self
     }
 
-    /// Removes the reject files of earlier runs, whether or not this run has any. Nothing for a run that goes on where another one
-    /// broke off: what that one refused is not read again.
+    /// Removes the reject files of earlier runs, whether or not this run has any, and with them the marks that shut out old ones.
+    /// Nothing for a run that goes on where another one broke off: what that one refused is not read again.
     ///
     /// # Errors
     /// What the store answers.
     pub async fn clear_stale(&self) -> Result<()> {
         for name in self.files.list(FOLDER).await? {
             let is_ours = |file: &str| file.ends_with(ENDING) && !file.contains('/');
-            if name.strip_prefix(FOLDER).is_some_and(is_ours) {
+            if name.strip_prefix(FOLDER).is_some_and(is_ours) || self.epochs.has(&name) {
                 self.files.remove(&name).await?;
             }
         }
@@ -165,7 +172,7 @@ impl RejectFiles {
         if !self.in_parts {
             return format!("{stem}{ENDING}");
         }
-        let first = part_of(&stem, segment.group);
+        let first = part_of(&stem, segment);
         match state.parts.get(&first) {
             Some(files) => format!("{first}.{}{ENDING}", files + 1),
             None => format!("{first}{ENDING}"),
@@ -174,13 +181,35 @@ impl RejectFiles {
 
     /// Makes all visible that is open; a file that fails stays, for another try.
     async fn finish(&self, state: &mut State) -> Result<()> {
+        let fenced = state.epoch > 0;
+        if fenced && !state.open.is_empty() {
+            self.epochs.check(state.epoch).await?;
+        }
         while let Some(mut open) = state.open.first_entry() {
             open.get_mut().writer.finish().await?;
-            if let Some(first) = open.remove().part {
+            let (name, open) = open.remove_entry();
+            if let Some(first) = open.part {
                 *state.parts.entry(first).or_default() += 1;
             }
+            if fenced {
+                state.unsure.push(name);
+            }
         }
-        Ok(())
+        if state.unsure.is_empty() {
+            return Ok(());
+        }
+        let still_ours = self.epochs.check(state.epoch).await;
+        if let Err(error) = &still_ours {
+            if error.kind() != ErrorKind::Conflict {
+                return still_ours;
+            }
+            // The newer run may not have seen them when it took back what comes again.
+            for name in &state.unsure {
+                self.files.remove(name).await?;
+            }
+        }
+        state.unsure.clear();
+        still_ours
     }
 
     /// An error for a ledger of one run.
@@ -278,7 +307,7 @@ impl RejectLedger for RejectFiles {
             let mut begun = self.begin(&name, &segment.columns).await?;
             if self.in_parts {
                 let stem = stem_of(segment.destination.as_deref());
-                begun.part = Some(part_of(&stem, segment.group));
+                begun.part = Some(part_of(&stem, &segment));
             }
             state.open.insert(name.clone(), begun);
         }
@@ -316,10 +345,15 @@ impl RejectLedger for RejectFiles {
     async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
         self.must_be_in_parts()?;
         let stem = stem_of(destination);
-        let comes_again = |name: &str| group_of(name, &stem).is_some_and(|of| of > group);
+        // A newer run may have come since, and what it refused is its own.
+        let comes_again =
+            |name: &str| group_of(name, &stem).is_some_and(|(of, by)| of > group && by <= epoch);
         let mut state = self.state.lock().await;
         if epoch < state.epoch {
             return Err(taken_over());
+        }
+        if epoch > state.epoch {
+            self.epochs.begin(epoch).await?;
         }
         state.epoch = epoch;
         state.open.retain(|name, _| !comes_again(name));
@@ -372,11 +406,6 @@ impl RejectFiles {
     }
 }
 
-fn taken_over() -> Error {
-    let message = "a run of a newer epoch keeps the rejects now; this one must end";
-    Error::new(ErrorKind::Conflict, message).during("keep rejects")
-}
-
 /// What the names of a destination's files begin with.
 fn stem_of(destination: Option<&str>) -> String {
     match destination {
@@ -386,17 +415,26 @@ fn stem_of(destination: Option<&str>) -> String {
 }
 
 /// The name of a group's first file, without its ending. Its number is behind the last `-`, whatever the destination is called.
-fn part_of(stem: &str, group: u64) -> String {
-    format!("{stem}-{group:08}")
+/// No two runs have a name in common.
+fn part_of(stem: &str, segment: &RejectSegment) -> String {
+    let RejectSegment { group, epoch, .. } = segment;
+    match epoch {
+        0 => format!("{stem}-{group:08}"),
+        _ => format!("{stem}-{group:08}.e{epoch}"),
+    }
 }
 
-/// The group that a file of this destination has the rejects of, with or without the ending.
-fn group_of(name: &str, stem: &str) -> Option<u64> {
+/// The group that a file of this destination has the rejects of, and the epoch of the run; with or without the ending.
+fn group_of(name: &str, stem: &str) -> Option<(u64, u64)> {
     let rest = name.strip_prefix(stem)?.strip_prefix('-')?;
     let rest = rest.strip_suffix(ENDING).unwrap_or(rest);
-    let digits = rest.split_once('.').map_or(rest, |(digits, _)| digits);
+    let mut words = rest.split('.');
+    let digits = words.next()?;
     let is_number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
+    let group = is_number.then(|| digits.parse().ok())??;
+    let epoch = words.next().and_then(|word| word.strip_prefix('e'));
+    let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    Some((group, epoch))
 }
 
 pub(super) fn encode(

@@ -87,6 +87,8 @@ pub enum Bug {
     WatermarkBeforeCommit,
     /// The watermark follows the last window, also downwards.
     WatermarkGoesBack,
+    /// A run that goes on takes another window than the one that broke off.
+    WindowAnew,
     /// A historical range moves the watermark.
     RangeMovesWatermark,
     /// Records without a value in the cursor field are dropped, whatever the policy.
@@ -108,7 +110,7 @@ pub enum Bug {
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 49] = [
+    pub const ALL: [Bug; 50] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -150,6 +152,7 @@ impl Bug {
         Bug::FutureMovesWatermark,
         Bug::WatermarkBeforeCommit,
         Bug::WatermarkGoesBack,
+        Bug::WindowAnew,
         Bug::RangeMovesWatermark,
         Bug::NullCursorLost,
         Bug::KnownByKeyAlone,

@@ -73,16 +73,16 @@ impl Executor for Inline {
 /// Polls a task to its end on this thread. (The `futures` executor refuses to run inside another of
 /// its own, which is just where an inline task runs.)
 fn wait_for(mut task: BoxFuture<'static, ()>) {
-    struct Unpark(std::thread::Thread);
+    struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let waker = Arc::new(Unpark(thread::current())).into();
     let mut context = std::task::Context::from_waker(&waker);
     while task.as_mut().poll(&mut context).is_pending() {
-        std::thread::park();
+        thread::park();
     }
 }
 

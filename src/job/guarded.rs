@@ -10,8 +10,9 @@ use crate::policy::{Patience, RetryPolicy};
 use crate::{Error, ErrorKind, Result};
 
 use super::leased::leased;
+use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
-use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, run};
+use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
 
 pub(super) async fn run(
     job: &SyncJob,
@@ -47,7 +48,7 @@ async fn run_settled(
     }
     let Some(lease) = lease else {
         let job = with_patience(job, &patience, |connection| connection);
-        let ended = run::run(&job, context, request).await;
+        let ended = run::run(&job, context, request, None).await;
         let mut report = paused_or(ended, &job, context, started_at)?;
         report.retries = patience.retries();
         return Ok(report);
@@ -55,10 +56,15 @@ async fn run_settled(
     request.epoch = request.epoch.max(lease.epoch());
     // A try comes behind a look at the lease, so the lease is the inner one.
     let held = with_patience(job, &patience, leased);
-    let mut report = match lease.hold(context, run::run(&held, context, request)).await {
+    let booked = Booked::default();
+    let work = run::run(&held, context, request, Some(&booked));
+    let mut report = match lease.hold(context, work).await {
         Ok(ended) => paused_or(ended, job, context, started_at)?,
         Err(lost) => {
-            let mut report = RunReport::new(&job.info.name, started_at, context.clock().now());
+            let now = context.clock().now();
+            let nothing = || RunReport::new(&job.info.name, started_at, now);
+            let mut report = booked.take().unwrap_or_else(nothing);
+            report.finished_at = now;
             report.outcome = Outcome::Failed;
             report.failure = Some(lost);
             report

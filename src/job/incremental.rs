@@ -320,7 +320,7 @@ impl Reading {
                 recent: Recent::new(seeds(context)),
             },
         };
-        let window = match window {
+        let window = match window.filter(|_| !Bug::WindowAnew.is_on()) {
             Some(window) => window,
             None => match range {
                 Some(range) => Window {

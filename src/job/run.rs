@@ -3,7 +3,7 @@
 //! Batches are prepared and mapped on the executor, a few ahead, and taken in source order; from
 //! there on everything happens on the run's own future, one batch after the other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,7 +23,7 @@ use super::checkpoint::{Border, Checkpoints};
 use super::flight::{Charge, Flight, bytes_of};
 use super::incremental::{Reading, Seen};
 use super::plan::{JobPlan, TargetPlan};
-use super::report::{Outcome, RunReport, Timings};
+use super::report::{DestinationReport, Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;
 use super::{CommitPolicy, Guarantee, RunRequest};
@@ -109,10 +109,26 @@ pub(super) async fn bind(
     Ok(bound)
 }
 
+/// What a run has booked so far, for whoever drops it.
+#[derive(Debug, Default)]
+pub(super) struct Booked(Mutex<Option<RunReport>>);
+
+impl Booked {
+    fn put(&self, report: RunReport) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+
+    /// `None` if the run did not come to read anything.
+    pub(super) fn take(&self) -> Option<RunReport> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 pub(super) async fn run(
     job: &SyncJob,
     context: &Context,
     mut request: RunRequest,
+    booked: Option<&Booked>,
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
     let plan = job.plan(context).await?;
@@ -189,6 +205,8 @@ pub(super) async fn run(
         at_cursor: true,
         checkpoints,
         reading,
+        started_at,
+        booked,
         timings: Timings {
             open: seconds(started_at, context.clock().now()),
             ..Timings::default()
@@ -212,7 +230,8 @@ pub(super) async fn run(
     if broke_off || stop.is_some() {
         abort(context, &mut run.stages).await;
     }
-    let report = run.report(job, started_at, failure, stop);
+    let destinations = run.stages.iter().map(|stage| stage.report().clone());
+    let report = run.report(job, destinations.collect(), failure, stop);
     context.observer().observe(&Event::RunFinished {
         job: &report.job,
         outcome: report.outcome.word(),
@@ -310,6 +329,8 @@ struct Run<'a> {
     checkpoints: Option<Checkpoints>,
     /// The window of an incremental job.
     reading: Option<Reading>,
+    started_at: DateTime<Utc>,
+    booked: Option<&'a Booked>,
     timings: Timings,
 }
 
@@ -365,6 +386,7 @@ impl Run<'_> {
             for (i, stage) in self.stages.iter_mut().enumerate() {
                 stage.resume(safe.destinations.get(i));
             }
+            self.book(job);
             // Whether the source heard of it when it was saved, nobody knows.
             if let Some(cursor) = checkpoints.unheard() {
                 job.dataset.acknowledge(self.context, cursor).await?;
@@ -425,6 +447,7 @@ impl Run<'_> {
             };
             self.timings.read += seconds(asked, given);
             let ready = self.begin(ready).await?;
+            self.book(job);
             if row_by_row {
                 for row in 0..ready.prepared.len() as u32 {
                     let record = ready.prepared.clone().take(&[row])?;
@@ -444,6 +467,7 @@ impl Run<'_> {
             let written = self.context.clock().now();
             self.timings.write += seconds(given, written);
             self.progress();
+            self.book(job);
             self.check_rejects(self.limit.records)?;
             let full = self.group.is_full(&self.request.commit, written);
             if full && again.is_none() && self.may_close() {
@@ -665,6 +689,7 @@ impl Run<'_> {
         self.stages
             .iter_mut()
             .for_each(|stage| stage.begin(number + 1));
+        self.book(job);
         Ok(())
     }
 
@@ -713,17 +738,25 @@ impl Run<'_> {
         });
     }
 
+    /// Lets whoever drops the run know what it did.
+    fn book(&self, job: &SyncJob) {
+        if let Some(booked) = self.booked {
+            let destinations = self.stages.iter().map(Stage::if_broken_off);
+            booked.put(self.report(job, destinations.collect(), None, None));
+        }
+    }
+
     fn report(
-        self,
+        &self,
         job: &SyncJob,
-        started_at: DateTime<Utc>,
+        destinations: Vec<DestinationReport>,
         failure: Option<Error>,
         stop: Option<Stop>,
     ) -> RunReport {
+        let started_at = self.started_at;
         let finished_at = self.context.clock().now();
         let ended = (self.checkpoints.as_ref()).is_some_and(|saved| saved.safe().ended);
         let window = self.reading.as_ref().map(|reading| reading.report(ended));
-        let destinations: Vec<_> = self.stages.into_iter().map(Stage::into_report).collect();
         let all_rejected = self.records > 0 && destinations.iter().all(|d| d.rejected == d.read);
         let outcome = match stop {
             _ if failure.is_some() => Outcome::Failed,

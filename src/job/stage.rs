@@ -416,12 +416,20 @@ impl Stage {
 
     /// The run broke off: what was read and met no other fate is left pending.
     pub(super) fn leave_rest_pending(&mut self) {
-        if let Some(before) = self.group.before.take() {
-            let read = self.report.read;
-            self.report = DestinationReport { read, ..before };
-        }
-        self.report.pending = 0;
-        self.report.pending = self.report.read.saturating_sub(self.report.fates());
+        self.report = self.if_broken_off();
+        self.group.before = None;
+    }
+
+    /// What the report would be if the run broke off now.
+    pub(super) fn if_broken_off(&self) -> DestinationReport {
+        let booked = self.group.before.as_ref().unwrap_or(&self.report);
+        let mut report = DestinationReport {
+            read: self.report.read,
+            pending: 0,
+            ..booked.clone()
+        };
+        report.pending = report.read.saturating_sub(report.fates());
+        report
     }
 
     /// The conservation law; at the end nothing may be pending.
@@ -460,10 +468,6 @@ impl Stage {
 
     pub(super) async fn abort(&mut self, context: &Context) -> Result<()> {
         self.writer.abort(context).await
-    }
-
-    pub(super) fn into_report(self) -> DestinationReport {
-        self.report
     }
 
     async fn refuse(&mut self, context: &Context, rejects: Vec<Reject>) -> Result<()> {

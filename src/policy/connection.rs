@@ -186,15 +186,19 @@ impl Writer for Writing {
         }
     }
 
-    /// What a delete had done whose answer was lost is not found again, and is not counted.
+    /// What a delete did whose answer was lost is not found again. All of its records had been found in front of it and are gone
+    /// behind it, so if one came to no answer, each of them counts.
     async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
         let mut tries = self.patience.tries(Call::Write);
+        let mut lost = false;
         loop {
             let delete = self.writer.delete(context, Arc::clone(&ids));
             match self.patience.once(Call::Write, delete).await {
+                Ok(_) if lost => return Ok((ids.len() - ids.null_count()) as u64),
                 Ok(count) => return Ok(count),
                 Err(error) => tries.fail(error).await?,
             }
+            lost = true;
         }
     }
 }

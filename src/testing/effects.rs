@@ -286,7 +286,11 @@ pub fn drive<F: Future>(clock: &ManualClock, effects: &Effects, future: F) -> En
             if effects.crashed() {
                 return Ended::Crashed;
             }
-        } else if effects.suspended() || !clock.leap() {
+            // All of a process stands still, what does not wait for this effect too.
+            if effects.suspended() {
+                return Ended::Stuck;
+            }
+        } else if !clock.leap() {
             return Ended::Stuck;
         }
     }

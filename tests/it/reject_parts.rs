@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use syncline::file::{DelimitedDataset, LocalFiles, RejectFiles};
-use syncline::host::{Context, FileStore, RejectLedger, RejectSegment};
+use syncline::host::{Context, FileStore, FileWriter, OpenedFile, RejectLedger, RejectSegment};
 use syncline::job::{CommitPolicy, Job, Outcome, RunRequest, SyncJob};
 use syncline::memory::{Commits, MemoryConnection, MemoryFiles, MemoryState};
 use syncline::record::{Field, FieldType, Position, RawRecord, Reason, Refusal, Reject};
@@ -93,6 +94,131 @@ fn files_of_one_run_cannot_be_gone_on_with() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("in_parts"), "{error}");
     }
+}
+
+/// A store in which somebody else comes to act in front of a call, or behind the last one.
+struct Met {
+    files: Arc<MemoryFiles>,
+    calls: Arc<AtomicUsize>,
+    at: usize,
+    other: fn(&Arc<MemoryFiles>),
+}
+
+impl Met {
+    fn call(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.at {
+            (self.other)(&self.files);
+        }
+    }
+}
+
+impl std::fmt::Debug for Met {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Met")
+    }
+}
+
+#[async_trait]
+impl FileStore for Met {
+    async fn open(&self, name: &str, offset: u64) -> Result<OpenedFile> {
+        self.files.open(name, offset).await
+    }
+
+    async fn create(&self, name: &str) -> Result<Box<dyn FileWriter>> {
+        self.call();
+        let writer = self.files.create(name).await?;
+        let met = Met {
+            files: Arc::clone(&self.files),
+            calls: Arc::clone(&self.calls),
+            ..*self
+        };
+        Ok(Box::new(MetFile { met, writer }))
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.call();
+        self.files.list(prefix).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        self.call();
+        self.files.remove(name).await
+    }
+}
+
+#[derive(Debug)]
+struct MetFile {
+    met: Met,
+    writer: Box<dyn FileWriter>,
+}
+
+#[async_trait]
+impl FileWriter for MetFile {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.writer.write(bytes).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.met.call();
+        self.writer.finish().await
+    }
+}
+
+/// A run of this epoch that goes on behind group 1: it refuses the record of this number in group 2.
+async fn go_on(files: Arc<dyn FileStore>, epoch: u64, index: u64) -> Result<()> {
+    let ledger = RejectFiles::new(files).in_parts();
+    ledger.rewind(Some("a"), 1, epoch).await?;
+    let segment = segment(Some("a"), 2, index).with_group(2, epoch);
+    ledger.append(segment).await?;
+    ledger.flush().await
+}
+
+#[test]
+fn a_run_of_another_process_shuts_out_older_ones_whenever_it_comes() {
+    let other = |files: &Arc<MemoryFiles>| {
+        let going = go_on(files.clone(), 7, 70);
+        going.now_or_never().unwrap().unwrap();
+    };
+    let (mut late, mut done) = (0, 0);
+    for at in 0.. {
+        let files = Arc::new(MemoryFiles::new());
+        let met = Met {
+            files: Arc::clone(&files),
+            calls: Arc::default(),
+            at,
+            other,
+        };
+        let calls = Arc::clone(&met.calls);
+        let old = block_on(go_on(Arc::new(met), 3, 30));
+        let all_calls = calls.load(Ordering::Relaxed);
+        if all_calls <= at {
+            // The newer one comes when the older one is done.
+            old.unwrap();
+            other(&files);
+            done += 1;
+        } else {
+            late += 1;
+            assert_eq!(old.unwrap_err().kind(), ErrorKind::Conflict, "at call {at}");
+        }
+        let left = block_on(files.list("rejects/a")).unwrap();
+        assert_eq!(left, ["rejects/a-00000002.e7.csv"], "at call {at}");
+        let text = files.bytes(&left[0]).unwrap();
+        assert!(String::from_utf8_lossy(&text).contains("in.csv#70"));
+        // And the old one does not come back.
+        let again = block_on(go_on(files.clone(), 3, 30)).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Conflict);
+        // Until the folder is cleared.
+        block_on(async {
+            let ledger = RejectFiles::new(files.clone());
+            ledger.clear_stale().await.unwrap();
+            assert!(files.list("").await.unwrap().is_empty());
+            go_on(files.clone(), 1, 10).await.unwrap();
+        });
+        if done > 0 {
+            break;
+        }
+    }
+    assert!(late >= 8, "{late}");
 }
 
 /// A ledger whose process dies at a call, in front of it or behind it.

@@ -9,7 +9,7 @@ use syncline::job::{Job as _, RunReport, RunRequest, Start};
 use syncline::memory::Commits;
 use syncline::record::{CursorValue, Reason, Refusal};
 use syncline::spec::{Incremental, Overlap, SourceDeletes, SyncMode};
-use syncline::testing::{Bug, Effect, Effects, Ended, Fate, drive};
+use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 
 use super::sweep::Figures;
 
@@ -22,7 +22,7 @@ mod source;
 
 use histories::Story;
 use scene::Scene;
-use source::{Chance, History, Live, Log, Version, snapshot, time};
+use source::{Chance, History, Live, Log, Order, Version, snapshot, time};
 
 /// A rule that was broken, and how.
 pub(crate) type Broken = (&'static str, String);
@@ -398,22 +398,73 @@ fn link() -> Option<Broken> {
     (report.is_none() || scene.rows().len() != 1).then(|| ("a link goes with its record", how()))
 }
 
+/// A run breaks off, and a record that it has passed changes, before one that is still to come changes too: a window that
+/// ended later would put the watermark above the first.
+fn passed() -> Option<Broken> {
+    for order in [Order::Key, Order::Shuffled(7)] {
+        let scene = &mut Scene::incremental(Incremental::new("at").with_key(["key"]));
+        wait(scene, 10);
+        let mut live_source = Live::new(
+            History((0..9).map(|key| made(key, 0, 5)).collect()),
+            scene.clock.clone(),
+            2,
+        );
+        live_source.order = order;
+        let keys = live_source.keys();
+        // It dies when a part of the records is safe.
+        let script = |effect: &Effect| match (effect.kind, effect.nth) {
+            (EffectKind::Write, 4) => Fate::CrashBefore,
+            _ => Fate::Proceed,
+        };
+        let source = Arc::new(live_source.clone());
+        let died = live(scene, &Effects::new(script), source.clone()).is_none();
+        if !died || scene.rows().len() >= keys.len() {
+            return Some((
+                "P20 the run dies amid",
+                format!("{order:?}: {:?}", scene.rows()),
+            ));
+        }
+        {
+            let mut history = live_source.history.lock().unwrap();
+            history
+                .0
+                .extend([made(keys[0], 1, 20), made(keys[8], 2, 30)]);
+        }
+        wait(scene, 30);
+        for _ in 0..2 {
+            live(scene, &undisturbed(), source.clone());
+        }
+        let there = scene.rows();
+        for (key, value) in [(keys[0], 1), (keys[8], 2)] {
+            if there[&key] != [(value, None)] {
+                let how = format!("{order:?}: {key} is {:?} instead of {value}", there[&key]);
+                return Some(("I-7 no gap", how));
+            }
+        }
+    }
+    None
+}
+
 /// Runs that nothing disturbs.
 pub(crate) fn calm(seed: u64) -> Option<Broken> {
     histories::tell(seed).map(|(rule, how)| (rule, format!("seed {seed}: {how}")))
 }
 
 pub(crate) fn fixed() -> Vec<Broken> {
-    [range(), guard(), link()].into_iter().flatten().collect()
+    [range(), guard(), link(), passed()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The defects that are looked for here.
-pub(crate) const DEFECTS: [Bug; 13] = [
+pub(crate) const DEFECTS: [Bug; 14] = [
     Bug::OpenLowerBound,
     Bug::OverlapIgnored,
     Bug::FutureMovesWatermark,
     Bug::WatermarkBeforeCommit,
     Bug::WatermarkGoesBack,
+    Bug::WindowAnew,
     Bug::RangeMovesWatermark,
     Bug::NullCursorLost,
     Bug::KnownByKeyAlone,

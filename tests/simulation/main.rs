@@ -11,6 +11,7 @@
 mod broken;
 mod check;
 mod incremental;
+mod leases;
 mod model;
 mod sweep;
 mod trials;
@@ -124,6 +125,10 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     step("zombies", workloads.len(), &|i, figures| {
         wake_late(&workloads[i], figures)
     });
+    let under_lease: Vec<_> = workloads.iter().filter(|w| w.leased).collect();
+    step("leases", under_lease.len(), &|i, figures| {
+        leases::leased(under_lease[i], figures)
+    });
     step("tampering", workloads.len(), &|i, figures| {
         tampered(&workloads[i], figures)
     });
@@ -183,6 +188,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "double_crash_pairs": figures.double_crash_pairs,
         "nth_call_runs": figures.nth_call_runs,
         "zombie_runs": figures.zombie_runs,
+        "lease_runs": figures.lease_runs,
         "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
         "seeds": SEEDS,

@@ -36,7 +36,7 @@ impl From<incremental::Broken> for Found {
 }
 
 /// What becomes of each effect of a life.
-type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
+pub(crate) type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
 
 /// Goes through a workload, and answers with what was wrong.
 type Sweep = fn(&Arc<Workload>, &mut Figures) -> Vec<Found>;
@@ -91,7 +91,7 @@ pub(crate) fn baseline(workload: &Arc<Workload>) -> (Vec<Effect>, Vec<Found>) {
     )
 }
 
-fn found(workload: &Workload, script: &str, violations: Vec<Violation>) -> Vec<Found> {
+pub(crate) fn found(workload: &Workload, script: &str, violations: Vec<Violation>) -> Vec<Found> {
     let found = |violation| Found {
         workload: workload.name.clone(),
         script: script.to_owned(),
@@ -122,7 +122,7 @@ pub(crate) fn crashes(workload: &Workload, effect: &Effect) -> Vec<Fate> {
     fates
 }
 
-fn at(number: u64, fate: Fate) -> Box<dyn FnMut(&Effect) -> Fate + Send> {
+pub(crate) fn at(number: u64, fate: Fate) -> Script {
     Box::new(move |effect| {
         if effect.number == number {
             fate
@@ -226,8 +226,12 @@ pub(crate) fn hang_each(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<
     all
 }
 
-/// A process is suspended at an effect, another one does the whole job, and the first wakes up.
+/// A process is suspended at an effect, another one does the whole job, and the first wakes up. With a lease that is
+/// [another question](super::leases).
 pub(crate) fn wake_late(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<Found> {
+    if workload.leased {
+        return Vec::new();
+    }
     let (trace, mut all) = baseline(workload);
     for effect in &trace {
         // The second life gets a head start up to each of a few of its effects.
@@ -327,7 +331,10 @@ pub(crate) fn tampered(workload: &Arc<Workload>, figures: &mut Figures) -> Vec<F
                 &mut world,
                 &checker.effects(at(effect.number, Fate::CrashAfter)),
             );
-            let saved = checker.saved().unwrap_or_default();
+            // Until then there is nothing to damage, such as when only the lease was taken.
+            let Some(saved) = checker.saved() else {
+                return;
+            };
             let goes_on = saved["safe"]["ended"] == false
                 && (saved["safe"]["cursor"].is_string() || !saved["begun"][0].is_null());
             if needs_cursor && !goes_on {
@@ -430,6 +437,7 @@ pub(crate) struct Figures {
     pub(crate) nth_call_runs: u64,
     pub(crate) hung_runs: u64,
     pub(crate) zombie_runs: u64,
+    pub(crate) lease_runs: u64,
     pub(crate) tampered_runs: u64,
     /// The first broken rule is enough.
     pub(crate) stops_at_first: bool,
@@ -446,6 +454,7 @@ impl Figures {
         self.nth_call_runs += other.nth_call_runs;
         self.hung_runs += other.hung_runs;
         self.zombie_runs += other.zombie_runs;
+        self.lease_runs += other.lease_runs;
         self.tampered_runs += other.tampered_runs;
     }
 }

@@ -11,19 +11,20 @@ use futures::{StreamExt as _, stream};
 use serde_json::json;
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::host::{Clock as _, Context, Executor, Inline, SeededEntropy};
-use syncline::job::{
-    CommitPolicy, Job as _, LeaseTerms, Outcome, RunLease, RunReport, RunRequest, SyncJob,
-};
+use syncline::job::{CommitPolicy, Job as _, Outcome, RunReport, RunRequest, Start, SyncJob};
 use syncline::memory::{
     Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState,
 };
 use syncline::policy::{RetryPolicy, Timeouts, UnansweredInserts};
 use syncline::record::{Cursor, Field, RecordBuilder, Schema};
-use syncline::spec::{DestinationSpec, Identity, MappingSpec, ObjectSpec, WriteMode};
+use syncline::spec::{
+    DestinationSpec, Identity, MappingSpec, ObjectSpec, SourceDeletes, WriteMode,
+};
 use syncline::testing::{Bug, Effect, EffectKind, Effects, Ended, Fate, drive};
 use syncline::{Error, ErrorKind, Result, Retry, Tenant};
 
 use super::check::Violation;
+use super::leases::lease;
 use super::sweep::Found;
 
 /// A rule, and what is wrong with it.
@@ -32,7 +33,7 @@ pub(crate) struct Trial {
     pub(crate) run: fn() -> Result<(), String>,
 }
 
-pub(crate) const TRIALS: [Trial; 13] = [
+pub(crate) const TRIALS: [Trial; 14] = [
     Trial {
         rule: "I-11 a plain insert is not made twice",
         run: plain_inserts,
@@ -44,6 +45,10 @@ pub(crate) const TRIALS: [Trial; 13] = [
     Trial {
         rule: "I-3 a batch that comes again counts once",
         run: repeated_batches,
+    },
+    Trial {
+        rule: "I-3 a delete whose answer was lost counts once",
+        run: lost_deletes,
     },
     Trial {
         rule: "I-11 a call is tried so often and no more",
@@ -120,6 +125,7 @@ struct Stand {
     dataset: Arc<dyn Dataset>,
     home: MemoryConnection,
     mode: WriteMode,
+    deletes: SourceDeletes,
     state: Arc<MemoryState>,
     clock: ManualClock,
 }
@@ -145,6 +151,7 @@ fn stand(commits: Commits, mode: WriteMode) -> Stand {
         dataset: Arc::new(dataset((0..12).map(|n| format!("key {}", n % 5)))),
         home: home.with_commits(commits),
         mode,
+        deletes: SourceDeletes::Ignore,
         state: Arc::default(),
         clock: ManualClock::new(DateTime::UNIX_EPOCH),
     }
@@ -167,7 +174,8 @@ impl Stand {
         let mapping =
             json!({"fields": [{"field": "key", "from": "key"}, {"field": "n", "from": "n"}]});
         let mapping: MappingSpec = serde_json::from_value(mapping).unwrap();
-        let spec = DestinationSpec::new("row", self.mode.clone(), mapping);
+        let mut spec = DestinationSpec::new("row", self.mode.clone(), mapping);
+        spec.deletes = self.deletes.clone();
         SyncJob::new("job", effects.dataset(self.dataset.clone()))
             .to(effects.connection(Arc::new(self.home.clone())), spec)
     }
@@ -272,6 +280,23 @@ fn repeated_batches() -> Result<(), String> {
                 format!("{commits:?}, {kind:?}, {retries} retries: {report}instead of {expected}")
             })?;
         }
+    }
+    Ok(())
+}
+
+/// A source that no longer has most of its records, and a delete of which nobody heard whether it was done.
+fn lost_deletes() -> Result<(), String> {
+    for fate in [Fate::Fail(true), Fate::FailAfter(true), Fate::HangAfter] {
+        let mut stand = stand(Commits::AtOnce, WriteMode::upsert(["key"]));
+        stand.report(undisturbed(), stand.request())?;
+        stand.deletes = SourceDeletes::Mirror { most_percent: 100 };
+        stand.dataset = Arc::new(dataset(["key 2".to_owned()].into_iter()));
+        let request = stand.request().with_start(Start::Refresh);
+        let report = stand.report(nth(EffectKind::Delete, 1, fate), request)?;
+        let (removed, records) = (report.destinations[0].removed, stand.records());
+        ensure((removed, records) == (4, 1) && report.retries == 1, || {
+            format!("{fate:?}: {records} records, {report}")
+        })?;
     }
     Ok(())
 }
@@ -484,21 +509,11 @@ fn silence() -> Result<(), String> {
     Ok(())
 }
 
-/// 60 seconds, of which the last 25 are for writes that were sent before.
-fn lease() -> RunLease {
-    let seconds = Duration::from_secs;
-    let terms = LeaseTerms::default().with_ttl(seconds(60));
-    let terms = terms
-        .with_write_timeout(seconds(20))
-        .with_margin(seconds(5));
-    RunLease::new("a machine").with_terms(terms)
-}
-
 /// Sleeps before each batch.
 #[derive(Debug)]
-struct Slow {
-    rows: Arc<dyn Dataset>,
-    seconds: u64,
+pub(crate) struct Slow {
+    pub(crate) rows: Arc<dyn Dataset>,
+    pub(crate) seconds: u64,
 }
 
 #[async_trait]
@@ -570,6 +585,16 @@ fn margin() -> Result<(), String> {
                 "written {} s after the last renewal, {ended:?}",
                 written - renewed
             )
+        })?;
+        // What was written until then is in the report.
+        let there = stand.records() as u64;
+        let told = match &ended {
+            Ended::Done(Ok(report)) => report.destinations.first(),
+            _ => None,
+        };
+        let told = told.filter(|told| told.inserted == there && told.check().is_ok());
+        ensure(told.is_some() && there > 0, || {
+            format!("{there} records were written, {ended:?}")
         })?;
     }
     Ok(())

@@ -61,6 +61,7 @@ fn workload(name: &str, rows: Vec<Row>, targets: Vec<Target>) -> Workload {
         targets,
         without: None,
         eager_rejects: false,
+        leased: false,
         batch_rows: 2,
         group_records: 3,
     }
@@ -90,6 +91,7 @@ fn cases() -> Vec<Workload> {
         w.without = Some(2);
     };
     let eager: fn(&mut Workload) = |w| w.eager_rejects = true;
+    let leased: fn(&mut Workload) = |w| w.leased = true;
     vec![
         workload("plain inserts", distinct(), vec![target("a", PLAIN, false)]),
         workload("upserts", repeated(), vec![target("a", KEYED, true)]),
@@ -288,6 +290,30 @@ fn cases() -> Vec<Workload> {
                 target("a", Store::Whole, false),
                 target("b", Store::Parts, false),
             ],
+        ),
+        with(
+            workload(
+                "plain inserts under a lease",
+                distinct(),
+                vec![target("a", PLAIN, false)],
+            ),
+            leased,
+        ),
+        with(
+            workload(
+                "upserts under a lease",
+                with_nulls(),
+                vec![target("a", KEYED, true)],
+            ),
+            leased,
+        ),
+        with(
+            workload(
+                "with the checkpoint under a lease",
+                distinct(),
+                vec![target("a", ONCE, false), target("b", KEYED, true)],
+            ),
+            leased,
         ),
     ]
 }

@@ -31,6 +31,8 @@ use syncline::testing::{Effects, Ended, drive};
 use syncline::{Result, Tenant};
 
 use crate::broken;
+use crate::leases::lease;
+use crate::trials::Slow;
 
 /// What a source holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub(crate) struct Workload {
     pub(crate) targets: Vec<Target>,
     pub(crate) without: Option<i64>,
     pub(crate) eager_rejects: bool,
+    /// Its runs hold the lease of the job, and take longer than that is renewed.
+    pub(crate) leased: bool,
     pub(crate) batch_rows: usize,
     pub(crate) group_records: u64,
 }
@@ -199,6 +203,13 @@ impl Workload {
                 let opened = DelimitedDataset::open(&context, files.clone(), &source);
                 Arc::new(block_on(opened).unwrap())
             }
+        };
+        let dataset: Arc<dyn Dataset> = match self.leased {
+            true => Arc::new(Slow {
+                rows: dataset,
+                seconds: 25,
+            }),
+            false => dataset,
         };
         let heard = Arc::default();
         let home = MemoryConnection::new("home");
@@ -325,6 +336,10 @@ impl Workload {
                 world.tenant.clone(),
                 effects.state(broken::state(world.state.clone())),
             );
+        let request = match self.leased {
+            true => request.with_lease(lease()),
+            false => request,
+        };
         let context = Context::new()
             .with_clock(Arc::new(world.clock.clone()))
             .with_entropy(Arc::new(SeededEntropy::new(world.lives)));

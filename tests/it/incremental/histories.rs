@@ -9,7 +9,7 @@ use syncline::record::CursorValue;
 use syncline::spec::{Incremental, NullCursor, Overlap, SourceDeletes};
 
 use super::scene::Scene;
-use super::source::{Chance, Habit, History, Live, snapshot};
+use super::source::{Chance, Habit, History, Live, Order, snapshot};
 
 /// A history with the job that syncs it.
 pub(crate) struct Story {
@@ -56,6 +56,7 @@ impl Story {
             pick(&[1, 3, 17]),
             pick(&[1, 4, 100]),
         );
+        let order = [Order::Cursor, Order::Key, Order::Shuffled(seed)][pick(&[0, 1, 2]) as usize];
 
         let history = History::by_chance(&mut chance, habit, END);
         let mut by = Incremental::new("at")
@@ -80,6 +81,7 @@ impl Story {
         live.tells_time = tells_time;
         live.ahead = ahead;
         live.page_takes = page_takes;
+        live.order = order;
         Story {
             scene,
             live,

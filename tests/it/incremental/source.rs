@@ -136,7 +136,18 @@ pub(crate) fn snapshot(history: &History, now: i64) -> MemoryDataset {
     MemoryDataset::new("rows", Schema::new(fields()), vec![records(&there)]).unwrap()
 }
 
-/// A source that is read page by page, each page as the source is then: ordered by cursor field and key, within bounds.
+/// In which order a source gives its records, and therefore which of them its own cursors have passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By cursor field and key: a record that changes comes again in front of the reader.
+    Cursor,
+    /// By key, whatever the cursor field says: a record that changes may have been passed.
+    Key,
+    /// By chance, which is the same in every read.
+    Shuffled(u64),
+}
+
+/// A source that is read page by page, each page as the source is then: in its order, within bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     pub(crate) history: Arc<Mutex<History>>,
@@ -148,6 +159,7 @@ pub(crate) struct Live {
     pub(crate) page_rows: usize,
     /// Whether it tells its time.
     pub(crate) tells_time: bool,
+    pub(crate) order: Order,
     info: DatasetInfo,
     schema: Schema,
 }
@@ -162,8 +174,9 @@ impl Live {
             page_takes: 0,
             page_rows,
             tells_time: true,
+            order: Order::Cursor,
             info: DatasetInfo::new("rows", columns)
-                .with_resume("value and key")
+                .with_resume("place and key")
                 .with_bounds()
                 .with_deletes(),
             schema: Schema::new(fields()),
@@ -172,6 +185,25 @@ impl Live {
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.now().timestamp() + self.ahead
+    }
+
+    /// All keys there are now, in the order in which they are given.
+    pub(crate) fn keys(&self) -> Vec<i64> {
+        let newest = self.history.lock().unwrap().newest(self.now());
+        let mut versions: Vec<Version> = newest.into_values().collect();
+        versions.sort_by_key(|version| self.place(version));
+        versions.iter().map(|version| version.key).collect()
+    }
+
+    fn place(&self, version: &Version) -> Place {
+        match self.order {
+            Order::Cursor => Place(version.at, version.key),
+            Order::Key => Place(None, version.key),
+            Order::Shuffled(salt) => {
+                let rank = Chance(salt ^ version.key as u64).below(1 << 32);
+                Place(Some(rank as i64), version.key)
+            }
+        }
     }
 
     /// The rows of the next page.
@@ -197,18 +229,18 @@ impl Live {
             .into_values()
             .collect();
         rows.retain(|version| {
-            let place = Place(version.at, version.key);
+            let place = self.place(version);
             wanted(version)
                 && behind.is_none_or(|behind| place > behind)
                 && until.is_none_or(|until| place <= until)
         });
-        rows.sort_by_key(|version| Place(version.at, version.key));
+        rows.sort_by_key(|version| self.place(version));
         rows.truncate(self.page_rows.min(request.batch_rows));
         rows
     }
 }
 
-/// Where a record stands: by cursor field, nulls first, and key.
+/// Where a record stands in a source: by cursor field, nulls first, and key, or by what the source has in place of that field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(Option<i64>, i64);
 
@@ -247,7 +279,7 @@ impl Dataset for Live {
         stream::unfold(open, |(source, request, behind, read)| async move {
             let rows = source.page(behind, &request);
             let last = rows.last()?;
-            let place = Place(last.at, last.key);
+            let place = source.place(last);
             let whole = records(&rows);
             let names = request.fields.clone().unwrap_or_else(|| {
                 let names = source

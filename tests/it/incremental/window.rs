@@ -11,7 +11,7 @@ use syncline::record::{CursorValue, Reason};
 use syncline::spec::{Incremental, NullCursor, Overlap, SyncMode, WriteMode};
 
 use super::scene::Scene;
-use super::source::{History, Live, Version, snapshot, time};
+use super::source::{History, Live, Order, Version, snapshot, time};
 
 fn version(key: i64, value: i64, at: impl Into<Option<i64>>, commit: i64) -> Version {
     Version {
@@ -106,6 +106,30 @@ fn a_record_from_the_future_comes_and_moves_nothing() {
     );
     wait(&scene, 5000);
     assert_eq!(scene.run(live).window.unwrap().watermark, at(4000));
+}
+
+#[test]
+fn a_record_that_changes_behind_the_reader_is_read_by_the_next_run() {
+    for order in [Order::Key, Order::Shuffled(7)] {
+        let by = Incremental::new("at").with_key(["key"]);
+        let versions: Vec<Version> = (0..6).map(|key| version(key, 0, 5, 5)).collect();
+        let (mut scene, mut live) = story(by, &versions);
+        (live.order, live.page_takes) = (order, 10);
+        wait(&scene, 10);
+        let keys = live.keys();
+        // The first page is read at 10, the last at 30.
+        live.history
+            .lock()
+            .unwrap()
+            .0
+            .extend([version(keys[0], 1, 15, 15), version(keys[5], 2, 25, 25)]);
+        let window = scene.run(live.clone()).window.unwrap();
+        assert_eq!((window.upper_bound, window.watermark), (at(10), at(5)));
+        let rows = scene.rows();
+        assert_eq!((rows[&keys[0]][0].0, rows[&keys[5]][0].0), (0, 2));
+        scene.run(live);
+        assert_eq!(scene.rows()[&keys[0]], [(1, None)], "{order:?}");
+    }
 }
 
 #[test]
