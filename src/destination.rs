@@ -278,6 +278,8 @@ pub struct Checkpoint {
     pub lineage: String,
     /// What else the run needs to go on, in its own words.
     pub state: Option<String>,
+    /// Whether the source was read to its end.
+    pub ended: bool,
 }
 
 impl Checkpoint {
@@ -289,6 +291,7 @@ impl Checkpoint {
             epoch,
             lineage: String::new(),
             state: None,
+            ended: false,
         }
     }
 
@@ -296,6 +299,13 @@ impl Checkpoint {
     #[must_use]
     pub fn with_lineage(mut self, lineage: impl Into<String>) -> Self {
         self.lineage = lineage.into();
+        self
+    }
+
+    /// The same, behind the source's end.
+    #[must_use]
+    pub fn with_end(mut self, ended: bool) -> Self {
+        self.ended = ended;
         self
     }
 
@@ -414,7 +424,8 @@ pub struct CommitRequest {
     /// What a destination that [keeps the checkpoint](DestinationCapabilities::keeps_checkpoint) saves with the rows, and
     /// answers when it is opened again; `None` in a run that saves no state.
     pub checkpoint: Option<Checkpoint>,
-    /// Whether this is the run's last group.
+    /// Whether this is the run's last group. Its answer must be [`Durable`](Durability::Durable): no other will come, and what is
+    /// not durable would be read again by each run.
     pub last: bool,
 }
 

@@ -7,6 +7,7 @@ use arrow_array::{Array as _, BooleanArray, RecordBatch, RecordBatchOptions, new
 use async_trait::async_trait;
 
 use super::encode::DelimitedEncoder;
+use super::rejects::in_name;
 use super::sink::Sink;
 use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationCapabilities, DestinationInfo, Durability,
@@ -148,6 +149,7 @@ impl Destination for FileDestination {
             (false, true) => Output::Parts(Parts {
                 files: Arc::clone(&self.files),
                 file_name: self.file_name.clone(),
+                partition: in_name(&request.partition),
                 group: request.group,
                 sink: None,
             }),
@@ -199,6 +201,8 @@ enum Output {
 struct Parts {
     files: Arc<dyn FileStore>,
     file_name: String,
+    /// What stands in the names for the partition, which counts its groups by itself.
+    partition: String,
     /// The group that is open.
     group: u64,
     /// Its file, if it has records.
@@ -215,7 +219,7 @@ impl Parts {
         let (stem, ending) = self
             .file_name
             .split_at(ending.unwrap_or(self.file_name.len()));
-        format!("{stem}-{:08}{ending}", self.group)
+        format!("{stem}{}-{:08}{ending}", self.partition, self.group)
     }
 
     /// Makes the open group's file durable, in place of an earlier one, and begins the next group.

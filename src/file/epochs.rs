@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::host::FileStore;
 use crate::{Error, ErrorKind, Result};
 
-/// The marks below a folder: `<folder>_epochs/<epoch>`.
+/// The marks below a folder: `<folder>_epochs/<epoch>`, and for a part of the source `<folder>_epochs+<partition>/<epoch>`.
 #[derive(Debug)]
 pub(super) struct Epochs {
     files: Arc<dyn FileStore>,
@@ -17,11 +17,11 @@ pub(super) struct Epochs {
 }
 
 impl Epochs {
-    /// `folder` ends with a `/`.
-    pub(super) fn new(files: Arc<dyn FileStore>, folder: &str) -> Self {
+    /// `folder` ends with a `/`; `of` tells those of one kind of run from others.
+    pub(super) fn new(files: Arc<dyn FileStore>, folder: &str, of: &str) -> Self {
         Epochs {
             files,
-            prefix: format!("{folder}_epochs/"),
+            prefix: format!("{folder}_epochs{of}/"),
         }
     }
 
@@ -57,9 +57,13 @@ impl Epochs {
         Ok(())
     }
 
-    /// Whether this is a mark.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.of(name).is_some()
+    /// Whether this is a mark below the folder, of whatever kind of run.
+    pub(super) fn has(folder: &str, name: &str) -> bool {
+        let rest = name
+            .strip_prefix(folder)
+            .and_then(|rest| rest.strip_prefix("_epochs"));
+        rest.and_then(|rest| rest.rsplit_once('/'))
+            .is_some_and(|(of, epoch)| !of.contains('/') && epoch.parse::<u64>().is_ok())
     }
 }
 

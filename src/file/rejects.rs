@@ -9,7 +9,9 @@ use futures::lock::Mutex;
 
 use super::encode::DelimitedEncoder;
 use super::epochs::{Epochs, taken_over};
-use crate::host::{FileStore, FileWriter, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
+use crate::host::{
+    FileStore, FileWriter, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
+};
 use crate::record::{RawRecord, Reject};
 use crate::spec::Delimited;
 use crate::{Error, ErrorKind, Result};
@@ -58,23 +60,37 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Debug)]
 pub struct RejectFiles {
-    epochs: Epochs,
     files: Arc<dyn FileStore>,
     in_parts: bool,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// By file name.
     open: BTreeMap<String, Open>,
     /// How many files there are of a commit group, by the first one's name.
     parts: BTreeMap<String, u64>,
     sealed: bool,
-    /// The newest epoch that rewound this ledger. Those of other processes are told by their marks.
+    /// What the run reads that has this ledger now.
+    partition: Arc<str>,
+    /// The newest epoch that rewound this ledger for it. Those of other processes are told by their marks.
     epoch: u64,
     /// Files that were made visible, and of which it is not known yet that no newer run had begun by then.
     unsure: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            open: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            sealed: false,
+            partition: "".into(),
+            epoch: 0,
+            unsure: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -104,7 +120,6 @@ impl RejectFiles {
     /// A ledger in the folder `rejects` of a store.
     pub fn new(files: Arc<dyn FileStore>) -> Self {
         RejectFiles {
-            epochs: Epochs::new(Arc::clone(&files), FOLDER),
             files,
             in_parts: false,
             state: Mutex::default(),
@@ -123,7 +138,7 @@ impl RejectFiles {
     /// # futures::executor::block_on(async {
     /// use std::sync::Arc;
     /// use syncline::file::RejectFiles;
-    /// use syncline::host::{FileStore, RejectLedger, RejectSegment};
+    /// use syncline::host::{FileStore, RejectLedger, RejectRewind, RejectSegment};
     /// use syncline::memory::MemoryFiles;
     /// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
     ///
@@ -140,7 +155,7 @@ impl RejectFiles {
     /// }
     /// // The process died, and the checkpoint is behind group 6.
     /// let ledger = RejectFiles::new(files.clone()).in_parts();
-    /// ledger.rewind(Some("person"), 6, 2).await?;
+    /// ledger.rewind(&RejectRewind::new(Some("person"), 6, 2)).await?;
     /// assert_eq!(files.list("rejects/person").await?, ["rejects/person-00000006.e1.csv"]);
     /// # Ok::<(), syncline::Error>(())
     /// # }).unwrap();
@@ -159,19 +174,24 @@ impl RejectFiles {
     pub async fn clear_stale(&self) -> Result<()> {
         for name in self.files.list(FOLDER).await? {
             let is_ours = |file: &str| file.ends_with(ENDING) && !file.contains('/');
-            if name.strip_prefix(FOLDER).is_some_and(is_ours) || self.epochs.has(&name) {
+            if name.strip_prefix(FOLDER).is_some_and(is_ours) || Epochs::has(FOLDER, &name) {
                 self.files.remove(&name).await?;
             }
         }
         Ok(())
     }
 
+    /// The marks of the runs that read what this one reads.
+    fn epochs(&self, state: &State) -> Epochs {
+        Epochs::new(Arc::clone(&self.files), FOLDER, &in_name(&state.partition))
+    }
+
     /// The name of the file that a segment belongs to.
     fn name(&self, state: &State, segment: &RejectSegment) -> String {
-        let stem = stem_of(segment.destination.as_deref());
         if !self.in_parts {
-            return format!("{stem}{ENDING}");
+            return format!("{}{ENDING}", stem_of(segment.destination.as_deref()));
         }
+        let stem = stem_in(segment.destination.as_deref(), &segment.partition);
         let first = part_of(&stem, segment);
         match state.parts.get(&first) {
             Some(files) => format!("{first}.{}{ENDING}", files + 1),
@@ -183,7 +203,7 @@ impl RejectFiles {
     async fn finish(&self, state: &mut State) -> Result<()> {
         let fenced = state.epoch > 0;
         if fenced && !state.open.is_empty() {
-            self.epochs.check(state.epoch).await?;
+            self.epochs(state).check(state.epoch).await?;
         }
         while let Some(mut open) = state.open.first_entry() {
             open.get_mut().writer.finish().await?;
@@ -198,7 +218,7 @@ impl RejectFiles {
         if state.unsure.is_empty() {
             return Ok(());
         }
-        let still_ours = self.epochs.check(state.epoch).await;
+        let still_ours = self.epochs(state).check(state.epoch).await;
         if let Err(error) = &still_ours {
             if error.kind() != ErrorKind::Conflict {
                 return still_ours;
@@ -290,7 +310,8 @@ pub(super) fn encoder() -> Result<DelimitedEncoder> {
 impl RejectLedger for RejectFiles {
     async fn append(&self, segment: RejectSegment) -> Result<()> {
         let mut state = self.state.lock().await;
-        if segment.epoch > 0 && segment.epoch < state.epoch {
+        let same = segment.partition == state.partition;
+        if same && segment.epoch > 0 && segment.epoch < state.epoch {
             return Err(taken_over());
         }
         if state.sealed {
@@ -306,7 +327,7 @@ impl RejectLedger for RejectFiles {
         if !state.open.contains_key(&name) {
             let mut begun = self.begin(&name, &segment.columns).await?;
             if self.in_parts {
-                let stem = stem_of(segment.destination.as_deref());
+                let stem = stem_in(segment.destination.as_deref(), &segment.partition);
                 begun.part = Some(part_of(&stem, &segment));
             }
             state.open.insert(name.clone(), begun);
@@ -342,18 +363,24 @@ impl RejectLedger for RejectFiles {
         self.finish(&mut state).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
         self.must_be_in_parts()?;
-        let stem = stem_of(destination);
+        let epoch = to.epoch;
+        let stem = stem_in(to.destination.as_deref(), &to.partition);
         // A newer run may have come since, and what it refused is its own.
         let comes_again =
-            |name: &str| group_of(name, &stem).is_some_and(|(of, by)| of > group && by <= epoch);
+            |name: &str| group_of(name, &stem).is_some_and(|(of, by)| of > to.group && by <= epoch);
         let mut state = self.state.lock().await;
+        if state.partition != to.partition {
+            // A ledger has one run at a time.
+            state.partition = Arc::clone(&to.partition);
+            state.epoch = 0;
+        }
         if epoch < state.epoch {
             return Err(taken_over());
         }
         if epoch > state.epoch {
-            self.epochs.begin(epoch).await?;
+            self.epochs(&state).begin(epoch).await?;
         }
         state.epoch = epoch;
         state.open.retain(|name, _| !comes_again(name));
@@ -395,7 +422,12 @@ impl RejectFiles {
                 .and_then(|rest| rest.strip_suffix(ENDING));
             let is_ours = match rest {
                 Some("") => true,
-                Some(_) => group_of(&name, &stem).is_some(),
+                // Of any partition.
+                Some(rest) => {
+                    let partition = rest.rsplit_once('-').map_or("", |(partition, _)| partition);
+                    let is_partition = partition.is_empty() || partition.starts_with('+');
+                    is_partition && group_of(&name, &format!("{stem}{partition}")).is_some()
+                }
                 None => false,
             };
             if is_ours {
@@ -411,6 +443,20 @@ fn stem_of(destination: Option<&str>) -> String {
     match destination {
         Some(destination) => format!("{FOLDER}{}", file_name_of(destination)),
         None => format!("{FOLDER}_source"),
+    }
+}
+
+/// The same, of a partition.
+fn stem_in(destination: Option<&str>, partition: &str) -> String {
+    format!("{}{}", stem_of(destination), in_name(partition))
+}
+
+/// What stands for a partition in the names of files, behind what the name begins with: nothing for the whole source, else `+` and
+/// letters that every store takes.
+pub(super) fn in_name(partition: &str) -> String {
+    match partition {
+        "" => String::new(),
+        partition => format!("+{}", file_name_of(partition)),
     }
 }
 

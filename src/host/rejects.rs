@@ -19,6 +19,9 @@ pub struct RejectSegment {
     pub group: u64,
     /// The epoch of the run, if it saves its state; else 0.
     pub epoch: u64,
+    /// The partition of the job's source that the run reads, such as a stretch of the past; empty for all of it. Each
+    /// counts groups and epochs by itself.
+    pub partition: Arc<str>,
     /// The source's columns, in the order of the cells of each record.
     pub columns: Arc<[String]>,
     /// The [version](crate::job::SyncJob::version) of the job that refused them, if it has one.
@@ -38,6 +41,7 @@ impl RejectSegment {
             destination,
             group: 1,
             epoch: 0,
+            partition: "".into(),
             columns,
             job_version: None,
             rejects,
@@ -54,10 +58,57 @@ impl RejectSegment {
 }
 
 impl RejectSegment {
+    /// The same, of a run of this partition.
+    #[must_use]
+    pub fn in_partition(mut self, partition: impl Into<Arc<str>>) -> Self {
+        self.partition = partition.into();
+        self
+    }
+
     /// The same, refused by this version of the job.
     #[must_use]
     pub fn with_job_version(mut self, version: Option<Arc<str>>) -> Self {
         self.job_version = version;
+        self
+    }
+}
+
+/// What a run takes back that goes on behind a group that is safe.
+///
+/// ```
+/// use syncline::host::RejectRewind;
+///
+/// let to = RejectRewind::new(Some("person"), 6, 2).in_partition("range 2024-01-01..2025-01-01");
+/// assert_eq!((to.group, to.epoch), (6, 2));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RejectRewind {
+    /// The destination; `None` for what was refused in front of all.
+    pub destination: Option<Arc<str>>,
+    /// The partition; empty for the whole source.
+    pub partition: Arc<str>,
+    /// The last group that stays.
+    pub group: u64,
+    /// The epoch of the run that reads the others again.
+    pub epoch: u64,
+}
+
+impl RejectRewind {
+    /// Behind this group, by a run of this epoch over the whole source.
+    pub fn new(destination: Option<&str>, group: u64, epoch: u64) -> Self {
+        RejectRewind {
+            destination: destination.map(Arc::from),
+            partition: "".into(),
+            group,
+            epoch,
+        }
+    }
+
+    /// The same, of this partition.
+    #[must_use]
+    pub fn in_partition(mut self, partition: impl Into<Arc<str>>) -> Self {
+        self.partition = partition.into();
         self
     }
 }
@@ -139,10 +190,11 @@ pub trait RejectLedger: fmt::Debug + Send + Sync {
     async fn flush(&self) -> Result<()> {
         Err(one_run_only())
     }
-    /// Forgets what was appended for a destination, or in front of all with `None`, in groups behind `group`: they are
-    /// read again, by a run of this epoch. What runs of older ones append from now on is refused as a
-    /// [`Conflict`](ErrorKind::Conflict): they were taken for dead.
-    async fn rewind(&self, _destination: Option<&str>, _group: u64, _epoch: u64) -> Result<()> {
+    /// Forgets what was appended for a destination, or in front of all, in groups of a partition behind one that is safe: they are
+    /// read again. What runs of older epochs append to that partition from now on is refused as a
+    /// [`Conflict`](ErrorKind::Conflict): they were taken for dead. Other partitions count their groups and epochs by themselves, and stay as
+    /// they are.
+    async fn rewind(&self, _to: &RejectRewind) -> Result<()> {
         Err(one_run_only())
     }
     /// The records that were appended for a destination, or in front of all with `None`, and are not resolved.

@@ -156,6 +156,8 @@ pub(super) struct Checkpoints {
     /// destination tells groups apart.
     open: VecDeque<Border>,
     saves_borders: bool,
+    /// A destination that saves our checkpoint with its rows must have this group, or it has lost what no run would read again.
+    floor: u64,
     /// A cursor that was safe when the run began.
     unheard: Option<Cursor>,
 }
@@ -188,7 +190,8 @@ impl Checkpoints {
             None => SavedCheckpoint {
                 lineage: lineage.clone(),
                 run: None,
-                epoch: 0,
+                // A store that was lost leaves destinations that know epochs: higher than any that was ever counted up to.
+                epoch: u64::try_from(context.clock().now().timestamp()).unwrap_or(0),
                 claim: String::new(),
                 safe: Border::start(0),
                 begun: Vec::new(),
@@ -196,6 +199,7 @@ impl Checkpoints {
         };
         let unheard = saved.safe.cursor.clone();
         let unheard = unheard.filter(|_| saved.lineage == lineage);
+        let before = saved.safe.group;
         // Nobody may have heard of the end of this very run.
         let done = saved.safe.ended && request.run.is_some() && saved.run == request.run;
         if (saved.safe.ended && !done) || request.start != Start::Resume {
@@ -230,6 +234,8 @@ impl Checkpoints {
                 .during("resume")
                 .with("job", job));
         }
+        // What earlier runs brought is not read again.
+        let saved_progress = request.start == Start::Resume && saved.safe.progress.is_some();
         if !done {
             saved.lineage = lineage;
         }
@@ -247,6 +253,10 @@ impl Checkpoints {
             saved,
             open: VecDeque::new(),
             saves_borders: false,
+            floor: match goes_on || done || saved_progress {
+                true => before,
+                false => 0,
+            },
             unheard,
         };
         checkpoints.put(expected).await?;
@@ -298,6 +308,7 @@ impl Checkpoints {
         Checkpoint::new(border.cursor.clone(), border.group, self.saved.epoch)
             .with_lineage(&self.saved.lineage)
             .with_state(border.progress.as_ref().and_then(Progress::to_text))
+            .with_end(border.ended)
     }
 
     /// Every destination has everything in front of these checkpoints of their own: what is behind the saved one is
@@ -330,7 +341,7 @@ impl Checkpoints {
                 begun.clear();
                 self.saved.safe.cursor.clone_from(&least.cursor);
                 self.saved.safe.group = least.group;
-                self.saved.safe.ended = least.cursor.is_none();
+                self.saved.safe.ended = least.ended;
                 self.saved.safe.progress = least
                     .state
                     .as_deref()
@@ -340,6 +351,21 @@ impl Checkpoints {
             None => return self.check_known(kept.iter()),
         }
         self.save().await
+    }
+
+    /// A destination that saves our checkpoint with its rows is no older than the saved state.
+    pub(super) fn check_kept(&self, destination: &str, kept: Option<&Checkpoint>) -> Result<()> {
+        let has = kept.map_or(0, |checkpoint| checkpoint.group);
+        if has >= self.floor {
+            return Ok(());
+        }
+        let message = "the destination is older than the saved state, as after the restore of a backup, and the records between them would \
+                       be missing; bring the newer one back, or start over with a full refresh";
+        Err(Error::new(ErrorKind::CorruptState, message)
+            .during("resume")
+            .with("destination", destination)
+            .with("group there", has)
+            .with("group saved", self.floor))
     }
 
     /// Destinations that are ahead are so by groups that are known.

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
-use crate::host::{Bug, Context, Event, RejectSegment, run_on};
+use crate::host::{Bug, Context, Event, RejectRewind, RejectSegment, run_on};
 use crate::lookup::Lookup;
 use crate::mapping::{Mapped, Mapper, Preparation};
 use crate::record::{Batch, Cursor, Reject};
@@ -259,6 +259,9 @@ async fn open(
     }
     if let Some(checkpoints) = checkpoints {
         let kept: Vec<_> = stages.iter().map(|stage| stage.kept().cloned()).collect();
+        for stage in stages.iter().filter(|stage| stage.keeps_checkpoint()) {
+            checkpoints.check_kept(stage.name(), stage.kept())?;
+        }
         checkpoints.adopt(&kept).await?;
         if stages.iter().any(Stage::tells_groups) {
             checkpoints.save_borders();
@@ -266,11 +269,14 @@ async fn open(
         let safe = checkpoints.safe().group;
         if !Bug::RejectsDoubled.is_on() {
             let epoch = request.epoch;
-            request.rejects.rewind(None, safe, epoch).await?;
+            let partition = request.partition();
+            let to = RejectRewind::new(None, safe, epoch).in_partition(partition.as_str());
+            request.rejects.rewind(&to).await?;
             for stage in &mut *stages {
                 let through = stage.has_through(safe);
                 let name = Some(stage.name());
-                request.rejects.rewind(name, through, epoch).await?;
+                let to = RejectRewind::new(name, through, epoch).in_partition(partition.as_str());
+                request.rejects.rewind(&to).await?;
             }
         }
     }
@@ -388,7 +394,8 @@ impl Run<'_> {
             }
             self.book(job);
             // Whether the source heard of it when it was saved, nobody knows.
-            if let Some(cursor) = checkpoints.unheard() {
+            let whole = self.request.partition().is_empty();
+            if let Some(cursor) = checkpoints.unheard().filter(|_| whole) {
                 job.dataset.acknowledge(self.context, cursor).await?;
             }
             if safe.ended {
@@ -439,6 +446,11 @@ impl Run<'_> {
             let ready = match next {
                 Ok(Some(ready)) => ready,
                 Ok(None) => break,
+                // Whoever stopped the run ended its wait for another try too.
+                Err(_) if self.context.cancel().is_cancelled() => {
+                    stop = Some(Stop::Cancelled);
+                    break;
+                }
                 Err(error) => {
                     let until = paused_until(&error, given).ok_or(error)?;
                     stop = Some(Stop::Paused(until));
@@ -486,7 +498,9 @@ impl Run<'_> {
             // Nobody knows what the rest of the source would have brought: after a stop, rows that are held
             // back stay pending, and no cursor passes a row that waited.
             let waiting = stopped && self.is_waiting();
-            let closes = !stopped || (again.is_none() && self.may_close());
+            // What has no records needs no group of its own, and a group without records has no cursor to come again by.
+            let has_records = self.group.records > 0 || self.checkpoints.is_none();
+            let closes = !stopped || (again.is_none() && has_records && self.may_close());
             for stage in &mut self.stages {
                 stage.finish(self.context, stopped).await?;
             }
@@ -518,7 +532,7 @@ impl Run<'_> {
 
     /// The run is where the group ended that comes again.
     fn arrive(&mut self, border: &Border) -> Result<()> {
-        if border.cursor.is_some() {
+        if border.cursor.is_some() || !border.ended {
             if self.records != border.records {
                 let message = "the source no longer gives what it gave when the last run broke off, so that run cannot be gone on \
                                with; start over";
@@ -670,12 +684,21 @@ impl Run<'_> {
             true => self.stages.first().map(Stage::through),
             false => self.stages.iter().map(Stage::through).min(),
         };
+        let whole = self.request.partition().is_empty();
         if let Some(checkpoints) = &mut self.checkpoints {
             if let (true, Some(cursor)) = (Bug::AcknowledgedEarly.is_on(), &cursor) {
                 job.dataset.acknowledge(self.context, cursor).await?;
             }
-            if let Some(cursor) = checkpoints.durable(through.unwrap_or(0)).await? {
+            let moved = checkpoints.durable(through.unwrap_or(0)).await?;
+            // What a run over a part of the source has is not what the source may forget.
+            if let Some(cursor) = moved.filter(|_| whole) {
                 job.dataset.acknowledge(self.context, &cursor).await?;
+            }
+            if last && through.is_some_and(|through| through < number) {
+                let message = "a destination does not say that the last group is durable, so each run would read everything again; the last commit answers `Durable`";
+                return Err(Error::contract(message)
+                    .during("commit")
+                    .with("group", number));
             }
         }
         if late {
@@ -857,6 +880,7 @@ pub(super) async fn refuse(
     };
     let segment = segment
         .with_group(group, epoch)
+        .in_partition(request.partition())
         .with_job_version(request.job_version.clone());
     request.rejects.append(segment).await
 }

@@ -141,6 +141,11 @@ impl Stage {
         (self.group.kept.as_ref()).filter(|_| !Bug::DestinationCheckpointIgnored.is_on())
     }
 
+    /// Whether the destination saves our checkpoint with the rows.
+    pub(super) fn keeps_checkpoint(&self) -> bool {
+        self.destination.info().capabilities.keeps_checkpoint
+    }
+
     /// The last group that the destination has already, beyond `safe`.
     pub(super) fn has_through(&self, safe: u64) -> u64 {
         self.kept().map_or(safe, |kept| kept.group.max(safe))

@@ -1,10 +1,11 @@
 //! Rejects kept in memory.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::host::{KeptRejects, RejectLedger, RejectMarks, RejectSegment};
+use crate::host::{KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 use crate::record::Reject;
 use crate::{Error, ErrorKind, Result};
 
@@ -29,8 +30,8 @@ pub struct MemoryRejects(Mutex<Kept>);
 struct Kept {
     segments: Vec<RejectSegment>,
     sealed: bool,
-    /// The newest that rewound; runs that save no state have none.
-    epoch: u64,
+    /// The newest that rewound each partition; runs that save no state have none.
+    epochs: BTreeMap<Arc<str>, u64>,
 }
 
 impl MemoryRejects {
@@ -82,7 +83,8 @@ fn taken_over() -> Error {
 impl RejectLedger for MemoryRejects {
     async fn append(&self, segment: RejectSegment) -> Result<()> {
         let mut kept = self.kept();
-        if segment.epoch > 0 && segment.epoch < kept.epoch {
+        let epoch = kept.epochs.get(&segment.partition).copied();
+        if segment.epoch > 0 && epoch.is_some_and(|epoch| segment.epoch < epoch) {
             return Err(taken_over());
         }
         kept.segments.push(segment);
@@ -99,15 +101,18 @@ impl RejectLedger for MemoryRejects {
         self.seal().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
         let stays = |segment: &RejectSegment| {
-            segment.destination.as_deref() != destination || segment.group <= group
+            segment.destination != to.destination
+                || segment.partition != to.partition
+                || segment.group <= to.group
         };
         let mut kept = self.kept();
-        if epoch < kept.epoch {
+        let epoch = kept.epochs.entry(Arc::clone(&to.partition)).or_default();
+        if to.epoch < *epoch {
             return Err(taken_over());
         }
-        kept.epoch = epoch;
+        *epoch = to.epoch;
         kept.segments.retain(stays);
         Ok(())
     }

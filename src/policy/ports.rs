@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::Patience;
 use super::timeouts::Call;
 use crate::host::{
-    Expected, KeptRejects, RejectLedger, RejectMarks, RejectSegment, StateKey, StateKind,
-    StateStore, StateVersion, Stored, Swap,
+    Expected, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment, StateKey,
+    StateKind, StateStore, StateVersion, Stored, Swap,
 };
 use crate::{Result, Tenant};
 
@@ -110,8 +110,8 @@ impl RejectLedger for Rejects {
             .await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        let rewind = || self.ledger.rewind(destination, group, epoch);
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        let rewind = || self.ledger.rewind(to);
         self.patience.call(Call::Rejects, rewind).await
     }
 

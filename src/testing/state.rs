@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::effects::{EffectKind, Effects, Fate};
 use crate::host::{
-    Expected, KeptRejects, RejectLedger, RejectMarks, RejectSegment, StateKey, StateKind,
-    StateStore, StateVersion, Stored, Swap,
+    Expected, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment, StateKey,
+    StateKind, StateStore, StateVersion, Stored, Swap,
 };
 use crate::{Result, Tenant};
 
@@ -137,8 +137,8 @@ impl RejectLedger for Rejects {
         self.effects.perform(EffectKind::RejectFlush, work).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        let work = self.ledger.rewind(destination, group, epoch);
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        let work = self.ledger.rewind(to);
         self.effects.perform(EffectKind::RejectRewind, work).await
     }
 

@@ -24,6 +24,7 @@ mod mapping_filters;
 mod memory;
 mod observers;
 mod picklists;
+mod ranges;
 mod redrive;
 mod reference_jobs;
 mod reject_files;

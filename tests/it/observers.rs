@@ -36,7 +36,9 @@ fn run(observer: Arc<dyn Observer>) {
         .with_batch_rows(1)
         .with_commit(CommitPolicy::default().with_records(3))
         .with_state(Tenant::new("acme").unwrap(), Arc::new(MemoryState::new()));
-    let report = block_on(job.run(&Context::new().with_observer(observer), request)).unwrap();
+    let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
+    let context = Context::new().with_clock(clock).with_observer(observer);
+    let report = block_on(job.run(&context, request)).unwrap();
     assert_eq!(report.outcome, Outcome::PartialSuccess);
 }
 

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use syncline::file::{DelimitedDataset, LocalFiles, RejectFiles};
-use syncline::host::{Context, FileStore, FileWriter, OpenedFile, RejectLedger, RejectSegment};
+use syncline::host::{
+    Context, FileStore, FileWriter, OpenedFile, RejectLedger, RejectRewind, RejectSegment,
+};
 use syncline::job::{CommitPolicy, Job, Outcome, RunRequest, SyncJob};
 use syncline::memory::{Commits, MemoryConnection, MemoryFiles, MemoryState};
 use syncline::record::{Field, FieldType, Position, RawRecord, Reason, Refusal, Reject};
@@ -53,7 +55,10 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
         let second = files.bytes("rejects/a-00000002.2.csv").unwrap();
         assert!(String::from_utf8_lossy(&second).contains("in.csv#7"));
 
-        ledger.rewind(Some("a"), 1, 0).await.unwrap();
+        ledger
+            .rewind(&RejectRewind::new(Some("a"), 1, 0))
+            .await
+            .unwrap();
         let left = names();
         let of_a: Vec<_> = left
             .iter()
@@ -72,7 +77,7 @@ fn groups_that_come_again_are_taken_back_for_one_destination() {
         assert_eq!(left.len(), 13);
         ledger.seal().await.unwrap();
         assert_eq!(names(), left);
-        ledger.rewind(None, 0, 0).await.unwrap();
+        ledger.rewind(&RejectRewind::new(None, 0, 0)).await.unwrap();
         assert_eq!(names().len(), 9);
         // The group comes again, under its first name.
         ledger.append(segment(Some("a"), 2, 7)).await.unwrap();
@@ -88,7 +93,7 @@ fn files_of_one_run_cannot_be_gone_on_with() {
     let ledger = RejectFiles::new(Arc::new(MemoryFiles::new()));
     for refused in [
         block_on(ledger.flush()),
-        block_on(ledger.rewind(None, 0, 0)),
+        block_on(ledger.rewind(&RejectRewind::new(None, 0, 0))),
     ] {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -167,7 +172,9 @@ impl FileWriter for MetFile {
 /// A run of this epoch that goes on behind group 1: it refuses the record of this number in group 2.
 async fn go_on(files: Arc<dyn FileStore>, epoch: u64, index: u64) -> Result<()> {
     let ledger = RejectFiles::new(files).in_parts();
-    ledger.rewind(Some("a"), 1, epoch).await?;
+    ledger
+        .rewind(&RejectRewind::new(Some("a"), 1, epoch))
+        .await?;
     let segment = segment(Some("a"), 2, index).with_group(2, epoch);
     ledger.append(segment).await?;
     ledger.flush().await
@@ -258,9 +265,8 @@ impl RejectLedger for Dying {
         self.live(self.inner.flush()).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        self.live(self.inner.rewind(destination, group, epoch))
-            .await
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        self.live(self.inner.rewind(to)).await
     }
 }
 

@@ -257,3 +257,224 @@ fn each_commit_group_is_a_file_and_comes_again_in_its_place() -> Result<()> {
         Ok(())
     })
 }
+
+/// As a connection has them: whoever opens it finds the checkpoint that it keeps.
+fn kept_by(home: &MemoryConnection) -> Option<syncline::destination::Checkpoint> {
+    use syncline::destination::{OpenRequest, WriteField};
+    let context = Context::new();
+    let open = async {
+        let object =
+            syncline::connection::Connection::destination(home, &context, "number").await?;
+        let fields = vec![WriteField::new("n")];
+        let request =
+            OpenRequest::new("numbers", fields, WriteMode::Insert).with_epoch("", u64::MAX);
+        object.open(&context, request).await
+    };
+    block_on(open).unwrap().checkpoint
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_record_closes_no_group() {
+    let (home, state) = (home(Commits::WithCheckpoint), Arc::new(MemoryState::new()));
+    let stop = CancelToken::new();
+    stop.cancel();
+    let job = job(numbers(10), &home, WriteMode::Insert);
+    let stopped = block_on(job.run(&Context::new().with_cancel(stop), request(&state))).unwrap();
+    assert_eq!((stopped.outcome, stopped.records), (Outcome::Cancelled, 0));
+    assert_eq!(
+        kept_by(&home),
+        None,
+        "an empty group has no cursor to come again by"
+    );
+}
+
+#[test]
+fn a_destination_that_keeps_the_checkpoint_makes_up_for_state_that_is_lost() {
+    let home = home(Commits::WithCheckpoint);
+    let job = job(numbers(10), &home, WriteMode::Insert);
+    let stopped =
+        block_on(job.run(&stopping_behind(6), request(&Arc::new(MemoryState::new())))).unwrap();
+    assert_eq!(stopped.records, 6);
+    // The store is gone, and with it how often the job ran.
+    let report =
+        block_on(job.run(&Context::new(), request(&Arc::new(MemoryState::new())))).unwrap();
+    assert_eq!((report.outcome, report.records), (Outcome::Success, 4));
+    assert_eq!(home.object("number").unwrap().len(), 10);
+}
+
+#[test]
+fn a_destination_that_is_older_than_the_saved_state_is_not_passed_over() {
+    let (home, backup) = (home(Commits::WithCheckpoint), home(Commits::WithCheckpoint));
+    let state = Arc::new(MemoryState::new());
+    block_on(job(numbers(10), &home, WriteMode::Insert).run(&stopping_behind(6), request(&state)))
+        .unwrap();
+    let restored = job(numbers(10), &backup, WriteMode::Insert);
+    let error = block_on(restored.run(&Context::new(), request(&state))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CorruptState);
+    assert!(
+        error.to_string().contains("older than the saved state"),
+        "{error}"
+    );
+    let over = request(&state).with_start(Start::Over);
+    let report = block_on(restored.run(&Context::new(), over)).unwrap();
+    assert_eq!(
+        (report.outcome, backup.object("number").unwrap().len()),
+        (Outcome::Success, 10)
+    );
+}
+
+/// Its commits say that the data is taken, and never that it is safe.
+#[derive(Debug)]
+struct NeverSure(MemoryConnection);
+
+#[derive(Debug)]
+struct NeverSureObject(Arc<dyn syncline::destination::Destination>);
+
+#[derive(Debug)]
+struct NeverSureWriter(Box<dyn syncline::destination::Writer>);
+
+mod never_sure {
+    use super::*;
+    use async_trait::async_trait;
+    use syncline::connection::{Catalog, Connection, ConnectionInfo};
+    use syncline::destination::{
+        CommitReport, CommitRequest, Destination, DestinationInfo, Durability, OpenRequest, Opened,
+        WriteReport, Writer,
+    };
+    use syncline::record::Batch;
+
+    #[async_trait]
+    impl Connection for NeverSure {
+        fn info(&self) -> &ConnectionInfo {
+            self.0.info()
+        }
+
+        async fn discover(&self, context: &Context) -> Result<Catalog> {
+            self.0.discover(context).await
+        }
+
+        async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+            self.0.dataset(context, object).await
+        }
+
+        async fn destination(
+            &self,
+            context: &Context,
+            object: &str,
+        ) -> Result<Arc<dyn Destination>> {
+            Ok(Arc::new(NeverSureObject(
+                self.0.destination(context, object).await?,
+            )))
+        }
+    }
+
+    #[async_trait]
+    impl Destination for NeverSureObject {
+        fn info(&self) -> &DestinationInfo {
+            self.0.info()
+        }
+
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+
+        async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+            let opened = self.0.open(context, request).await?;
+            Ok(Opened::new(Box::new(NeverSureWriter(opened.writer))))
+        }
+    }
+
+    #[async_trait]
+    impl Writer for NeverSureWriter {
+        async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
+            self.0.write(context, batch).await
+        }
+
+        async fn commit(
+            &mut self,
+            context: &Context,
+            request: CommitRequest,
+        ) -> Result<CommitReport> {
+            self.0.commit(context, request).await?;
+            Ok(CommitReport::new(Durability::Accepted))
+        }
+
+        async fn abort(&mut self, context: &Context) -> Result<()> {
+            self.0.abort(context).await
+        }
+    }
+}
+
+#[test]
+fn a_last_commit_that_is_not_durable_is_no_success() {
+    let (home, state) = (home(Commits::AtOnce), Arc::new(MemoryState::new()));
+    let mapping = MappingSpec::new(vec![FieldMapping::direct("n", "n")]);
+    let spec = DestinationSpec::new("number", WriteMode::upsert(["n"]), mapping);
+    let job = SyncJob::new("numbers", Arc::new(numbers(3))).to(Arc::new(NeverSure(home)), spec);
+    let report = block_on(job.run(&Context::new(), request(&state))).unwrap();
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!(report.failure.unwrap().kind(), ErrorKind::Contract);
+}
+
+/// Reads one batch; then its connection is down.
+#[derive(Debug)]
+struct Down(MemoryDataset);
+
+mod down {
+    use super::*;
+    use futures::StreamExt as _;
+    use syncline::dataset::{BatchStream, DatasetInfo, ReadRequest};
+    use syncline::{Error, Retry};
+
+    #[async_trait::async_trait]
+    impl Dataset for Down {
+        fn info(&self) -> &DatasetInfo {
+            self.0.info()
+        }
+
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+
+        fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+            let down = Error::new(ErrorKind::Io, "down").retrying(Retry::Now);
+            let first = self
+                .0
+                .read(context, request.clone())
+                .take(match request.resume {
+                    None => 1,
+                    Some(_) => 0,
+                });
+            first.chain(futures::stream::iter([Err(down)])).boxed()
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_while_it_waits_for_another_try_ends_tidily() {
+    let (home, state) = (home(Commits::AtOnce), Arc::new(MemoryState::new()));
+    let job = job(Down(numbers(10)), &home, WriteMode::upsert(["n"]));
+    let report = block_on(job.run(&stopping_behind(2), request(&state))).unwrap();
+    assert_eq!((report.outcome, report.records), (Outcome::Cancelled, 2));
+    // The token is seen in front of the next batch already; here it is set amid the wait.
+    let stop = CancelToken::new();
+    #[derive(Debug)]
+    struct StopAtRetry(CancelToken);
+    impl Observer for StopAtRetry {
+        fn observe(&self, event: &Event<'_>) {
+            if matches!(event, Event::Retried { .. }) {
+                self.0.cancel();
+            }
+        }
+    }
+    let context = Context::new()
+        .with_cancel(stop.clone())
+        .with_observer(Arc::new(StopAtRetry(stop)));
+    let over = request(&state).with_start(Start::Over);
+    let report = block_on(job.run(&context, over)).unwrap();
+    assert_eq!(
+        (report.outcome, report.records),
+        (Outcome::Cancelled, 2),
+        "{report}"
+    );
+}

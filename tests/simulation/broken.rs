@@ -17,8 +17,8 @@ use syncline::destination::{
     Patch, WriteReport, Writer,
 };
 use syncline::host::{
-    Context, Expected, RejectLedger, RejectSegment, StateKey, StateKind, StateStore, StateVersion,
-    Stored, Swap,
+    Context, Expected, RejectLedger, RejectRewind, RejectSegment, StateKey, StateKind, StateStore,
+    StateVersion, Stored, Swap,
 };
 use syncline::lookup::{Lookup, LookupRequest};
 use syncline::record::array::ArrayRef;
@@ -183,11 +183,11 @@ impl RejectLedger for Ledger {
         self.0.flush().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
         if Flaw::RejectsNotRewound.is_on() {
             return Ok(());
         }
-        self.0.rewind(destination, group, epoch).await
+        self.0.rewind(to).await
     }
 }
 

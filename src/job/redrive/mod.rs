@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::host::{Context, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
+use crate::host::{Context, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 use crate::record::Reject;
 use crate::spec::{Rule, SourceDeletes, SyncMode, WriteMode};
 use crate::{Error, ErrorKind, Result};
@@ -381,7 +381,7 @@ impl RejectLedger for Captured {
     }
 
     /// Nothing was appended yet.
-    async fn rewind(&self, _: Option<&str>, _: u64, _: u64) -> Result<()> {
+    async fn rewind(&self, _: &RejectRewind) -> Result<()> {
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use syncline::host::{Clock, Context, RejectLedger, RejectSegment, SeededEntropy};
+use syncline::host::{Clock, Context, RejectLedger, RejectRewind, RejectSegment, SeededEntropy};
 use syncline::job::{CommitPolicy, Job, Lease, LeaseRequest, Outcome, RunRequest, SyncJob};
 use syncline::memory::{
     Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState,
@@ -37,8 +37,8 @@ impl RejectLedger for Slow {
         self.inner.flush().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        self.inner.rewind(destination, group, epoch).await
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        self.inner.rewind(to).await
     }
 }
 
