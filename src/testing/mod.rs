@@ -50,6 +50,7 @@
 //! # Ok::<(), syncline::Error>(())
 //! ```
 
+pub mod conformance;
 mod connection;
 mod dataset;
 mod effects;
