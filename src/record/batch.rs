@@ -1,6 +1,6 @@
 //! What flows from a dataset to a writer.
 
-use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use serde::{Deserialize, Serialize};
 
 use super::{Origins, Reject};
@@ -142,12 +142,44 @@ impl Batch {
             .ops
             .map(|ops| rows.iter().map(|&row| ops[row as usize]).collect());
         let indices = UInt32Array::from(rows.to_vec());
-        let records = arrow_select::take::take_record_batch(&self.records, &indices)?;
+        let columns = self.records.columns().iter();
+        let columns = columns.map(|column| arrow_select::take::take(column, &indices, None));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        // A batch may have rows and no columns.
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let schema = self.records.schema();
+        let records = RecordBatch::try_new_with_options(schema, columns, &options)?;
         Ok(Batch {
             records,
             ops,
             origins,
             ..self
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use arrow_schema::Schema;
+
+    use super::*;
+    use crate::record::RowsAsRead;
+
+    #[test]
+    fn rows_without_columns_are_taken_and_filtered_too() {
+        let options = RecordBatchOptions::new().with_row_count(Some(3));
+        let schema = Arc::new(Schema::empty());
+        let records = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
+        let origins = RowsAsRead::new("rows", 0, records.clone()).into_origins();
+        let batch = Batch::new(records, origins);
+        let taken = batch.clone().take(&[2, 0]).unwrap();
+        assert_eq!((taken.len(), taken.origins.sequence(0)), (2, 2));
+        let keep = BooleanArray::from(vec![false, true, false]);
+        let kept = batch.filter(&keep).unwrap();
+        assert_eq!((kept.len(), kept.origins.sequence(0)), (1, 1));
     }
 }

@@ -9,4 +9,6 @@
 )]
 
 mod broken;
+mod destinations;
 mod ports;
+mod sources;

@@ -39,6 +39,8 @@ pub enum Capability {
     KnownRecords,
     /// A connection has an object that can be looked up.
     LooksUp,
+    /// A lookup has a key field of text.
+    TextKeys,
     /// A destination updates and upserts [by identifiers](crate::destination::DestinationCapabilities::keyed).
     Keyed,
     /// A destination [tells rows of the same run apart](crate::destination::DestinationCapabilities::tells_same_run).

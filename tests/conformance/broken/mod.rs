@@ -3,8 +3,13 @@
 //! Each breaks the contract in one point. The clause that is named must see it; other clauses that see it too are
 //! listed, so that it shows how sharp the clauses are.
 
+mod connection;
+mod dataset;
+mod destination;
 mod executor;
 mod file_store;
+mod job;
+mod lookup;
 mod reject_ledger;
 mod state_store;
 
@@ -56,6 +61,11 @@ fn all() -> Vec<Broken> {
     all.extend(file_store::broken_stores());
     all.extend(reject_ledger::broken_ledgers());
     all.extend(executor::broken_executors());
+    all.extend(dataset::broken_datasets());
+    all.extend(destination::broken_destinations());
+    all.extend(connection::broken_connections());
+    all.extend(lookup::broken_lookups());
+    all.extend(job::broken_jobs());
     all
 }
 
@@ -69,6 +79,11 @@ fn clauses() -> Vec<&'static str> {
     all.extend(of(&kit::FILE_STORE));
     all.extend(of(&kit::REJECT_LEDGER));
     all.extend(of(&kit::EXECUTOR));
+    all.extend(of(&kit::DATASET));
+    all.extend(of(&kit::DESTINATION));
+    all.extend(of(&kit::CONNECTION));
+    all.extend(of(&kit::LOOKUP));
+    all.extend(of(&kit::JOB));
     all
 }
 
