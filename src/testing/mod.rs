@@ -54,8 +54,16 @@ pub mod conformance;
 mod connection;
 mod dataset;
 mod effects;
+mod fault;
 mod files;
+mod host;
 mod state;
 
 pub use crate::host::Bug;
+pub use connection::{FaultyConnection, FaultyDestination, FaultyLookup, FaultyWriter};
+pub use dataset::FaultyDataset;
 pub use effects::{Effect, EffectKind, Effects, Ended, Fate, drive};
+pub use fault::Fault;
+pub use files::FaultyFiles;
+pub use host::{FaultyClock, FaultyExecutor};
+pub use state::{FaultyRejects, FaultyState};

@@ -10,5 +10,6 @@
 
 mod broken;
 mod destinations;
+mod faults;
 mod ports;
 mod sources;

@@ -141,13 +141,10 @@ impl Dataset for Source {
 
     fn read(&self, context: &Context, mut request: ReadRequest) -> BatchStream {
         let flaw = self.flaw;
-        let names = self.schema().fields().iter().map(|field| &field.name);
         match (&mut request.fields, flaw) {
             (Some(fields), Flaw::IgnoresTheAskedOrder) => {
-                *fields = names
-                    .filter(|name| fields.contains(name))
-                    .cloned()
-                    .collect();
+                let place = |name: &String| self.schema().index_of(name);
+                fields.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
             }
             (Some(fields), Flaw::LeavesOutUnknownFields) => {
                 fields.retain(|name| self.schema().field(name).is_some())

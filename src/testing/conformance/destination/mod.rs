@@ -6,6 +6,7 @@ mod values;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -50,6 +51,8 @@ pub struct DestinationFixture {
     value: String,
     read_back: ReadBack,
     refused: Option<RecordBatch>,
+    /// Jobs that have written so far: groups count on within a job.
+    jobs: AtomicU64,
 }
 
 opaque!(DestinationFixture);
@@ -73,6 +76,7 @@ impl DestinationFixture {
             value: value.into(),
             read_back: Box::new(move || read_back().boxed()),
             refused: None,
+            jobs: AtomicU64::new(0),
         }
     }
 

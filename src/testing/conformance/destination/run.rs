@@ -1,6 +1,7 @@
 //! A writer under trial, and its rows: a key and a value for each, as numbers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 
@@ -54,8 +55,10 @@ impl DestinationFixture {
         vec![WriteField::new(&self.key), WriteField::new(&self.value)]
     }
 
+    /// A writer of a job that has not written yet.
     pub(super) fn request(&self, mode: WriteMode) -> OpenRequest {
-        OpenRequest::new("conformance", self.both(), mode)
+        let job = self.jobs.fetch_add(1, Ordering::Relaxed);
+        OpenRequest::new(format!("job {job}"), self.both(), mode)
     }
 
     pub(super) fn upsert(&self) -> WriteMode {

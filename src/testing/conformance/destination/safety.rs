@@ -5,15 +5,22 @@ use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use super::super::clause::{Checked, Finding, OrBroken as _, must, same};
 use super::DestinationFixture;
 use super::run::{Fate, Found, Run, fates, row};
-use crate::destination::{Checkpoint, CommitRequest, Durability, Patch};
+use crate::destination::{Checkpoint, CommitRequest, Durability, OpenRequest, Patch};
 use crate::host::Context;
 use crate::lookup::{LookupKeys, LookupRequest, Match};
 use crate::record::Cursor;
 use crate::spec::WriteMode;
 use crate::{ErrorKind, Result};
 
-fn insert(fixture: &DestinationFixture) -> crate::destination::OpenRequest {
+fn insert(fixture: &DestinationFixture) -> OpenRequest {
     fixture.request(WriteMode::Insert)
+}
+
+/// A run of the job whose state is looked at.
+fn nightly(fixture: &DestinationFixture, partition: &str, epoch: u64) -> OpenRequest {
+    let mut request = insert(fixture).with_epoch(partition, epoch);
+    request.job = "nightly".into();
+    request
 }
 
 pub(super) async fn commits(context: &Context, fixture: &DestinationFixture) -> Checked {
@@ -73,9 +80,7 @@ pub(super) async fn dry_run(context: &Context, fixture: &DestinationFixture) -> 
 }
 
 pub(super) async fn groups(context: &Context, fixture: &DestinationFixture) -> Checked {
-    let mut run = fixture
-        .open(context, insert(fixture).with_epoch("", 1))
-        .await?;
+    let mut run = fixture.open(context, nightly(fixture, "", 1)).await?;
     run.write(&[row(1, 1)]).await?;
     run.commit(false).await?;
     run.write(&[row(2, 2), row(3, 3)]).await?;
@@ -85,7 +90,7 @@ pub(super) async fn groups(context: &Context, fixture: &DestinationFixture) -> C
     let committed = [row(1, 1), row(2, 2), row(3, 3)];
     fixture.holds("when a run broke off", &committed).await?;
     // The next knows of the first group only.
-    let request = insert(fixture).with_epoch("", 2).with_group(2);
+    let request = nightly(fixture, "", 2).with_group(2);
     let mut run = fixture.open(context, request).await?;
     run.group = 2;
     run.write(&[row(2, 20), row(5, 5)]).await?;
@@ -141,11 +146,7 @@ async fn commit_with(
 }
 
 pub(super) async fn checkpoint(context: &Context, fixture: &DestinationFixture) -> Checked {
-    let open = async |epoch| {
-        fixture
-            .open(context, insert(fixture).with_epoch("", epoch))
-            .await
-    };
+    let open = async |epoch| fixture.open(context, nightly(fixture, "", epoch)).await;
     let mut run = open(1).await?;
     same(
         "the checkpoint of a job that never ran",
@@ -168,14 +169,12 @@ pub(super) async fn checkpoint(context: &Context, fixture: &DestinationFixture) 
         &saved("page 2", 2, 1),
     )?;
     drop(run);
-    let mut other = insert(fixture).with_epoch("", 1);
+    let mut other = nightly(fixture, "", 2);
     other.job = "another job".into();
     let other = fixture.open(context, other).await?;
     same("the checkpoint of another job", &other.checkpoint, &None)?;
     drop(other);
-    let part = fixture
-        .open(context, insert(fixture).with_epoch("part", 1))
-        .await?;
+    let part = fixture.open(context, nightly(fixture, "part", 2)).await?;
     same(
         "the checkpoint of another partition",
         &part.checkpoint,
@@ -184,11 +183,7 @@ pub(super) async fn checkpoint(context: &Context, fixture: &DestinationFixture) 
 }
 
 pub(super) async fn epochs(context: &Context, fixture: &DestinationFixture) -> Checked {
-    let open = async |epoch| {
-        fixture
-            .open(context, insert(fixture).with_epoch("", epoch))
-            .await
-    };
+    let open = async |epoch| fixture.open(context, nightly(fixture, "", epoch)).await;
     let mut old = open(1).await?;
     old.write(&[row(1, 1)]).await?;
     let mut new = open(2).await?;
@@ -201,7 +196,7 @@ pub(super) async fn epochs(context: &Context, fixture: &DestinationFixture) -> C
     })?;
     must(committed.is_err(), || "an older writer commits".into())?;
     drop(old);
-    let request = insert(fixture).with_epoch("", 1);
+    let request = nightly(fixture, "", 1);
     let again = fixture.destination.open(context, request).await;
     let kind = again.map_err(|error| error.kind()).err();
     same("to open an older epoch", &kind, &Some(ErrorKind::Conflict))?;
@@ -301,15 +296,25 @@ pub(super) async fn self_lookup(context: &Context, fixture: &DestinationFixture)
         .await
 }
 
+/// Not to be reached is what the clause is about.
+fn broken(finding: Finding) -> Finding {
+    match finding {
+        Finding::NotReached(why) => Finding::Broken(why),
+        broken => broken,
+    }
+}
+
 pub(super) async fn next_writer(context: &Context, fixture: &DestinationFixture) -> Checked {
     for aborted in [true, false] {
-        let mut run = fixture.open(context, insert(fixture)).await?;
+        let opened = fixture.open(context, insert(fixture)).await;
+        let mut run = opened.map_err(broken)?;
         run.write(&[row(1, 1)]).await?;
         if aborted {
             run.writer.abort(context).await.or_broken("abort")?;
         }
     }
-    let mut run = fixture.open(context, insert(fixture)).await?;
+    let opened = fixture.open(context, insert(fixture)).await;
+    let mut run = opened.map_err(broken)?;
     run.write(&[row(2, 2), row(3, 3)]).await?;
     let last = CommitRequest::new(1).as_last();
     run.writer

@@ -293,11 +293,8 @@ pub(super) async fn fields(context: &Context, fixture: &DestinationFixture) -> C
     )
     .await?;
     // A field that is not mapped at all.
-    let request = OpenRequest::new(
-        "conformance",
-        vec![WriteField::new(&fixture.key)],
-        fixture.upsert(),
-    );
+    let mut request = fixture.request(fixture.upsert());
+    request.fields = vec![WriteField::new(&fixture.key)];
     let mut run = fixture.open(context, request).await?;
     let keys = fixture.column(&fixture.key, &[Some(1), Some(6)])?;
     let report = run.send(batch(vec![(&fixture.key, keys)], 0)?).await?;
