@@ -1,12 +1,14 @@
 //! A connection of your own: sensors that answer with pages of readings, synced into an object of the host.
 //!
-//! What an outside system needs is a catalog and a dataset; a lookup comes for free, as an index of the dataset.
+//! What an outside system needs is a catalog and a dataset; a lookup comes for free, as an index of the dataset. The crate's
+//! tests certify both with the kit.
 #![allow(clippy::print_stdout)]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
@@ -36,8 +38,12 @@ fn fetch(page: u64) -> impl Future<Output = Vec<Reading>> {
     std::future::ready((0..4).map(reading).collect())
 }
 
+/// The pages that the system has.
+const PAGES: u64 = 3;
+
+/// The readings as a dataset.
 #[derive(Debug, Clone)]
-struct Readings {
+pub struct Readings {
     info: DatasetInfo,
     schema: Schema,
 }
@@ -46,33 +52,56 @@ impl Readings {
     fn new() -> Self {
         let names = ["sensor", "taken_at", "celsius"].map(String::from);
         let types = [FieldType::Text, FieldType::DateTime, FieldType::Float];
-        let fields = names
-            .iter()
-            .zip(types)
-            .map(|(name, kind)| Field::new(name, kind));
+        let fields = (names.iter().zip(types)).map(|(name, of)| Field::new(name, of));
         Readings {
             schema: Schema::new(fields.collect::<Vec<_>>()),
-            info: DatasetInfo::new("readings", names),
+            info: DatasetInfo::new("readings", names).with_resume("page"),
         }
     }
 
+    /// The columns that are asked for, and the pages.
+    fn asked(&self, request: &ReadRequest) -> Result<(Vec<usize>, Range<u64>)> {
+        let page = |cursor: &Cursor| {
+            let page = cursor.as_str().parse().ok().filter(|page| *page <= PAGES);
+            page.ok_or_else(|| Error::new(ErrorKind::OtherLineage, "no page has this cursor"))
+        };
+        let column = |name: &String| {
+            let column = self.schema.index_of(name);
+            column.ok_or_else(|| Error::new(ErrorKind::NotFound, "readings have no such field"))
+        };
+        let columns = match &request.fields {
+            Some(names) => names.iter().map(column).collect::<Result<_>>()?,
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let from = request.resume.as_ref().map_or(Ok(0), page)?;
+        let to = request.until.as_ref().map_or(Ok(PAGES), page)?;
+        Ok((columns, from..to))
+    }
+
     /// One page: the wanted fields as columns, and the whole records behind them for rejects.
-    async fn page(self, page: u64, request: ReadRequest) -> Result<Batch> {
+    async fn page(self, page: u64, columns: Vec<usize>, rows: usize) -> Result<Vec<Batch>> {
         let readings = fetch(page).await;
-        let mut rows = RecordBuilder::new(&self.schema);
+        let mut records = RecordBuilder::new(&self.schema);
         for reading in &readings {
-            let pushed = rows.push(reading);
+            let pushed = records.push(reading);
             pushed.map_err(|refusal| Error::new(ErrorKind::Malformed, refusal.message))?;
         }
-        let whole = rows.finish()?;
-        let all = || self.info.columns.to_vec();
-        let names = request.fields.clone().unwrap_or_else(all);
-        let wanted = names.iter().filter_map(|name| self.schema.index_of(name));
-        let records = whole.project(&wanted.collect::<Vec<_>>())?;
-        let first = page * readings.len() as u64;
-        let origins = RowsAsRead::new("readings", first, whole).into_origins();
-        let cursor = Cursor::new(format!("page {}", page + 1));
-        Ok(Batch::new(records, origins).with_resume(cursor))
+        let whole = records.finish()?;
+        let batch = |start: usize| {
+            let part = whole.slice(start, rows.min(readings.len() - start));
+            let first = page * readings.len() as u64 + start as u64;
+            let origins = RowsAsRead::new("readings", first, part.clone()).into_origins();
+            Ok(Batch::new(part.project(&columns)?, origins))
+        };
+        let mut batches = (0..readings.len())
+            .step_by(rows)
+            .map(batch)
+            .collect::<Result<Vec<_>>>()?;
+        // The system can only be asked for a page: behind the whole page a read can go on.
+        if let Some(last) = batches.last_mut() {
+            last.resume = Some(Cursor::new((page + 1).to_string()));
+        }
+        Ok(batches)
     }
 }
 
@@ -86,14 +115,30 @@ impl Dataset for Readings {
     }
 
     fn read(&self, _: &Context, request: ReadRequest) -> BatchStream {
-        let dataset = self.clone();
-        let page = move |page| dataset.clone().page(page, request.clone());
-        stream::iter(0..3).then(page).boxed()
+        let (columns, pages) = match self.asked(&request) {
+            Ok(asked) => asked,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let (dataset, rows) = (self.clone(), request.batch_rows);
+        let page = move |page| dataset.clone().page(page, columns.clone(), rows);
+        let batches = stream::iter(pages).then(page);
+        batches
+            .map_ok(|page| stream::iter(page).map(Ok))
+            .try_flatten()
+            .boxed()
     }
 }
 
+/// The system as a connection.
 #[derive(Debug)]
-struct Sensors(ConnectionInfo);
+pub struct Sensors(ConnectionInfo);
+
+impl Sensors {
+    /// All sensors.
+    pub fn new() -> Self {
+        Sensors(ConnectionInfo::new("sensors"))
+    }
+}
 
 #[async_trait]
 impl Connection for Sensors {
@@ -102,8 +147,10 @@ impl Connection for Sensors {
     }
 
     async fn discover(&self, _: &Context) -> Result<Catalog> {
-        let object = ObjectInfo::new("readings", Readings::new().schema);
-        Ok(Catalog::new(vec![object]))
+        Ok(Catalog::new(vec![ObjectInfo::new(
+            "readings",
+            Readings::new().schema,
+        )]))
     }
 
     async fn dataset(&self, _: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
@@ -123,7 +170,7 @@ impl Connection for Sensors {
 
 async fn run() -> Result<()> {
     let context = Context::new();
-    let sensors = Sensors(ConnectionInfo::new("sensors"));
+    let sensors = Sensors::new();
     let readings = sensors.dataset(&context, "readings").await?;
     let fields = readings.schema().fields().to_vec();
     let key = ["sensor", "taken_at"];

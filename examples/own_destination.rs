@@ -22,7 +22,7 @@ use syncline::{Error, ErrorKind, Result};
 
 /// A file of JSON lines; as a connection it has one object, itself.
 #[derive(Debug, Clone)]
-struct JsonLines {
+pub struct JsonLines {
     info: DestinationInfo,
     connection: ConnectionInfo,
     schema: Schema,
@@ -118,32 +118,36 @@ impl Connection for JsonLines {
     }
 }
 
+impl JsonLines {
+    /// People in a file.
+    pub fn people(path: PathBuf) -> Self {
+        let fields = [("name", FieldType::Text), ("born", FieldType::Date)];
+        JsonLines {
+            info: DestinationInfo::new("people", Identity::None, DestinationCapabilities::new()),
+            connection: ConnectionInfo::new("json lines"),
+            schema: Schema::new(fields.map(|(name, of)| Field::new(name, of)).to_vec()),
+            path,
+        }
+    }
+}
+
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).map(PathBuf::from);
     let path = path.unwrap_or_else(|| std::env::temp_dir().join("people.jsonl"));
-    let fields = [("name", FieldType::Text), ("born", FieldType::Date)];
-    let schema = Schema::new(fields.map(|(name, kind)| Field::new(name, kind)).to_vec());
-    let mut rows = RecordBuilder::new(&schema);
+    let lines = JsonLines::people(path);
+    let mut rows = RecordBuilder::new(&lines.schema);
     for person in [("Ada", Some("1815-12-10")), ("", None), ("Grace", None)] {
         let name = Some(person.0).filter(|name| !name.is_empty());
         let pushed = rows.push(&serde_json::json!({"name": name, "born": person.1}));
         pushed.map_err(|refusal| Error::new(ErrorKind::Malformed, refusal.message))?;
     }
-    let dataset = MemoryDataset::new("people", schema.clone(), vec![rows.finish()?])?;
-    let lines = JsonLines {
-        info: DestinationInfo::new("people", Identity::None, DestinationCapabilities::new()),
-        connection: ConnectionInfo::new("json lines"),
-        schema,
-        path,
-    };
+    let dataset = MemoryDataset::new("people", lines.schema.clone(), vec![rows.finish()?])?;
     let fields = ["name", "born"].map(|name| FieldMapping::direct(name, name));
     let mapping = MappingSpec::new(fields.to_vec());
     let spec = DestinationSpec::new("people", WriteMode::Insert, mapping);
     let job = SyncJob::new("people to lines", Arc::new(dataset)).to(Arc::new(lines), spec);
     let request = RunRequest::new(Arc::new(MemoryRejects::new()));
-    println!(
-        "{}",
-        futures::executor::block_on(job.run(&Context::new(), request))?
-    );
+    let report = futures::executor::block_on(job.run(&Context::new(), request))?;
+    println!("{report}");
     Ok(())
 }

@@ -213,20 +213,27 @@ impl Effects {
     /// # let _ = effects;
     /// ```
     pub fn seeded(seed: u64, one_in: u64, faults: &[Fault]) -> Self {
+        Effects::new(Self::chances(seed, one_in, faults))
+    }
+
+    /// The script of a seed.
+    pub(super) fn chances(
+        seed: u64,
+        one_in: u64,
+        faults: &[Fault],
+    ) -> impl FnMut(&Effect) -> Fate + Send + use<> {
         let (mut chance, faults) = (Chance::new(seed), faults.to_vec());
-        Effects::new(move |effect| {
+        move |effect| {
             let can = effect.kind.faults();
             let possible =
                 |fault: &&Fault| can.contains(fault) && (effect.parts > 1 || !fault.is_partial());
             let possible: Vec<Fault> = faults.iter().filter(possible).copied().collect();
-            match chance.below(one_in) {
-                0 => match possible.get(chance.below(possible.len() as u64) as usize) {
-                    Some(fault) => fault.fate(&mut chance, effect.parts),
-                    None => Fate::Proceed,
-                },
-                _ => Fate::Proceed,
+            if chance.below(one_in) > 0 {
+                return Fate::Proceed;
             }
-        })
+            let fault = possible.get(chance.below(possible.len() as u64) as usize);
+            fault.map_or(Fate::Proceed, |fault| fault.fate(&mut chance, effect.parts))
+        }
     }
 
     /// The same, which wait by this clock; without it, by the machine's.

@@ -57,6 +57,7 @@ mod effects;
 mod fault;
 mod files;
 mod host;
+mod simulation;
 mod state;
 
 pub use crate::host::Bug;
@@ -66,4 +67,5 @@ pub use effects::{Effect, EffectKind, Effects, Ended, Fate, drive};
 pub use fault::Fault;
 pub use files::FaultyFiles;
 pub use host::{FaultyClock, FaultyExecutor};
+pub use simulation::{Simulation, Violation};
 pub use state::{FaultyRejects, FaultyState};
