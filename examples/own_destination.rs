@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::executor::block_on;
 use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
 use syncline::dataset::Dataset;
 use syncline::destination::*;
@@ -44,10 +45,8 @@ impl Destination for JsonLines {
     }
 
     async fn open(&self, _: &Context, _: OpenRequest) -> Result<Opened> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(&self.path);
         Ok(Opened::new(Box::new(Lines(file.map_err(io)?))))
     }
 }
@@ -107,10 +106,8 @@ impl Connection for JsonLines {
     }
 
     async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "JSON lines are only written",
-        ))
+        let message = "JSON lines are only written";
+        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
@@ -133,8 +130,8 @@ impl JsonLines {
 
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).map(PathBuf::from);
-    let path = path.unwrap_or_else(|| std::env::temp_dir().join("people.jsonl"));
-    let lines = JsonLines::people(path);
+    let in_temp = || std::env::temp_dir().join("people.jsonl");
+    let lines = JsonLines::people(path.unwrap_or_else(in_temp));
     let mut rows = RecordBuilder::new(&lines.schema);
     for person in [("Ada", Some("1815-12-10")), ("", None), ("Grace", None)] {
         let name = Some(person.0).filter(|name| !name.is_empty());
@@ -143,11 +140,10 @@ fn main() -> Result<()> {
     }
     let dataset = MemoryDataset::new("people", lines.schema.clone(), vec![rows.finish()?])?;
     let fields = ["name", "born"].map(|name| FieldMapping::direct(name, name));
-    let mapping = MappingSpec::new(fields.to_vec());
+    let mapping = MappingSpec::new(fields.into());
     let spec = DestinationSpec::new("people", WriteMode::Insert, mapping);
     let job = SyncJob::new("people to lines", Arc::new(dataset)).to(Arc::new(lines), spec);
     let request = RunRequest::new(Arc::new(MemoryRejects::new()));
-    let report = futures::executor::block_on(job.run(&Context::new(), request))?;
-    println!("{report}");
+    println!("{}", block_on(job.run(&Context::new(), request))?);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A state store of your own: all state in one file of JSON, which processes change in turn. A job that was stopped halfway is
-//! gone on with by another process that knows nothing but the file.
+//! A state store of your own: all state in one file of JSON, which processes change in turn. It is tried out, and counts how often
+//! the program was started.
 //!
 //! The folder is the argument, by default one in the folder for temporary files.
 #![allow(clippy::print_stdout)]
@@ -7,19 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fs4::FileExt as _;
 use serde::{Deserialize, Serialize};
-use syncline::host::{
-    Context, Expected, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,
-};
-use syncline::job::{Job, RunRequest, SyncJob};
-use syncline::memory::{Commits, MemoryConnection, MemoryDataset, MemoryRejects};
-use syncline::record::{Field, FieldType, RecordBuilder, Schema};
-use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+use syncline::host::*;
 use syncline::{Error, ErrorKind, Result, Tenant};
 
 /// A folder with a file `state.json`.
@@ -31,6 +23,13 @@ pub struct OneFile(PathBuf);
 struct Kept {
     changes: u64,
     values: BTreeMap<String, (u64, Vec<u8>)>,
+}
+
+impl Kept {
+    fn version(&self, key: &StateKey) -> Option<StateVersion> {
+        let value = self.values.get(key.path());
+        value.map(|(number, _)| version(*number))
+    }
 }
 
 impl OneFile {
@@ -46,7 +45,7 @@ impl OneFile {
             .create(true)
             .append(true)
             .open(self.0.join("lock"))?;
-        FileExt::lock(&lock)?;
+        fs4::FileExt::lock(&lock)?;
         let (file, new) = (self.0.join("state.json"), self.0.join("state.new"));
         let broken =
             |error| Error::new(ErrorKind::CorruptState, "state.json is no state").because(error);
@@ -83,31 +82,23 @@ impl StateStore for OneFile {
             return Err(Error::new(ErrorKind::Invalid, "saved state has no bytes").with("key", key));
         }
         self.alone(|kept| {
-            let is = kept
-                .values
-                .get(key.path())
-                .map(|(number, _)| version(*number));
             let expected = match expected {
                 Expected::Absent => None,
                 Expected::Version(version) => Some(version),
             };
-            if is != expected {
+            if kept.version(key) != expected {
                 return Swap::Conflict;
             }
             kept.changes += 1;
-            kept.values
-                .insert(key.path().to_owned(), (kept.changes, bytes.to_vec()));
+            let value = (kept.changes, bytes.to_vec());
+            kept.values.insert(key.path().to_owned(), value);
             Swap::Done(version(kept.changes))
         })
     }
 
     async fn delete(&self, key: &StateKey, expected: StateVersion) -> Result<bool> {
         self.alone(|kept| {
-            let is = kept
-                .values
-                .get(key.path())
-                .map(|(number, _)| version(*number));
-            let as_expected = is == Some(expected);
+            let as_expected = kept.version(key) == Some(expected);
             if as_expected {
                 kept.changes += 1;
                 kept.values.remove(key.path());
@@ -123,59 +114,35 @@ impl StateStore for OneFile {
         start_after: Option<&StateKey>,
         limit: usize,
     ) -> Result<Vec<StateKey>> {
-        let paths: Vec<String> = self.alone(|kept| kept.values.keys().cloned().collect())?;
-        let keys = paths
-            .iter()
-            .map(|path| StateKey::from_path(path))
-            .collect::<Result<Vec<_>>>()?;
-        let wanted = |key: &StateKey| {
-            key.tenant() == of && key.kind() == kind && start_after.is_none_or(|start| key > start)
-        };
-        Ok(keys.into_iter().filter(wanted).take(limit).collect())
+        let key = |path: &String| StateKey::from_path(path);
+        let keys: Result<Vec<_>> = self.alone(|kept| kept.values.keys().map(key).collect())?;
+        let behind = |key: &StateKey| start_after.is_none_or(|start| key > start);
+        let wanted = |key: &StateKey| key.tenant() == of && key.kind() == kind && behind(key);
+        Ok(keys?.into_iter().filter(wanted).take(limit).collect())
     }
 }
 
-async fn run(folder: PathBuf) -> Result<()> {
-    let (context, tenant) = (Context::new(), Tenant::new("acme")?);
-    probe(&context, &OneFile::new(folder.clone())?, &tenant).await?;
-    let name = || vec![Field::new("name", FieldType::Text)];
-    let mut rows = RecordBuilder::new(&Schema::new(name()));
-    for number in 0..10 {
-        let pushed = rows.push(&serde_json::json!({"name": format!("name {number}")}));
-        pushed.map_err(|refusal| Error::new(ErrorKind::Malformed, refusal.message))?;
+/// Counts the starts of this program, any number of which may be under way.
+async fn count(folder: PathBuf) -> Result<u64> {
+    let (tenant, store) = (Tenant::new("acme")?, OneFile::new(folder)?);
+    probe(&Context::new(), &store, &tenant).await?;
+    let key = StateKey::new(&tenant, StateKind::Checkpoint, ["starts"])?;
+    loop {
+        let stored = store.get(&key).await?;
+        let text = |is: &Stored| String::from_utf8_lossy(&is.bytes).parse().unwrap_or(0);
+        let next: u64 = stored.as_ref().map_or(0, text) + 1;
+        let expected = stored.map(|is| Expected::Version(is.version));
+        let expected = expected.unwrap_or(Expected::Absent);
+        // Whoever was quicker counts first.
+        if let Swap::Done(_) = store.put(&key, next.to_string().into(), expected).await? {
+            return Ok(next);
+        }
     }
-    let names = Arc::new(MemoryDataset::new(
-        "names",
-        Schema::new(name()),
-        vec![rows.finish()?],
-    )?);
-    let home = MemoryConnection::new("home").with_object(&ObjectSpec::new(
-        "person",
-        Identity::Generated,
-        name(),
-    ))?;
-    let home = home.with_commits(Commits::WithCheckpoint);
-    for _ in 0..2 {
-        let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
-        let spec = DestinationSpec::new("person", WriteMode::Insert, mapping);
-        let job = SyncJob::new("people", names.clone()).to(Arc::new(home.clone()), spec);
-        // The run of this name was made already, says the file to the second one.
-        let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_run("Monday");
-        let store = Arc::new(OneFile::new(folder.clone())?);
-        let report = job
-            .run(&context, request.with_state(tenant.clone(), store))
-            .await?;
-        println!("{report}");
-    }
-    println!(
-        "{} people",
-        home.object("person").map_or(0, |object| object.len())
-    );
-    Ok(())
 }
 
 fn main() -> Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join("own_store"));
-    futures::executor::block_on(run(folder))
+    println!("start {}", futures::executor::block_on(count(folder))?);
+    Ok(())
 }

@@ -127,6 +127,46 @@ impl Batch {
         })
     }
 
+    /// The same rows in batches of at most so many, as a source that gives whole pages is asked for them; rejects and cursor are
+    /// the last one's. 0 counts as 1.
+    ///
+    /// ```
+    /// use syncline::record::{Cursor, Field, FieldType, RecordBuilder, Schema};
+    ///
+    /// let mut page = RecordBuilder::new(&Schema::new(vec![Field::new("name", FieldType::Text)]));
+    /// for name in ["Ada", "Bo", "Cleo"] {
+    ///     page.push(&serde_json::json!({"name": name})).unwrap();
+    /// }
+    /// let batches = page.finish_batch("people", 0)?.with_resume(Cursor::new("page 2")).pieces(2);
+    /// assert_eq!((batches[0].len(), batches[1].len()), (2, 1));
+    /// assert!(batches[0].resume.is_none() && batches[1].resume.is_some());
+    /// # Ok::<(), syncline::Error>(())
+    /// ```
+    pub fn pieces(self, rows: usize) -> Vec<Batch> {
+        let (rows, total) = (rows.max(1), self.len());
+        if total <= rows {
+            return vec![self];
+        }
+        let piece = |start: usize| {
+            let count = rows.min(total - start);
+            let numbers: Vec<u32> = (start..start + count).map(|row| row as u32).collect();
+            let records = self.records.slice(start, count);
+            let mut piece = Batch::new(records, self.origins.take(&numbers));
+            let ops = self
+                .ops
+                .as_ref()
+                .and_then(|ops| ops.get(start..start + count));
+            piece.ops = ops.map(<[RowOp]>::to_vec);
+            piece
+        };
+        let mut pieces: Vec<Batch> = (0..total).step_by(rows).map(piece).collect();
+        if let Some(last) = pieces.last_mut() {
+            (last.rejects, last.resume, last.bytes_read) =
+                (self.rejects, self.resume, self.bytes_read);
+        }
+        pieces
+    }
+
     /// The chosen rows in that order; rejects and cursor stay.
     ///
     /// # Errors

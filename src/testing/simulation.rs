@@ -15,6 +15,9 @@ use crate::{Result, Tenant};
 /// How often a job may be run, undisturbed, until it must have come to its end.
 const LIVES: u64 = 6;
 
+type MakeJob<'a, W> = Box<dyn Fn(&W, &Effects) -> Result<SyncJob> + 'a>;
+type ReadRecords<'a, W> = Box<dyn Fn(&W) -> Result<Vec<String>> + 'a>;
+type FindState<'a, W> = Box<dyn Fn(&W) -> Arc<dyn StateStore> + 'a>;
 type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
 
 /// Runs a job of one's own with every disturbance that there is, and looks whether it comes to the end to which it comes without.
@@ -74,9 +77,9 @@ type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
 /// ```
 pub struct Simulation<'a, W> {
     world: Box<dyn Fn() -> Result<W> + 'a>,
-    job: Box<dyn Fn(&W, &Effects) -> Result<SyncJob> + 'a>,
-    records: Box<dyn Fn(&W) -> Result<Vec<String>> + 'a>,
-    state: Option<Box<dyn Fn(&W) -> Arc<dyn StateStore> + 'a>>,
+    job: MakeJob<'a, W>,
+    records: ReadRecords<'a, W>,
+    state: Option<FindState<'a, W>>,
     request: Box<dyn Fn(RunRequest) -> RunRequest + 'a>,
     trials: u64,
     violations: Vec<Violation>,

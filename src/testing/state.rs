@@ -32,6 +32,9 @@ impl Effects {
     }
 }
 
+/// What a list was asked for.
+type Asked = (Tenant, StateKind, Option<StateKey>, usize);
+
 /// A state store whose calls are effects. What is damaged has one bit in its middle that is another one; a stale read answers
 /// what the read before it answered for the same key.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ pub struct FaultyState {
     store: Arc<dyn StateStore>,
     /// What was read last.
     seen: Mutex<HashMap<StateKey, Option<Stored>>>,
-    listed: Mutex<HashMap<(Tenant, StateKind, Option<StateKey>, usize), Vec<StateKey>>>,
+    listed: Mutex<HashMap<Asked, Vec<StateKey>>>,
 }
 
 impl FaultyState {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use futures::executor::block_on;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, TryStreamExt as _};
 use syncline::dataset::{Dataset as _, ReadRequest};
 use syncline::host::{
     Clock as _, Context, Executor as _, Expected, FileStore as _, Inline, RejectLedger as _,
@@ -194,8 +194,7 @@ fn tasks_are_lost_or_late_and_the_calendar_jumps() {
             let order = Arc::clone(&order);
             executor.spawn(Box::pin(async move { order.lock().unwrap().push(number) }));
         }
-        let order = order.lock().unwrap().clone();
-        order
+        std::mem::take(&mut *order.lock().unwrap())
     };
     assert_eq!(ran(Fate::Fail(false)), [1, 2]);
     assert_eq!(ran(Fate::Hang), [1, 2]);
@@ -330,5 +329,4 @@ fn the_suites_see_faults() {
         async { 1 },
     ));
     assert_eq!(lost.unwrap_err().kind(), syncline::ErrorKind::Contract);
-    assert_eq!(Fault::ALL.len(), 13);
 }

@@ -10,6 +10,8 @@
 
 mod broken;
 mod destinations;
+mod examples;
 mod faults;
 mod ports;
+mod simulation;
 mod sources;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use syncline::Result;
 use syncline::connection::{Catalog, Connection, ConnectionInfo, DEFAULT_LOOKUP_BYTES};
 use syncline::dataset::Dataset;
-use syncline::destination::Destination;
+use syncline::destination::{Destination, DestinationInfo, OpenRequest, Opened};
 use syncline::host::Context;
 use syncline::lookup::{Lookup, LookupIndexBuilder, LookupRequest};
 use syncline::memory::MemoryConnection;
@@ -81,6 +81,57 @@ impl Connection for System {
             }
         }
         self.inner.lookup(context, request).await
+    }
+}
+
+/// A connection whose destinations declare that they keep the job's checkpoint, and do not.
+pub(crate) fn promises_a_checkpoint(inner: Arc<dyn Connection>) -> Arc<dyn Connection> {
+    Arc::new(Promising(inner))
+}
+
+#[derive(Debug)]
+struct Promising(Arc<dyn Connection>);
+
+#[async_trait]
+impl Connection for Promising {
+    fn info(&self) -> &ConnectionInfo {
+        self.0.info()
+    }
+
+    async fn discover(&self, context: &Context) -> Result<Catalog> {
+        self.0.discover(context).await
+    }
+
+    async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        self.0.dataset(context, object).await
+    }
+
+    async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let inner = self.0.destination(context, object).await?;
+        let mut info = inner.info().clone();
+        info.capabilities.keeps_checkpoint = true;
+        Ok(Arc::new(Promised { info, inner }))
+    }
+}
+
+#[derive(Debug)]
+struct Promised {
+    info: DestinationInfo,
+    inner: Arc<dyn Destination>,
+}
+
+#[async_trait]
+impl Destination for Promised {
+    fn info(&self) -> &DestinationInfo {
+        &self.info
+    }
+
+    fn schema(&self) -> &Schema {
+        self.inner.schema()
+    }
+
+    async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+        self.inner.open(context, request).await
     }
 }
 

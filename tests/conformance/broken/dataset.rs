@@ -255,6 +255,10 @@ fn source(flaw: Flaw, inner: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
     })
 }
 
+pub(crate) fn goes_on_a_row_late(inner: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
+    source(Flaw::GoesOnARowLate, inner)
+}
+
 /// Eight versions of records, one of which is refused.
 fn versions() -> MemoryDataset {
     let fields = [

@@ -69,12 +69,11 @@ impl Destination for Landing {
         let mode = request.mode.clone();
         match (self.flaw, &mode) {
             (Flaw::UpsertOnlyInserts, WriteMode::Upsert { .. }) => request.mode = WriteMode::Insert,
-            (Flaw::SkipsWhatItInserts, WriteMode::Update { identifiers }) => {
-                if request.no_match == NoMatchOnUpdate::Skip {
-                    request.mode = WriteMode::Upsert {
-                        identifiers: identifiers.clone(),
-                    };
-                }
+            (Flaw::SkipsWhatItInserts, WriteMode::Update { identifiers })
+                if request.no_match == NoMatchOnUpdate::Skip =>
+            {
+                let identifiers = identifiers.clone();
+                request.mode = WriteMode::Upsert { identifiers };
             }
             (Flaw::WritesFieldsAlways, _) => {
                 request

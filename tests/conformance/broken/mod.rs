@@ -22,6 +22,9 @@ use syncline::Result;
 use syncline::host::{Context, ThreadPool};
 use syncline::testing::conformance::{self as kit, Fixture, Report, Suite};
 
+pub(crate) use connection::promises_a_checkpoint;
+pub(crate) use dataset::goes_on_a_row_late;
+
 /// A broken backend.
 pub(crate) struct Broken {
     /// The clause that must see it.
