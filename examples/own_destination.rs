@@ -67,7 +67,7 @@ impl Writer for Lines {
                 let value = has_value.then(|| String::from_utf8_lossy(&text).into_owned());
                 record.insert(field.name().clone(), value.into());
             }
-            // A refused record harms no other; the job counts it and keeps it among the rejects.
+            // A refused record harms no other; the job keeps it among the rejects.
             if record.values().all(serde_json::Value::is_null) {
                 let refusal = Refusal::new(Reason::Refused, "a line needs at least one value");
                 refusals.push((row as u32, refusal));
@@ -106,12 +106,12 @@ impl Connection for JsonLines {
     }
 
     async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
-        let message = "JSON lines are only written";
-        Err(Error::new(ErrorKind::Unsupported, message))
+        Err(Error::new(ErrorKind::Unsupported, "they are only written"))
     }
 
-    async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
-        Ok(Arc::new(self.clone()))
+    async fn destination(&self, _: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let known = (object == self.info.name).then(|| Arc::new(self.clone()) as Arc<_>);
+        known.ok_or_else(|| Error::new(ErrorKind::NotFound, "there are `people` only"))
     }
 }
 

@@ -111,7 +111,8 @@ pub enum Fate {
     HangAfter,
     /// It waits until [`Effects::wake`] is called, and is done then: as a process that was suspended.
     Suspend,
-    /// So many of its [parts](Effect::parts) are done, and it fails in a way that says that a retry may help.
+    /// So many of its [parts](Effect::parts) are done, and it fails. The error does not say that a retry may help: who did a thing in
+    /// part, and would not know it again, must not.
     FailAmid(usize),
     /// Nothing is done for this time; then it is.
     Slow(Duration),
@@ -307,7 +308,7 @@ impl Effects {
             self.crash(&effect).await;
         }
         self.check(&effect);
-        Err(injected(&effect, true))
+        Err(injected(&effect, false))
     }
 
     /// An effect of one part.
