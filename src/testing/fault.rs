@@ -189,3 +189,49 @@ impl Chance {
         self.0.next().checked_rem(bound).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What stands between backquotes.
+    fn quoted(cell: &str) -> Vec<String> {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_table_that_people_read_is_the_one_that_is_obeyed() {
+        let of_a_call: &[Fault] = call!();
+        let data: BTreeMap<String, Vec<String>> = (FAULTS.iter())
+            .map(|(kind, faults)| {
+                let more = faults
+                    .iter()
+                    .filter(|fault| faults.len() <= 3 || !of_a_call.contains(fault));
+                (
+                    format!("{kind:?}"),
+                    more.map(|fault| format!("{fault:?}")).collect(),
+                )
+            })
+            .collect();
+        let rows = include_str!("fault.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("/// |"));
+        let mut told = BTreeMap::new();
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').collect();
+            let [_, kinds, faults, ..] = cells[..] else {
+                continue;
+            };
+            for kind in quoted(kinds) {
+                told.insert(kind, quoted(faults));
+            }
+        }
+        assert_eq!(told, data);
+    }
+}

@@ -6,22 +6,30 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use futures::executor::block_on;
 use futures::{FutureExt as _, TryStreamExt as _};
-use syncline::dataset::{Dataset as _, ReadRequest};
+use syncline::connection::Connection as _;
+use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
+use syncline::destination::{CommitRequest, OpenRequest, WriteField};
 use syncline::host::{
     Clock as _, Context, Executor as _, Expected, FileStore as _, Inline, RejectLedger as _,
     RejectSegment, StateKey, StateKind, StateStore as _, Swap, ThreadPool, run_on,
 };
-use syncline::memory::{ManualClock, MemoryFiles, MemoryRejects, MemoryState};
-use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+use syncline::memory::{
+    Commits, ManualClock, MemoryDataset, MemoryFiles, MemoryRejects, MemoryState,
+};
+use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
+use syncline::record::{
+    Batch, CursorValue, Position, RawRecord, Reason, Refusal, Reject, RowsAsRead, Schema,
+};
+use syncline::spec::WriteMode;
 use syncline::testing::conformance::{
     DATASET, DatasetFixture, EXECUTOR, ExecutorFixture, FILE_STORE, FileStoreFixture, Report,
     STATE_STORE, StateStoreFixture,
 };
 use syncline::testing::{
-    Effect, EffectKind, Effects, Fate, Fault, FaultyClock, FaultyDataset, FaultyExecutor,
-    FaultyFiles, FaultyRejects, FaultyState,
+    Effect, EffectKind, Effects, Fate, Fault, FaultyClock, FaultyConnection, FaultyDataset,
+    FaultyExecutor, FaultyFiles, FaultyRejects, FaultyState,
 };
-use syncline::{Tenant, testing};
+use syncline::{Result, Tenant, testing};
 
 /// Effects of which one of a kind meets a fate.
 fn nth(kind: EffectKind, nth: u64, fate: Fate) -> Effects {
@@ -153,10 +161,10 @@ fn a_file_is_damaged_doubled_or_cut() {
 fn a_batch_comes_twice_or_behind_the_next() {
     let numbers = |fate: Fate| -> Vec<u64> {
         let (schema, records) = crate::sources::looked_into();
-        let inner = syncline::memory::MemoryDataset::new("rows", schema, vec![records]).unwrap();
+        let inner = MemoryDataset::new("rows", schema, vec![records]).unwrap();
         let dataset = FaultyDataset::new(&nth(EffectKind::Read, 2, fate), Arc::new(inner));
         let batches = dataset.read(&Context::new(), ReadRequest::new().with_batch_rows(2));
-        let first = |batch: syncline::record::Batch| batch.origins.sequence(0);
+        let first = |batch: Batch| batch.origins.sequence(0);
         block_on(batches.map_ok(first).try_collect()).unwrap()
     };
     assert_eq!(numbers(Fate::Proceed), [0, 2, 4, 6]);
@@ -211,6 +219,115 @@ fn tasks_are_lost_or_late_and_the_calendar_jumps() {
         (seconds, clock.monotonic()),
         (vec![0, -90, -90], inner.monotonic())
     );
+}
+
+/// The names at home behind an insert and what a fate does to one of its calls, and whether all went well.
+fn inserted(commits: Commits, kind: EffectKind, fate: Fate) -> (bool, usize) {
+    let home = crate::sources::home().with_commits(commits);
+    let before = home.object("person").unwrap().len();
+    let connection = FaultyConnection::new(&nth(kind, 1, fate), Arc::new(home.clone()));
+    let written = block_on(async {
+        let context = Context::new();
+        let person = connection.destination(&context, "person").await?;
+        let request = OpenRequest::new("job", vec![WriteField::new("name")], WriteMode::Insert)
+            .with_ids(true);
+        let mut writer = person.open(&context, request).await?.writer;
+        let names: ArrayRef = Arc::new(StringViewArray::from(vec!["Cleo", "Dan", "Eve"]));
+        let records = RecordBatch::try_from_iter([("name", names)]).unwrap();
+        let origins = RowsAsRead::new("rows", 0, records.clone()).into_origins();
+        let report = writer.write(&context, Batch::new(records, origins)).await?;
+        let deleted = writer
+            .delete(&context, report.ids.unwrap().slice(0, 2))
+            .await;
+        writer
+            .commit(&context, CommitRequest::new(1).as_last())
+            .await?;
+        deleted
+    });
+    (
+        written.is_ok(),
+        home.object("person").unwrap().len() - before,
+    )
+}
+
+#[test]
+fn a_writer_does_a_thing_twice_or_in_part() {
+    let (once, only) = (Commits::AtOnce, Commits::InsertsOnly);
+    assert_eq!(inserted(once, EffectKind::Write, Fate::Proceed), (true, 1));
+    // One that only inserts cannot delete either.
+    assert_eq!(inserted(only, EffectKind::Write, Fate::Duplicate).1, 4);
+    assert_eq!(
+        inserted(once, EffectKind::Write, Fate::FailAmid(2)),
+        (false, 2)
+    );
+    assert_eq!(
+        inserted(once, EffectKind::Delete, Fate::FailAmid(1)),
+        (false, 2)
+    );
+    // The second delete finds nothing any more.
+    assert_eq!(
+        inserted(once, EffectKind::Delete, Fate::Duplicate),
+        (true, 1)
+    );
+    assert_eq!(
+        inserted(once, EffectKind::Commit, Fate::Duplicate),
+        (true, 1)
+    );
+    assert_eq!(
+        inserted(once, EffectKind::Commit, Fate::FailAfter(true)),
+        (false, 1)
+    );
+    assert_eq!(
+        inserted(once, EffectKind::Open, Fate::Fail(true)),
+        (false, 0)
+    );
+}
+
+#[test]
+fn lists_and_the_time_of_a_source_may_be_stale() {
+    let store = FaultyState::new(
+        &nth(EffectKind::StateList, 2, Fate::Stale),
+        Arc::new(MemoryState::new()),
+    );
+    let listed = || {
+        block_on(store.list(key().tenant(), StateKind::Checkpoint, None, 9))
+            .unwrap()
+            .len()
+    };
+    let before = listed();
+    let _ = block_on(store.put(&key(), "1".into(), Expected::Absent)).unwrap();
+    assert_eq!((before, listed(), listed()), (0, 0, 1));
+
+    #[derive(Debug)]
+    struct Ticking(MemoryDataset, std::sync::atomic::AtomicI64);
+    #[async_trait::async_trait]
+    impl Dataset for Ticking {
+        fn info(&self) -> &DatasetInfo {
+            self.0.info()
+        }
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+        fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+            self.0.read(context, request)
+        }
+        async fn upper_bound(&self, _: &Context, _: &str) -> Result<Option<CursorValue>> {
+            let now = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(Some(CursorValue::Integer(now)))
+        }
+    }
+    let (schema, records) = crate::sources::looked_into();
+    let ticking = Ticking(
+        MemoryDataset::new("rows", schema, vec![records]).unwrap(),
+        5.into(),
+    );
+    let dataset = FaultyDataset::new(
+        &nth(EffectKind::UpperBound, 2, Fate::Stale),
+        Arc::new(ticking),
+    );
+    let now = || block_on(dataset.upper_bound(&Context::new(), "n")).unwrap();
+    let told = [5, 5, 7].map(|number| Some(CursorValue::Integer(number)));
+    assert_eq!([now(), now(), now()], told);
 }
 
 #[test]
@@ -298,9 +415,8 @@ fn the_suites_see_faults() {
     for fate in [Fate::Duplicate, Fate::Reorder] {
         let report = seen(&DATASET, EffectKind::Read, fate, |effects| {
             let (schema, records) = crate::sources::looked_into();
-            let inner =
-                syncline::memory::MemoryDataset::new("rows", schema, vec![records]).unwrap();
-            let inner: Arc<dyn syncline::dataset::Dataset> = Arc::new(inner);
+            let inner = MemoryDataset::new("rows", schema, vec![records]).unwrap();
+            let inner: Arc<dyn Dataset> = Arc::new(inner);
             DatasetFixture::new(move || Arc::new(FaultyDataset::new(&effects, inner.clone())))
         });
         assert!(report.failed().contains(&"DS-03"), "{fate:?}\n{report}");
