@@ -79,7 +79,10 @@ def used(found, module):
             depth -= 1
         elif token in ("crate", "super") and found[position - 1] != "::" and found[position + 1] == "::":
             here = list(module) + [name for name, _ in inline]
-            for path in tree(found, position)[0]:
+            paths, end = tree(found, position)
+            if len(paths[0]) == 2 and found[end : end + 1] == ["!"] and found[position - 1] == "$":
+                continue  # `$crate::name!`: an exported macro stands at the root, wherever it is defined
+            for path in paths:
                 if path[0] == "crate":
                     yield path[1:]
                     continue
@@ -136,6 +139,8 @@ def self_test():
         ("workspace/mod.rs", "use crate::{file::X, mapping::Y, memory::Z};", False),
         ("destination.rs", "use crate::dataset::Dataset;", True),
         ("connection.rs", "use crate::dataset::Dataset;", False),
+        ("memory/mod.rs", "macro_rules! a { () => { $crate::b! {} } }", False),
+        ("memory/mod.rs", "macro_rules! a { () => { $crate::job::b! {} } }", True),
         ("surprise.rs", "", True),
         ("job/mod.rs", "use crate::surprise::X;", True),
     ]

@@ -1,31 +1,32 @@
 //! A connection of your own: sensors that answer with pages of readings, synced into an object of the host.
 //!
-//! What an outside system needs is a catalog and a dataset; a lookup comes for free, as an index of the dataset.
+//! It needs a catalog and a dataset; a lookup comes for free, as an index of the dataset. The kit certifies both.
 #![allow(clippy::print_stdout)]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream};
-use serde::Serialize;
-use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
-use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use syncline::connection::*;
+use syncline::dataset::*;
 use syncline::destination::Destination;
 use syncline::host::Context;
 use syncline::job::{Job, RunRequest, SyncJob};
 use syncline::memory::{MemoryConnection, MemoryRejects};
-use syncline::record::{Batch, Cursor, Field, FieldType, RecordBuilder, RowsAsRead, Schema};
-use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+use syncline::record::{Batch, Cursor, Field, FieldType, RecordBuilder, Refusal, Schema};
+use syncline::spec::*;
 use syncline::{Error, ErrorKind, Result};
 
-/// Any `Serialize` type makes records.
-#[derive(Serialize)]
+/// Any type that is `Serialize` makes records.
+#[derive(serde::Serialize)]
 struct Reading {
     sensor: String,
     taken_at: String,
     celsius: Option<f64>,
 }
 
+const PAGES: u64 = 3;
 /// Stands in for a call of the system's API.
 fn fetch(page: u64) -> impl Future<Output = Vec<Reading>> {
     let reading = |number: u64| Reading {
@@ -46,33 +47,35 @@ impl Readings {
     fn new() -> Self {
         let names = ["sensor", "taken_at", "celsius"].map(String::from);
         let types = [FieldType::Text, FieldType::DateTime, FieldType::Float];
-        let fields = names
-            .iter()
-            .zip(types)
-            .map(|(name, kind)| Field::new(name, kind));
+        let fields = (names.iter().zip(types)).map(|(name, of)| Field::new(name, of));
         Readings {
             schema: Schema::new(fields.collect::<Vec<_>>()),
-            info: DatasetInfo::new("readings", names),
+            info: DatasetInfo::new("readings", names).with_resume("page"),
         }
     }
 
-    /// One page: the wanted fields as columns, and the whole records behind them for rejects.
-    async fn page(self, page: u64, request: ReadRequest) -> Result<Batch> {
+    fn pages(&self, request: &ReadRequest) -> Result<Range<u64>> {
+        let unknown = || Error::new(ErrorKind::OtherLineage, "no page has this cursor");
+        let page = |cursor: &Cursor| {
+            let page = cursor.as_str().parse().ok();
+            page.filter(|page| *page <= PAGES).ok_or_else(unknown)
+        };
+        let from = request.resume.as_ref().map_or(Ok(0), page)?;
+        Ok(from..request.until.as_ref().map_or(Ok(PAGES), page)?)
+    }
+
+    /// One page: the wanted columns, and the whole records behind them for rejects.
+    async fn page(self, page: u64, columns: Vec<usize>) -> Result<Batch> {
         let readings = fetch(page).await;
         let mut rows = RecordBuilder::new(&self.schema);
+        let refused = |refusal: Refusal| Error::new(ErrorKind::Malformed, refusal.message);
         for reading in &readings {
-            let pushed = rows.push(reading);
-            pushed.map_err(|refusal| Error::new(ErrorKind::Malformed, refusal.message))?;
+            rows.push(reading).map_err(refused)?;
         }
-        let whole = rows.finish()?;
-        let all = || self.info.columns.to_vec();
-        let names = request.fields.clone().unwrap_or_else(all);
-        let wanted = names.iter().filter_map(|name| self.schema.index_of(name));
-        let records = whole.project(&wanted.collect::<Vec<_>>())?;
-        let first = page * readings.len() as u64;
-        let origins = RowsAsRead::new("readings", first, whole).into_origins();
-        let cursor = Cursor::new(format!("page {}", page + 1));
-        Ok(Batch::new(records, origins).with_resume(cursor))
+        let mut batch = rows.finish_batch("readings", page * readings.len() as u64)?;
+        batch.records = batch.records.project(&columns)?;
+        // The system can only be asked for a page: behind it a read can go on.
+        Ok(batch.with_resume(Cursor::new((page + 1).to_string())))
     }
 }
 
@@ -86,14 +89,21 @@ impl Dataset for Readings {
     }
 
     fn read(&self, _: &Context, request: ReadRequest) -> BatchStream {
+        let (columns, pages) = match (request.positions(&self.schema), self.pages(&request)) {
+            (Ok(columns), Ok(pages)) => (columns, pages),
+            (Err(error), _) | (_, Err(error)) => return stream::iter([Err(error)]).boxed(),
+        };
         let dataset = self.clone();
-        let page = move |page| dataset.clone().page(page, request.clone());
-        stream::iter(0..3).then(page).boxed()
+        let page = move |page| dataset.clone().page(page, columns.clone());
+        let pieces = move |page: Batch| stream::iter(page.pieces(request.batch_rows)).map(Ok);
+        let batches = stream::iter(pages).then(page).map_ok(pieces);
+        batches.try_flatten().boxed()
     }
 }
 
+/// The system as a connection.
 #[derive(Debug)]
-struct Sensors(ConnectionInfo);
+pub struct Sensors(pub ConnectionInfo);
 
 #[async_trait]
 impl Connection for Sensors {
@@ -107,13 +117,8 @@ impl Connection for Sensors {
     }
 
     async fn dataset(&self, _: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
-        match object {
-            "readings" => Ok(Arc::new(Readings::new())),
-            _ => Err(Error::new(
-                ErrorKind::NotFound,
-                "sensors have `readings` only",
-            )),
-        }
+        let known = (object == "readings").then(|| Arc::new(Readings::new()) as Arc<dyn Dataset>);
+        known.ok_or_else(|| Error::new(ErrorKind::NotFound, "there are `readings` only"))
     }
 
     async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
@@ -122,22 +127,18 @@ impl Connection for Sensors {
 }
 
 async fn run() -> Result<()> {
-    let context = Context::new();
     let sensors = Sensors(ConnectionInfo::new("sensors"));
-    let readings = sensors.dataset(&context, "readings").await?;
+    let readings = sensors.dataset(&Context::new(), "readings").await?;
     let fields = readings.schema().fields().to_vec();
-    let key = ["sensor", "taken_at"];
-    let identity = Identity::Supplied(key.map(String::from).to_vec());
-    let object = ObjectSpec::new("reading", identity, fields.clone());
+    let object = ObjectSpec::new("reading", Identity::Generated, fields.clone());
     let home = MemoryConnection::new("home").with_object(&object)?;
-    let direct = fields
-        .iter()
-        .map(|field| FieldMapping::direct(&field.name, &field.name));
-    let mapping = MappingSpec::new(direct.collect());
-    let spec = DestinationSpec::new("reading", WriteMode::upsert(key), mapping);
+    let direct = |field: &Field| FieldMapping::direct(&field.name, &field.name);
+    let mapping = MappingSpec::new(fields.iter().map(direct).collect());
+    let mode = WriteMode::upsert(["sensor", "taken_at"]);
+    let spec = DestinationSpec::new("reading", mode, mapping);
     let job = SyncJob::new("readings", readings).to(Arc::new(home.clone()), spec);
     let request = RunRequest::new(Arc::new(MemoryRejects::new()));
-    println!("{}", job.run(&context, request).await?);
+    println!("{}", job.run(&Context::new(), request).await?);
     let kept = home.object("reading").map_or(0, |object| object.len());
     println!("{kept} readings at home");
     Ok(())

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::executor::block_on;
 use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
 use syncline::dataset::Dataset;
 use syncline::destination::*;
@@ -22,7 +23,7 @@ use syncline::{Error, ErrorKind, Result};
 
 /// A file of JSON lines; as a connection it has one object, itself.
 #[derive(Debug, Clone)]
-struct JsonLines {
+pub struct JsonLines {
     info: DestinationInfo,
     connection: ConnectionInfo,
     schema: Schema,
@@ -44,10 +45,8 @@ impl Destination for JsonLines {
     }
 
     async fn open(&self, _: &Context, _: OpenRequest) -> Result<Opened> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(&self.path);
         Ok(Opened::new(Box::new(Lines(file.map_err(io)?))))
     }
 }
@@ -68,7 +67,7 @@ impl Writer for Lines {
                 let value = has_value.then(|| String::from_utf8_lossy(&text).into_owned());
                 record.insert(field.name().clone(), value.into());
             }
-            // A refused record harms no other; the job counts it and keeps it among the rejects.
+            // A refused record harms no other; the job keeps it among the rejects.
             if record.values().all(serde_json::Value::is_null) {
                 let refusal = Refusal::new(Reason::Refused, "a line needs at least one value");
                 refusals.push((row as u32, refusal));
@@ -107,43 +106,44 @@ impl Connection for JsonLines {
     }
 
     async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
-        Err(Error::new(
-            ErrorKind::Unsupported,
-            "JSON lines are only written",
-        ))
+        Err(Error::new(ErrorKind::Unsupported, "they are only written"))
     }
 
-    async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
-        Ok(Arc::new(self.clone()))
+    async fn destination(&self, _: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let known = (object == self.info.name).then(|| Arc::new(self.clone()) as Arc<_>);
+        known.ok_or_else(|| Error::new(ErrorKind::NotFound, "there are `people` only"))
+    }
+}
+
+impl JsonLines {
+    /// People in a file.
+    pub fn people(path: PathBuf) -> Self {
+        let fields = [("name", FieldType::Text), ("born", FieldType::Date)];
+        JsonLines {
+            info: DestinationInfo::new("people", Identity::None, DestinationCapabilities::new()),
+            connection: ConnectionInfo::new("json lines"),
+            schema: Schema::new(fields.map(|(name, of)| Field::new(name, of)).to_vec()),
+            path,
+        }
     }
 }
 
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).map(PathBuf::from);
-    let path = path.unwrap_or_else(|| std::env::temp_dir().join("people.jsonl"));
-    let fields = [("name", FieldType::Text), ("born", FieldType::Date)];
-    let schema = Schema::new(fields.map(|(name, kind)| Field::new(name, kind)).to_vec());
-    let mut rows = RecordBuilder::new(&schema);
+    let in_temp = || std::env::temp_dir().join("people.jsonl");
+    let lines = JsonLines::people(path.unwrap_or_else(in_temp));
+    let mut rows = RecordBuilder::new(&lines.schema);
     for person in [("Ada", Some("1815-12-10")), ("", None), ("Grace", None)] {
         let name = Some(person.0).filter(|name| !name.is_empty());
         let pushed = rows.push(&serde_json::json!({"name": name, "born": person.1}));
         pushed.map_err(|refusal| Error::new(ErrorKind::Malformed, refusal.message))?;
     }
-    let dataset = MemoryDataset::new("people", schema.clone(), vec![rows.finish()?])?;
-    let lines = JsonLines {
-        info: DestinationInfo::new("people", Identity::None, DestinationCapabilities::new()),
-        connection: ConnectionInfo::new("json lines"),
-        schema,
-        path,
-    };
+    let dataset = MemoryDataset::new("people", lines.schema.clone(), vec![rows.finish()?])?;
     let fields = ["name", "born"].map(|name| FieldMapping::direct(name, name));
-    let mapping = MappingSpec::new(fields.to_vec());
+    let mapping = MappingSpec::new(fields.into());
     let spec = DestinationSpec::new("people", WriteMode::Insert, mapping);
     let job = SyncJob::new("people to lines", Arc::new(dataset)).to(Arc::new(lines), spec);
     let request = RunRequest::new(Arc::new(MemoryRejects::new()));
-    println!(
-        "{}",
-        futures::executor::block_on(job.run(&Context::new(), request))?
-    );
+    println!("{}", block_on(job.run(&Context::new(), request))?);
     Ok(())
 }

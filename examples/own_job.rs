@@ -20,7 +20,7 @@ use syncline::{Error, ErrorKind, Result};
 
 /// Runs `inner` if at most `percent` of the file's records are bad.
 #[derive(Debug)]
-struct Guarded {
+pub struct Guarded {
     info: JobInfo,
     files: Arc<dyn FileStore>,
     source: FileSource,
@@ -63,7 +63,9 @@ impl Job for Guarded {
             );
             return Ok(report);
         }
-        self.inner.run(context, request).await
+        let mut report = self.inner.run(context, request).await?;
+        report.job = self.info.name.clone();
+        Ok(report)
     }
 }
 
@@ -81,9 +83,8 @@ const SPEC: &str = r#"{
 
 const FILE: &str = "name,born\nAda,10.12.1815\nGrace,09.12.1906\nMary,31.02.1897\n";
 
-async fn run(percent: u64) -> Result<Outcome> {
-    let context = Context::new();
-    let files = Arc::new(MemoryFiles::new());
+/// The job, and the workspace whose objects it writes; files of these objects are kept in `files` when they are saved.
+pub async fn guarded(percent: u64, files: Arc<MemoryFiles>) -> Result<(Guarded, Workspace)> {
     files.insert("people.csv", FILE);
     let workspace = Workspace::new(files.clone(), files.clone());
     let spec = JobSpec::from_json(SPEC)?;
@@ -95,11 +96,15 @@ async fn run(percent: u64) -> Result<Outcome> {
         files,
         source: source.clone(),
         percent,
-        inner: workspace.job(&context, &spec).await?,
+        inner: workspace.job(&Context::new(), &spec).await?,
     };
-    let report = job
-        .run(&context, RunRequest::new(Arc::new(MemoryRejects::new())))
-        .await?;
+    Ok((job, workspace))
+}
+
+async fn run(percent: u64) -> Result<Outcome> {
+    let (job, _) = guarded(percent, Arc::new(MemoryFiles::new())).await?;
+    let request = RunRequest::new(Arc::new(MemoryRejects::new()));
+    let report = job.run(&Context::new(), request).await?;
     println!("{report}");
     Ok(report.outcome)
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::Result;
 use crate::host::Context;
 use crate::record::notation::Notation;
 use crate::record::{Batch, Cursor, CursorValue, Schema};
+use crate::{Error, ErrorKind, Result};
 
 /// Batches in source order. Owns what it needs, does nothing before the first poll, ends after an error.
 pub type BatchStream = BoxStream<'static, Result<Batch>>;
@@ -245,6 +245,34 @@ impl ReadRequest {
         self.resume = resume;
         self.until = until;
         self
+    }
+
+    /// The positions in a schema of the fields that are asked for, in the order asked: what a batch is
+    /// [projected](crate::record::array::RecordBatch::project) to.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the schema has no field of a name.
+    ///
+    /// ```
+    /// use syncline::dataset::ReadRequest;
+    /// use syncline::record::{Field, FieldType, Schema};
+    ///
+    /// let schema = Schema::new(vec![Field::new("id", FieldType::Id), Field::new("name", FieldType::Text)]);
+    /// assert_eq!(ReadRequest::new().positions(&schema)?, [0, 1]);
+    /// assert_eq!(ReadRequest::new().with_fields(vec!["name".into()]).positions(&schema)?, [1]);
+    /// assert!(ReadRequest::new().with_fields(vec!["seats".into()]).positions(&schema).is_err());
+    /// # Ok::<(), syncline::Error>(())
+    /// ```
+    pub fn positions(&self, schema: &Schema) -> Result<Vec<usize>> {
+        let position = |name: &String| {
+            let message = "the dataset has no such field; ask for one of its schema";
+            let unknown = || Error::new(ErrorKind::NotFound, message).with("field", name);
+            schema.index_of(name).ok_or_else(unknown)
+        };
+        match &self.fields {
+            None => Ok((0..schema.fields().len()).collect()),
+            Some(names) => names.iter().map(position).collect(),
+        }
     }
 
     /// The records within these bounds only.

@@ -6,7 +6,7 @@
 //! - **Embedders** describe jobs as data ([`spec::JobSpec`]) and run them in a [`workspace::Workspace`], or put a
 //!   [`job::SyncJob`] together in code.
 //! - **Connector authors** implement [`dataset::Dataset`], [`destination::Destination`] or a whole
-//!   [`connection::Connection`].
+//!   [`connection::Connection`], and have it certified by the kit of the feature `testing`; its guide is `docs::connector_guide`.
 //! - **Test writers** use [`memory`]: objects, datasets, files, rejects and a clock that are plain values.
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
@@ -42,6 +42,9 @@ pub use name::Tenant;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("docs/connector-guide.md")]
+    pub mod connector_guide {}
     #[doc = include_str!("docs/delivery.md")]
     pub mod delivery {}
     #[doc = include_str!("docs/expressions.md")]

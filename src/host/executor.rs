@@ -81,7 +81,12 @@ fn wait_for(mut task: BoxFuture<'static, ()>) {
     }
     let waker = Arc::new(Unpark(thread::current())).into();
     let mut context = std::task::Context::from_waker(&waker);
-    while task.as_mut().poll(&mut context).is_pending() {
+    // A task that panics is dropped, as on a pool: whoever waits for it sees its channel closed.
+    let mut poll = || {
+        let polled = std::panic::AssertUnwindSafe(|| task.as_mut().poll(&mut context));
+        matches!(std::panic::catch_unwind(polled), Ok(Poll::Pending))
+    };
+    while poll() {
         thread::park();
     }
 }
@@ -264,17 +269,19 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_and_the_pool_goes_on() {
+    fn a_panic_is_an_error_and_the_executor_goes_on() {
         let pool = ThreadPool::new(1).unwrap();
-        let failed = run_on(&pool, async {
-            if true {
-                panic!("scripted")
-            }
-        });
-        assert_eq!(
-            block_on(failed).unwrap_err().kind(),
-            crate::ErrorKind::Contract
-        );
-        assert_eq!(block_on(run_on(&pool, async { 1 })).unwrap(), 1);
+        for executor in [&pool as &dyn Executor, &Inline] {
+            let failed = run_on(executor, async {
+                if true {
+                    panic!("scripted")
+                }
+            });
+            assert_eq!(
+                block_on(failed).unwrap_err().kind(),
+                crate::ErrorKind::Contract
+            );
+            assert_eq!(block_on(run_on(executor, async { 1 })).unwrap(), 1);
+        }
     }
 }

@@ -156,8 +156,7 @@ impl Dataset for MemoryDataset {
                 ErrorKind::Unsupported,
                 "records in memory have no unparsed text; ask for their values",
             )),
-            None => Ok((0..self.schema.fields().len()).collect()),
-            Some(names) => names.iter().map(|name| self.position(name)).collect(),
+            _ => request.positions(&self.schema),
         };
         let asked = columns.and_then(|columns: Vec<usize>| Ok((columns, self.stretch(&request)?)));
         let (columns, stretch) = match asked {
@@ -190,12 +189,6 @@ impl MemoryDataset {
         let start = request.resume.as_ref().map_or(Ok(0), place)?;
         let end = request.until.as_ref().map_or(Ok(self.len()), place)?;
         Ok(start..end.max(start))
-    }
-
-    fn position(&self, name: &str) -> Result<usize> {
-        self.schema.index_of(name).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "the dataset has no such field").with("field", name)
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What flows from a dataset to a writer.
 
-use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use serde::{Deserialize, Serialize};
 
 use super::{Origins, Reject};
@@ -127,6 +127,46 @@ impl Batch {
         })
     }
 
+    /// The same rows in batches of at most so many, as a source that gives whole pages is asked for them; rejects and cursor are
+    /// the last one's. 0 counts as 1.
+    ///
+    /// ```
+    /// use syncline::record::{Cursor, Field, FieldType, RecordBuilder, Schema};
+    ///
+    /// let mut page = RecordBuilder::new(&Schema::new(vec![Field::new("name", FieldType::Text)]));
+    /// for name in ["Ada", "Bo", "Cleo"] {
+    ///     page.push(&serde_json::json!({"name": name})).unwrap();
+    /// }
+    /// let batches = page.finish_batch("people", 0)?.with_resume(Cursor::new("page 2")).pieces(2);
+    /// assert_eq!((batches[0].len(), batches[1].len()), (2, 1));
+    /// assert!(batches[0].resume.is_none() && batches[1].resume.is_some());
+    /// # Ok::<(), syncline::Error>(())
+    /// ```
+    pub fn pieces(self, rows: usize) -> Vec<Batch> {
+        let (rows, total) = (rows.max(1), self.len());
+        if total <= rows {
+            return vec![self];
+        }
+        let piece = |start: usize| {
+            let count = rows.min(total - start);
+            let numbers: Vec<u32> = (start..start + count).map(|row| row as u32).collect();
+            let records = self.records.slice(start, count);
+            let mut piece = Batch::new(records, self.origins.take(&numbers));
+            let ops = self
+                .ops
+                .as_ref()
+                .and_then(|ops| ops.get(start..start + count));
+            piece.ops = ops.map(<[RowOp]>::to_vec);
+            piece
+        };
+        let mut pieces: Vec<Batch> = (0..total).step_by(rows).map(piece).collect();
+        if let Some(last) = pieces.last_mut() {
+            (last.rejects, last.resume, last.bytes_read) =
+                (self.rejects, self.resume, self.bytes_read);
+        }
+        pieces
+    }
+
     /// The chosen rows in that order; rejects and cursor stay.
     ///
     /// # Errors
@@ -142,12 +182,44 @@ impl Batch {
             .ops
             .map(|ops| rows.iter().map(|&row| ops[row as usize]).collect());
         let indices = UInt32Array::from(rows.to_vec());
-        let records = arrow_select::take::take_record_batch(&self.records, &indices)?;
+        let columns = self.records.columns().iter();
+        let columns = columns.map(|column| arrow_select::take::take(column, &indices, None));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        // A batch may have rows and no columns.
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let schema = self.records.schema();
+        let records = RecordBatch::try_new_with_options(schema, columns, &options)?;
         Ok(Batch {
             records,
             ops,
             origins,
             ..self
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use arrow_schema::Schema;
+
+    use super::*;
+    use crate::record::RowsAsRead;
+
+    #[test]
+    fn rows_without_columns_are_taken_and_filtered_too() {
+        let options = RecordBatchOptions::new().with_row_count(Some(3));
+        let schema = Arc::new(Schema::empty());
+        let records = RecordBatch::try_new_with_options(schema, Vec::new(), &options).unwrap();
+        let origins = RowsAsRead::new("rows", 0, records.clone()).into_origins();
+        let batch = Batch::new(records, origins);
+        let taken = batch.clone().take(&[2, 0]).unwrap();
+        assert_eq!((taken.len(), taken.origins.sequence(0)), (2, 2));
+        let keep = BooleanArray::from(vec![false, true, false]);
+        let kept = batch.filter(&keep).unwrap();
+        assert_eq!((kept.len(), kept.origins.sequence(0)), (1, 1));
     }
 }

@@ -21,21 +21,29 @@ impl Effects {
     /// The connection; each call of it, its destinations, their writers and its lookups is an effect. Who dies amid a
     /// write has written the front rows of the batch.
     pub fn connection(&self, connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
-        Arc::new(Connected {
-            effects: self.clone(),
-            connection,
-        })
+        Arc::new(FaultyConnection::new(self, connection))
     }
 }
 
+/// A connection each call of which is an effect, and of its datasets, destinations, writers and lookups.
 #[derive(Debug)]
-struct Connected {
+pub struct FaultyConnection {
     effects: Effects,
     connection: Arc<dyn Connection>,
 }
 
+impl FaultyConnection {
+    /// The connection with these effects.
+    pub fn new(effects: &Effects, connection: Arc<dyn Connection>) -> Self {
+        FaultyConnection {
+            effects: effects.clone(),
+            connection,
+        }
+    }
+}
+
 #[async_trait]
-impl Connection for Connected {
+impl Connection for FaultyConnection {
     fn info(&self) -> &ConnectionInfo {
         self.connection.info()
     }
@@ -54,27 +62,35 @@ impl Connection for Connected {
     async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
         let work = self.connection.destination(context, object);
         let destination = self.effects.perform(EffectKind::Connect, work).await?;
-        Ok(Arc::new(Written {
-            effects: self.effects.clone(),
-            destination,
-        }))
+        Ok(Arc::new(FaultyDestination::new(&self.effects, destination)))
     }
 
     async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
         let work = self.connection.lookup(context, request);
         let lookup = self.effects.perform(EffectKind::Connect, work).await?;
-        Ok(looked_up(&self.effects, lookup))
+        Ok(Arc::new(FaultyLookup::new(&self.effects, lookup)))
     }
 }
 
+/// A destination whose openings are effects, and all calls of its writers.
 #[derive(Debug)]
-struct Written {
+pub struct FaultyDestination {
     effects: Effects,
     destination: Arc<dyn Destination>,
 }
 
+impl FaultyDestination {
+    /// The destination with these effects.
+    pub fn new(effects: &Effects, destination: Arc<dyn Destination>) -> Self {
+        FaultyDestination {
+            effects: effects.clone(),
+            destination,
+        }
+    }
+}
+
 #[async_trait]
-impl Destination for Written {
+impl Destination for FaultyDestination {
     fn info(&self) -> &DestinationInfo {
         self.destination.info()
     }
@@ -86,37 +102,52 @@ impl Destination for Written {
     async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
         let work = self.destination.open(context, request);
         let opened = self.effects.perform(EffectKind::Open, work).await?;
-        let writer = Writing {
-            effects: self.effects.clone(),
-            writer: opened.writer,
-        };
+        let writer = FaultyWriter::new(&self.effects, opened.writer);
         Ok(Opened::new(Box::new(writer)).with_checkpoint(opened.checkpoint))
     }
 }
 
+/// A writer each call of which is an effect. Who fails or dies amid a write has written the front rows of the batch.
 #[derive(Debug)]
-struct Writing {
+pub struct FaultyWriter {
     effects: Effects,
     writer: Box<dyn Writer>,
 }
 
+impl FaultyWriter {
+    /// The writer with these effects.
+    pub fn new(effects: &Effects, writer: Box<dyn Writer>) -> Self {
+        FaultyWriter {
+            effects: effects.clone(),
+            writer,
+        }
+    }
+}
+
 #[async_trait]
-impl Writer for Writing {
+impl Writer for FaultyWriter {
     async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
         let next = self.effects.next(EffectKind::Write, batch.len());
-        if let (effect, Fate::CrashAmid(parts)) = next {
-            let front: Vec<u32> = (0..batch.len().min(parts) as u32).collect();
-            let written = self.writer.write(context, batch.take(&front)?).await;
-            self.effects.crash(&effect).await;
-            return written;
+        match next.1 {
+            Fate::CrashAmid(parts) | Fate::FailAmid(parts) => {
+                let front: Vec<u32> = (0..batch.len().min(parts) as u32).collect();
+                self.writer.write(context, batch.take(&front)?).await?;
+                return self.effects.broken_off(next).await;
+            }
+            Fate::Duplicate => drop(self.writer.write(context, batch.clone()).await?),
+            _ => {}
         }
         let work = self.writer.write(context, batch);
         self.effects.settle(next, work).await
     }
 
     async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        let next = self.effects.next(EffectKind::Commit, 1);
+        if next.1 == Fate::Duplicate {
+            self.writer.commit(context, request.clone()).await?;
+        }
         let work = self.writer.commit(context, request);
-        self.effects.perform(EffectKind::Commit, work).await
+        self.effects.settle(next, work).await
     }
 
     async fn abort(&mut self, context: &Context) -> Result<()> {
@@ -131,46 +162,57 @@ impl Writer for Writing {
     ) -> Result<Arc<dyn Lookup>> {
         let work = self.writer.lookup(context, request);
         let lookup = self.effects.perform(EffectKind::Lookup, work).await?;
-        Ok(looked_up(&self.effects, lookup))
+        Ok(Arc::new(FaultyLookup::new(&self.effects, lookup)))
     }
 
     async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        let next = self.effects.next(EffectKind::Patch, 1);
+        if next.1 == Fate::Duplicate {
+            self.writer.patch(context, patch.clone()).await?;
+        }
         let work = self.writer.patch(context, patch);
-        self.effects.perform(EffectKind::Patch, work).await
+        self.effects.settle(next, work).await
     }
 
     async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
         let next = self.effects.next(EffectKind::Delete, ids.len());
-        if let (effect, Fate::CrashAmid(parts)) = next {
-            let front = ids.slice(0, ids.len().min(parts));
-            let deleted = self.writer.delete(context, front).await;
-            self.effects.crash(&effect).await;
-            return deleted;
+        match next.1 {
+            Fate::CrashAmid(parts) | Fate::FailAmid(parts) => {
+                let front = ids.slice(0, ids.len().min(parts));
+                self.writer.delete(context, front).await?;
+                return self.effects.broken_off(next).await;
+            }
+            Fate::Duplicate => drop(self.writer.delete(context, Arc::clone(&ids)).await),
+            _ => {}
         }
         let work = self.writer.delete(context, ids);
         self.effects.settle(next, work).await
     }
 }
 
-fn looked_up(effects: &Effects, lookup: Arc<dyn Lookup>) -> Arc<dyn Lookup> {
-    let info = lookup.info();
-    Arc::new(LookedUp {
-        effects: effects.clone(),
-        // The run itself waits for it: an executor must not.
-        info: LookupInfo::new(info.keys.clone(), info.fetch.clone()),
-        lookup,
-    })
-}
-
+/// A lookup each call of which is an effect.
 #[derive(Debug)]
-struct LookedUp {
+pub struct FaultyLookup {
     effects: Effects,
     info: LookupInfo,
     lookup: Arc<dyn Lookup>,
 }
 
+impl FaultyLookup {
+    /// The lookup with these effects.
+    pub fn new(effects: &Effects, lookup: Arc<dyn Lookup>) -> Self {
+        let info = lookup.info();
+        FaultyLookup {
+            effects: effects.clone(),
+            // The run itself waits for it: an executor must not.
+            info: LookupInfo::new(info.keys.clone(), info.fetch.clone()),
+            lookup,
+        }
+    }
+}
+
 #[async_trait]
-impl Lookup for LookedUp {
+impl Lookup for FaultyLookup {
     fn info(&self) -> &LookupInfo {
         &self.info
     }

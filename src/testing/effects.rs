@@ -1,11 +1,17 @@
 //! Effects, their numbers and their fates.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use super::fault::{Chance, Fault};
+use crate::host::{Clock, SystemClock};
 use crate::memory::ManualClock;
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -53,8 +59,10 @@ pub enum EffectKind {
     UpperBound,
     /// A source hears of a cursor.
     Acknowledge,
-    /// A file is opened, listed or removed.
+    /// A file is opened.
     FileOpen,
+    /// Files are listed.
+    FileList,
     /// A file is begun.
     FileCreate,
     /// Bytes of a file are written.
@@ -63,6 +71,10 @@ pub enum EffectKind {
     FileFinish,
     /// A file is removed.
     FileRemove,
+    /// A task is given to an executor.
+    Spawn,
+    /// The calendar's time is read.
+    ClockRead,
 }
 
 /// One effect.
@@ -101,12 +113,54 @@ pub enum Fate {
     HangAfter,
     /// It waits until [`Effects::wake`] is called, and is done then: as a process that was suspended.
     Suspend,
+    /// So many of its [parts](Effect::parts) are done, and it fails. The error does not say that a retry may help: who did a thing in
+    /// part, and would not know it again, must not.
+    FailAmid(usize),
+    /// Nothing is done for this time; then it is.
+    Slow(Duration),
+    /// It is done at once, and the answer is held for this time.
+    Hold(Duration),
+    /// It is done twice, as when a network delivers a request again; the answer is the second one's.
+    Duplicate,
+    /// It is done behind the next one of its kind.
+    Reorder,
+    /// A read answers what the read before it answered for the same thing.
+    Stale,
+    /// A bit of what is read or written is another one.
+    Corrupt,
+    /// The calendar shows a time that is later by this much, or earlier, from now on.
+    Jump(TimeDelta),
+}
+
+impl Fate {
+    /// What kind of fault it is; `None` if it is none.
+    pub fn fault(self) -> Option<Fault> {
+        Some(match self {
+            Fate::Proceed => return None,
+            Fate::CrashBefore | Fate::CrashAfter => Fault::Crash,
+            Fate::CrashAmid(_) => Fault::CrashAmid,
+            Fate::Fail(_) => Fault::Reject,
+            Fate::FailAfter(_) => Fault::LostAnswer,
+            Fate::FailAmid(_) => Fault::Partial,
+            Fate::Hang | Fate::HangAfter | Fate::Suspend => Fault::Silence,
+            Fate::Hold(_) => Fault::Hold,
+            Fate::Slow(_) => Fault::Slow,
+            Fate::Duplicate => Fault::Duplicate,
+            Fate::Reorder => Fault::Reorder,
+            Fate::Stale => Fault::Stale,
+            Fate::Corrupt => Fault::Corrupt,
+            Fate::Jump(_) => Fault::ClockJump,
+        })
+    }
 }
 
 type Script = Box<dyn FnMut(&Effect) -> Fate + Send>;
 type Check = Box<dyn FnMut(&Effect) + Send>;
 
 /// The numbered effects of one process, and their fates. Clones are the same.
+///
+/// A fate is told by a script of one's own ([`new`](Effects::new)), by the number of the effect ([`scripted`](Effects::scripted)), or by
+/// chance ([`seeded`](Effects::seeded)).
 #[derive(Clone)]
 pub struct Effects(Arc<Inner>);
 
@@ -116,10 +170,13 @@ struct Inner {
     done: Mutex<Vec<Effect>>,
     crashed: AtomicBool,
     suspended: AtomicBool,
+    clock: Mutex<Arc<dyn Clock>>,
 }
 
 impl Effects {
     /// Effects whose fates a script tells, in the order in which they come.
+    ///
+    /// A fate that an effect [cannot meet](EffectKind::faults) panics when it comes up: a test that disturbs nothing would prove nothing.
     pub fn new(script: impl FnMut(&Effect) -> Fate + Send + 'static) -> Self {
         Effects(Arc::new(Inner {
             script: Mutex::new(Box::new(script)),
@@ -127,7 +184,66 @@ impl Effects {
             done: Mutex::default(),
             crashed: AtomicBool::new(false),
             suspended: AtomicBool::new(false),
+            clock: Mutex::new(Arc::new(SystemClock)),
         }))
+    }
+
+    /// Effects of which those with these numbers meet these fates.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use syncline::host::FileStore;
+    /// use syncline::memory::MemoryFiles;
+    /// use syncline::testing::{Effects, Fate};
+    ///
+    /// let effects = Effects::scripted([(2, Fate::Fail(true))]);
+    /// let files = effects.files(Arc::new(MemoryFiles::new()));
+    /// let listed = || futures::executor::block_on(files.list(""));
+    /// assert!(listed().is_ok() && listed().is_err() && listed().is_ok());
+    /// ```
+    pub fn scripted(fates: impl IntoIterator<Item = (u64, Fate)>) -> Self {
+        let fates: HashMap<u64, Fate> = fates.into_iter().collect();
+        Effects::new(move |effect| fates.get(&effect.number).copied().unwrap_or(Fate::Proceed))
+    }
+
+    /// Effects of which about one in `one_in` meets one of these faults, if it can meet any: a seed is a schedule, the same
+    /// each time. How much is done in part, and for how long is waited, is told by it too.
+    ///
+    /// ```
+    /// use syncline::testing::{Effects, Fault};
+    ///
+    /// let effects = Effects::seeded(7, 20, &[Fault::Reject, Fault::LostAnswer, Fault::Stale]);
+    /// # let _ = effects;
+    /// ```
+    pub fn seeded(seed: u64, one_in: u64, faults: &[Fault]) -> Self {
+        Effects::new(Self::chances(seed, one_in, faults))
+    }
+
+    /// The script of a seed.
+    pub(super) fn chances(
+        seed: u64,
+        one_in: u64,
+        faults: &[Fault],
+    ) -> impl FnMut(&Effect) -> Fate + Send + use<> {
+        let (mut chance, faults) = (Chance::new(seed), faults.to_vec());
+        move |effect| {
+            let can = effect.kind.faults();
+            let possible =
+                |fault: &&Fault| can.contains(fault) && (effect.parts > 1 || !fault.is_partial());
+            let possible: Vec<Fault> = faults.iter().filter(possible).copied().collect();
+            if chance.below(one_in) > 0 {
+                return Fate::Proceed;
+            }
+            let fault = possible.get(chance.below(possible.len() as u64) as usize);
+            fault.map_or(Fate::Proceed, |fault| fault.fate(&mut chance, effect.parts))
+        }
+    }
+
+    /// The same, which wait by this clock; without it, by the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        *lock(&self.0.clock) = clock;
+        self
     }
 
     /// The same; `check` is called behind each effect that was done or failed, the last one before a crash included.
@@ -158,6 +274,9 @@ impl Effects {
     }
 
     /// The next effect, with its fate.
+    ///
+    /// # Panics
+    /// If it cannot meet that fate.
     pub(super) fn next(&self, kind: EffectKind, parts: usize) -> (Effect, Fate) {
         let mut done = lock(&self.0.done);
         let effect = Effect {
@@ -169,7 +288,29 @@ impl Effects {
         done.push(effect);
         drop(done);
         let fate = lock(&self.0.script)(&effect);
+        let fits = fate
+            .fault()
+            .is_none_or(|fault| kind.faults().contains(&fault));
+        assert!(
+            fits,
+            "{fate:?} was asked for at a {kind:?}, which cannot meet it; see `EffectKind::faults`"
+        );
         (effect, fate)
+    }
+
+    /// Waits by the clock of the effects.
+    async fn wait(&self, time: Duration) {
+        let sleep = lock(&self.0.clock).sleep(time);
+        sleep.await;
+    }
+
+    /// The end of an effect that was done in part: the process dies, or hears of an error.
+    pub(super) async fn broken_off<T>(&self, (effect, fate): (Effect, Fate)) -> Result<T> {
+        if let Fate::CrashAmid(_) = fate {
+            self.crash(&effect).await;
+        }
+        self.check(&effect);
+        Err(injected(&effect, false))
     }
 
     /// An effect of one part.
@@ -206,7 +347,10 @@ impl Effects {
                 self.check(&effect);
                 futures::future::pending::<()>().await;
             }
-            Fate::Proceed | Fate::CrashAfter | Fate::FailAfter(_) | Fate::HangAfter => {}
+            Fate::FailAmid(_) => return self.broken_off((effect, fate)).await,
+            Fate::Slow(time) => self.wait(time).await,
+            // What is left is done, and what else is to become of it is the wrapper's affair.
+            _ => {}
         }
         let answer = work.await;
         match fate {
@@ -218,6 +362,10 @@ impl Effects {
             Fate::FailAfter(retry) => {
                 self.check(&effect);
                 return Err(injected(&effect, retry));
+            }
+            Fate::Hold(time) => {
+                self.check(&effect);
+                self.wait(time).await;
             }
             _ => self.check(&effect),
         }

@@ -1,4 +1,8 @@
-//! Tests of what is built on this crate: every effect of a run is numbered, and can be the last one.
+//! Tests of what is built on this crate.
+//!
+//! - [`conformance`] certifies an implementation of any contract, clause by clause.
+//! - [`Simulation`] runs a job of one's own and breaks it off everywhere; it must come to the same end.
+//! - [`Effects`] are what both of these and one's own tests disturb: every effect of a run is numbered, and can fail, or be the last one.
 //!
 //! [`Effects`] wraps what a run touches: the state store, the ledger, files, a dataset, connections. A script gives each
 //! effect its [`Fate`]: it is done, it fails, it fails though it was done, or the process dies in front of it, behind it or
@@ -50,11 +54,22 @@
 //! # Ok::<(), syncline::Error>(())
 //! ```
 
+pub mod conformance;
 mod connection;
 mod dataset;
 mod effects;
+mod fault;
 mod files;
+mod host;
+mod simulation;
 mod state;
 
 pub use crate::host::Bug;
+pub use connection::{FaultyConnection, FaultyDestination, FaultyLookup, FaultyWriter};
+pub use dataset::FaultyDataset;
 pub use effects::{Effect, EffectKind, Effects, Ended, Fate, drive};
+pub use fault::Fault;
+pub use files::FaultyFiles;
+pub use host::{FaultyClock, FaultyExecutor};
+pub use simulation::{Simulation, Violation};
+pub use state::{FaultyRejects, FaultyState};

@@ -279,8 +279,23 @@ fn filter_evaluates_what_it_is_given() {
 }
 
 #[test]
+fn own_store_counts_its_starts() {
+    let folder = TempDir::new().unwrap();
+    for start in 1..=3 {
+        let (code, out, _) = said(&example("own_store").arg(folder.path()).output().unwrap());
+        assert_eq!((code, out), (0, format!("start {start}\n")));
+    }
+}
+
+#[test]
 fn own_examples_stay_short() {
-    for name in ["own_destination", "own_connection", "own_job", "filter"] {
+    for name in [
+        "own_destination",
+        "own_connection",
+        "own_job",
+        "own_store",
+        "filter",
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
         let lines = std::fs::read_to_string(path).unwrap().lines().count();
         assert!(lines < 150, "{name} has {lines} lines");

@@ -1,0 +1,17 @@
+//! The kit: every own backend keeps its contract, and every clause notices a backend that breaks it.
+//!
+//! The number of broken backends that are caught is printed, and written to `target/figures/conformance.json`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod broken;
+mod destinations;
+mod examples;
+mod faults;
+mod ports;
+mod simulation;
+mod sources;
