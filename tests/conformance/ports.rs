@@ -81,7 +81,8 @@ conformance!(memory_rejects: reject_ledger, memory_ledger(), skip: [("RL-06", "i
 async fn kept_in_files(files: Arc<dyn FileStore>) -> Result<Vec<KeptReject>> {
     let columns = ["name", "note", "_reason", "_position", "_raw"];
     let mut kept = Vec::new();
-    for file in files.list("rejects/").await? {
+    let names = files.list("rejects/").await?.into_iter();
+    for file in names.filter(|name| name.ends_with(".csv")) {
         let fields = columns
             .map(|name| Field::new(name, FieldType::Text))
             .to_vec();
