@@ -101,7 +101,7 @@ pub enum Fate {
     CrashBefore,
     /// It is done, and the process dies before it hears of that.
     CrashAfter,
-    /// So many of its [parts](Effect::parts) are done, and the process dies.
+    /// So many of its [parts](Effect::parts) are done, and the process dies; in front of it, if it has none.
     CrashAmid(usize),
     /// It fails, and nothing was done; whether the error says that a retry may help.
     Fail(bool),
@@ -288,9 +288,12 @@ impl Effects {
         done.push(effect);
         drop(done);
         let fate = lock(&self.0.script)(&effect);
-        let fits = fate
-            .fault()
-            .is_none_or(|fault| kind.faults().contains(&fault));
+        let fault = match fate.fault() {
+            // Where nothing can be done in part, nothing is.
+            Some(Fault::CrashAmid) => Some(Fault::Crash),
+            fault => fault,
+        };
+        let fits = fault.is_none_or(|fault| kind.faults().contains(&fault));
         assert!(
             fits,
             "{fate:?} was asked for at a {kind:?}, which cannot meet it; see `EffectKind::faults`"

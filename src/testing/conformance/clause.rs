@@ -33,8 +33,8 @@ pub enum Capability {
     RawText,
     /// A dataset honours [bounds](crate::dataset::DatasetInfo::bounded).
     Bounds,
-    /// The fixture of a dataset names its cursor field.
-    CursorField,
+    /// The fixture of a dataset says that its source [tells its time](crate::dataset::Dataset::upper_bound).
+    TellsTime,
     /// The fixture of a dataset has the records that must come.
     KnownRecords,
     /// A connection has an object that can be looked up.

@@ -299,7 +299,9 @@ fn place(flaw: Flaw) -> DatasetFixture {
             let dataset = MemoryDataset::new("all", every_type(), vec![records.clone()]).unwrap();
             DatasetFixture::new(move || source(flaw, Arc::new(dataset.clone()))).holding(records)
         }
-        _ => DatasetFixture::new(move || source(flaw, Arc::new(versions()))).by("version"),
+        _ => DatasetFixture::new(move || source(flaw, Arc::new(versions())))
+            .by("version")
+            .telling_time(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::host::Context;
 pub struct DatasetFixture {
     open: Box<dyn Fn() -> Arc<dyn Dataset> + Send + Sync>,
     cursor_field: Option<String>,
+    tells_time: bool,
     records: Option<RecordBatch>,
 }
 
@@ -32,6 +33,7 @@ impl DatasetFixture {
         DatasetFixture {
             open: Box::new(open),
             cursor_field: None,
+            tells_time: false,
             records: None,
         }
     }
@@ -40,6 +42,13 @@ impl DatasetFixture {
     #[must_use]
     pub fn by(mut self, cursor_field: impl Into<String>) -> Self {
         self.cursor_field = Some(cursor_field.into());
+        self
+    }
+
+    /// The same, whose source tells its own time in that field's type.
+    #[must_use]
+    pub fn telling_time(mut self) -> Self {
+        self.tells_time = true;
         self
     }
 
@@ -64,7 +73,7 @@ impl Fixture for DatasetFixture {
             (info.resumable, Capability::Resumes),
             (info.raw_text, Capability::RawText),
             (info.bounded, Capability::Bounds),
-            (self.cursor_field.is_some(), Capability::CursorField),
+            (self.tells_time, Capability::TellsTime),
             (self.records.is_some(), Capability::KnownRecords),
         ];
         let declared = declared.into_iter().filter(|(declares, _)| *declares);
@@ -148,7 +157,7 @@ pub static DATASET: Suite<DatasetFixture> = Suite {
         ),
         clause!(
             "DS-11",
-            Some(Capability::CursorField),
+            Some(Capability::TellsTime),
             "The source's time is of the cursor field's type and does not go back.",
             "The watermark would be compared with a value that has no order to it.",
             bounds::upper_bound

@@ -1,15 +1,16 @@
 //! What becomes of rows and their values.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::{Array as _, RecordBatch};
+use arrow_array::{Array as _, RecordBatch, new_null_array};
 use arrow_select::concat::concat_batches;
 
 use super::super::clause::{Checked, Finding, must, reached, same};
-use super::super::corpus::fidelity;
+use super::super::corpus::corpus;
 use super::DestinationFixture;
 use super::run::{Fate, Row, batch, fates, row, shared};
-use crate::destination::{OpenRequest, WriteField};
+use crate::destination::WriteField;
 use crate::host::Context;
 use crate::record::{Field, Reason, Schema, format};
 use crate::spec::{DuplicateKeys, Identity, NoMatchOnUpdate, WriteMode, WriteOn};
@@ -46,26 +47,47 @@ fn text(records: &RecordBatch, field: &str, row: usize) -> Option<Vec<u8>> {
     format::value(column.as_ref(), row, &mut text).then_some(text)
 }
 
+/// The corpus of one field, in records that are otherwise empty: what is refused is refused for that value.
+fn values_of(
+    fixture: &DestinationFixture,
+    schema: &Schema,
+    at: usize,
+) -> Result<RecordBatch, Finding> {
+    let Some(tried) = schema.fields().get(at) else {
+        return Err(Finding::NotReached("there is no such field".into()));
+    };
+    let mut values = corpus(&tried.field_type);
+    if tried.name == fixture.key {
+        values = values.slice(0, values.len() - 1);
+    }
+    // Other records for each field.
+    let numbers: Vec<_> = (0..values.len())
+        .map(|row| Some((at * 1_000 + row) as u32))
+        .collect();
+    let columns = schema.fields().iter().map(|field| match &field.name {
+        name if *name == tried.name => Ok(shared(&values)),
+        name if *name == fixture.key => fixture.column(name, &numbers),
+        _ => Ok(new_null_array(&field.field_type.data_type(), values.len())),
+    });
+    let columns = columns.collect::<Result<Vec<_>, Finding>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(schema.arrow()), columns)?)
+}
+
 pub(super) async fn exact(context: &Context, fixture: &DestinationFixture) -> Checked {
     let schema = writable(fixture);
-    let records = fidelity(&schema)?;
-    let numbers: Vec<Option<u32>> = (0..records.num_rows() as u32).map(Some).collect();
     let names = schema.fields().iter().map(|field| field.name.as_str());
-    let columns = names
-        .zip(records.columns())
-        .map(|(name, column)| match name == fixture.key {
-            true => Ok((name, fixture.column(name, &numbers)?)),
-            false => Ok((name, shared(column))),
-        });
-    let given = batch(columns.collect::<Result<_, Finding>>()?, 0)?;
-    let records = given.records.clone();
-    let fields = schema
-        .fields()
-        .iter()
-        .map(|field| WriteField::new(&field.name));
-    let request = OpenRequest::new("conformance", fields.collect(), WriteMode::Insert);
+    let mut request = fixture.request(WriteMode::Insert);
+    request.fields = names.clone().map(WriteField::new).collect();
     let mut run = fixture.open(context, request).await?;
-    let fates = fates(&run.send(given).await?, records.num_rows())?;
+    let mut written = Vec::new();
+    for at in 0..schema.fields().len() {
+        let records = values_of(fixture, &schema, at)?;
+        let columns = names.clone().zip(records.columns().iter().map(shared));
+        let given = batch(columns.collect(), run.next)?;
+        run.next += given.len() as u64;
+        let fates = fates(&run.send(given).await?, records.num_rows())?;
+        written.push((records, fates));
+    }
     run.commit(true).await?;
 
     let kept = fixture.read().await?;
@@ -73,52 +95,67 @@ pub(super) async fn exact(context: &Context, fixture: &DestinationFixture) -> Ch
         return Err(Finding::Broken("nothing is there".into()));
     };
     let kept = concat_batches(&first.schema(), &kept)?;
-    let places: HashMap<_, _> = (0..kept.num_rows())
-        .map(|row| (text(&kept, &fixture.key, row), row))
-        .collect();
-    let mut taken = 0;
-    for (row, fate) in fates.iter().enumerate() {
-        let place = places.get(&text(&records, &fixture.key, row));
-        if let Fate::Refused(_) = fate {
-            must(place.is_none(), || {
-                format!("row {row} was refused and is there")
-            })?;
-            continue;
+    let places = (0..kept.num_rows()).map(|row| (text(&kept, &fixture.key, row), row));
+    let places: HashMap<_, _> = places.collect();
+    for (tried, (records, fates)) in names.zip(&written) {
+        let mut taken = 0;
+        for (row, fate) in fates.iter().enumerate() {
+            let place = places.get(&text(records, &fixture.key, row));
+            if let Fate::Refused(_) = fate {
+                must(place.is_none(), || {
+                    format!("{tried:?}: row {row} was refused and is there")
+                })?;
+                continue;
+            }
+            let missing =
+                || Finding::Broken(format!("{tried:?}: row {row} was taken and is not there"));
+            let place = *place.ok_or_else(missing)?;
+            taken += 1;
+            is_kept(&schema, &kept, place, records, row)?;
         }
-        let Some(&place) = place else {
-            return Err(Finding::Broken(format!(
-                "row {row} was taken and is not there"
+        // Null is the last.
+        reached(taken > 1, || {
+            format!("every value of {tried:?} was refused")
+        })?;
+    }
+    Ok(())
+}
+
+/// A record must be there as it was given, to the last bit.
+fn is_kept(
+    schema: &Schema,
+    kept: &RecordBatch,
+    place: usize,
+    given: &RecordBatch,
+    row: usize,
+) -> Checked {
+    for (field, column) in schema.fields().iter().zip(given.columns()) {
+        let name = &field.name;
+        let Some(is) = kept.column_by_name(name) else {
+            return Err(Finding::NotReached(format!(
+                "`read_back` gives no column {name:?}"
             )));
         };
-        taken += 1;
-        for (field, column) in schema.fields().iter().zip(records.columns()) {
-            let name = &field.name;
-            let Some(is) = kept.column_by_name(name) else {
-                return Err(Finding::NotReached(format!(
-                    "`read_back` gives no column {name:?}"
-                )));
-            };
-            same(
-                &format!("the type of {name:?}"),
-                is.data_type(),
-                column.data_type(),
-            )?;
-            must(
-                is.slice(place, 1).as_ref() == column.slice(row, 1).as_ref(),
-                || {
-                    let of = |value: Option<Vec<u8>>| {
-                        value.map(|text| String::from_utf8_lossy(&text).into_owned())
-                    };
-                    let (is, given) = (of(text(&kept, name, place)), of(text(&records, name, row)));
-                    format!(
-                        "{name:?} ({}) holds {is:?} instead of {given:?}",
-                        field.field_type
-                    )
-                },
-            )?;
-        }
+        same(
+            &format!("the type of {name:?}"),
+            is.data_type(),
+            column.data_type(),
+        )?;
+        must(
+            is.slice(place, 1).as_ref() == column.slice(row, 1).as_ref(),
+            || {
+                let of = |value: Option<Vec<u8>>| {
+                    value.map(|text| String::from_utf8_lossy(&text).into_owned())
+                };
+                let (is, given) = (of(text(kept, name, place)), of(text(given, name, row)));
+                format!(
+                    "{name:?} ({}) holds {is:?} instead of {given:?}",
+                    field.field_type
+                )
+            },
+        )?;
     }
-    reached(taken > 0, || "every row was refused".into())
+    Ok(())
 }
 
 pub(super) async fn refuses(context: &Context, fixture: &DestinationFixture) -> Checked {
