@@ -1,6 +1,9 @@
 //! Seeded defects, to prove that the simulator finds them.
 
 /// A defect of the run loop that can be switched on for a thread, only where the feature `testing` is compiled in.
+///
+/// None is noticed by the ordinary tests, which look at one run from its beginning to its end: it takes the simulator to find them, or a
+/// test of what one run leaves to the next. `.ci/survive` proves that, and has the list of what is no ordinary test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(not(feature = "testing"), allow(unreachable_pub))]
 #[non_exhaustive]
@@ -55,7 +58,7 @@ pub enum Bug {
     WriteTriedAgain,
     /// A commit that failed is passed over.
     CommitErrorIgnored,
-    /// The first rows that wait for a self lookup are forgotten.
+    /// A link that waits is forgotten if its record is there already, as it is when it comes again.
     PendingLinkLost,
     /// A plain insert of which nobody knows whether it was made is made again.
     PlainInsertTriedAgain,

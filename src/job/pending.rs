@@ -123,8 +123,7 @@ impl Pending {
             }
             let lookup = writer.lookup(context, plan.request.clone()).await?;
             let mut found = Vec::with_capacity(waiting.len());
-            let lost = usize::from(Bug::PendingLinkLost.is_on());
-            for rows in waiting.into_iter().skip(lost) {
+            for rows in waiting {
                 let stands: BooleanArray = rows
                     .sequences
                     .iter()

@@ -365,7 +365,12 @@ impl Stage {
                     ));
                 }
             }
-            let keep: BooleanArray = (0..rows).map(|row| Some(written(row))).collect();
+            let waits = |row: usize| {
+                let lost =
+                    Bug::PendingLinkLost.is_on() && report.outcomes[row] == RowOutcome::Unchanged;
+                written(row) && !lost
+            };
+            let keep: BooleanArray = (0..rows).map(|row| Some(waits(row))).collect();
             if !mapped.self_keys.is_empty() {
                 let ids = report.ids.filter(|ids| ids.len() == rows);
                 let ids = ids.ok_or_else(|| {

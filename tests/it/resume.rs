@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use futures::FutureExt as _;
 use futures::executor::block_on;
 use syncline::dataset::Dataset;
 use syncline::file::{FileDestination, LocalFiles, RejectFiles};
 use syncline::host::{
-    CancelToken, Context, Event, FileStore as _, Observer, RejectLedger, StateStore,
+    CancelToken, Context, Event, FileStore as _, Observer, RejectLedger, RejectRewind,
+    RejectSegment, StateStore,
 };
 use syncline::job::{CommitPolicy, Guarantee, Job as _, Outcome, RunRequest, Start, SyncJob};
 use syncline::memory::{
     Commits, MemoryConnection, MemoryDataset, MemoryFiles, MemoryRejects, MemoryState,
 };
-use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+use syncline::record::{Field, FieldType, Reason, RecordBuilder, Schema};
 use syncline::spec::{
     Delimited, DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
 };
@@ -476,5 +479,50 @@ fn a_run_that_is_stopped_while_it_waits_for_another_try_ends_tidily() {
         (report.outcome, report.records),
         (Outcome::Cancelled, 2),
         "{report}"
+    );
+}
+
+/// A ledger in front of whose answer the process dies.
+#[derive(Debug)]
+struct Unanswered(MemoryRejects);
+
+#[async_trait]
+impl RejectLedger for Unanswered {
+    async fn append(&self, segment: RejectSegment) -> Result<()> {
+        self.0.append(segment).await
+    }
+
+    async fn seal(&self) -> Result<()> {
+        self.0.seal().await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        std::future::pending().await
+    }
+
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        self.0.rewind(to).await
+    }
+}
+
+#[test]
+fn a_plain_insert_that_comes_again_is_refused_where_its_values_are_unique() {
+    let mut spec = ObjectSpec::new("number", Identity::Generated, fields());
+    spec.unique = vec![vec!["n".into()]];
+    let home = MemoryConnection::new("home").with_object(&spec).unwrap();
+    let home = home.with_commits(Commits::InsertsOnly);
+    let state = Arc::new(MemoryState::new());
+    let job = job(numbers(10), &home, WriteMode::Insert);
+    let mut dies = request(&state);
+    dies.rejects = Arc::new(Unanswered(MemoryRejects::new()));
+    assert!(job.run(&Context::new(), dies).now_or_never().is_none());
+    assert_eq!(home.object("number").unwrap().len(), 4);
+    let report = block_on(job.run(&Context::new(), request(&state))).unwrap();
+    // Each is there once, and those that the first run had made are among the rejects too.
+    assert_eq!(home.object("number").unwrap().len(), 10);
+    let counts = &report.destinations[0];
+    assert_eq!(
+        (counts.inserted, counts.rejects[&Reason::NotUnique]),
+        (6, 4)
     );
 }
