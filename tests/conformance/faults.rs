@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use futures::executor::block_on;
 use futures::{FutureExt as _, TryStreamExt as _};
+use syncline::conformance;
 use syncline::connection::Connection as _;
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::destination::{CommitRequest, OpenRequest, WriteField};
@@ -14,20 +15,21 @@ use syncline::host::{
     RejectSegment, StateKey, StateKind, StateStore as _, Swap, ThreadPool, run_on,
 };
 use syncline::memory::{
-    Commits, ManualClock, MemoryDataset, MemoryFiles, MemoryRejects, MemoryState,
+    Commits, ManualClock, MemoryDataset, MemoryDestination, MemoryFiles, MemoryRejects, MemoryState,
 };
 use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
 use syncline::record::{
     Batch, CursorValue, Position, RawRecord, Reason, Refusal, Reject, RowsAsRead, Schema,
 };
-use syncline::spec::WriteMode;
+use syncline::spec::{Identity, WriteMode};
 use syncline::testing::conformance::{
-    DATASET, DatasetFixture, EXECUTOR, ExecutorFixture, FILE_STORE, FileStoreFixture, Report,
-    STATE_STORE, StateStoreFixture,
+    ConnectionFixture, DATASET, DatasetFixture, EXECUTOR, ExecutorFixture, FILE_STORE,
+    FileStoreFixture, RejectLedgerFixture, Report, STATE_STORE, StateStoreFixture, every_type,
+    fidelity,
 };
 use syncline::testing::{
     Effect, EffectKind, Effects, Fate, Fault, FaultyClock, FaultyConnection, FaultyDataset,
-    FaultyExecutor, FaultyFiles, FaultyRejects, FaultyState,
+    FaultyDestination, FaultyExecutor, FaultyFiles, FaultyRejects, FaultyState,
 };
 use syncline::{Result, Tenant, testing};
 
@@ -446,3 +448,40 @@ fn the_suites_see_faults() {
     ));
     assert_eq!(lost.unwrap_err().kind(), syncline::ErrorKind::Contract);
 }
+
+fn undisturbed() -> Effects {
+    Effects::scripted([])
+}
+
+// Wrappers that disturb nothing are no worse than what they wrap.
+conformance!(an_undisturbed_state_store: state_store, {
+    let store = MemoryState::new();
+    StateStoreFixture::new(move || FaultyState::new(&undisturbed(), Arc::new(store.clone())))
+});
+conformance!(an_undisturbed_file_store: file_store, {
+    let files = MemoryFiles::new();
+    FileStoreFixture::new(move || FaultyFiles::new(&undisturbed(), Arc::new(files.clone())))
+});
+conformance!(an_undisturbed_ledger: reject_ledger, {
+    let ledger = Arc::new(MemoryRejects::new());
+    let kept = ledger.clone();
+    RejectLedgerFixture::new(
+        move || undisturbed().eager_rejects(ledger.clone()),
+        move || std::future::ready(Ok(crate::ports::kept_in_memory(&kept))),
+    )
+}, skip: [("RL-06", "it keeps those of many runs")]);
+conformance!(an_undisturbed_executor: executor,
+    ExecutorFixture::new(FaultyExecutor::new(&undisturbed(), Arc::new(ThreadPool::new(2)?))));
+conformance!(an_undisturbed_dataset: dataset, {
+    let records = fidelity(&every_type())?;
+    let dataset = MemoryDataset::new("all", every_type(), vec![records.clone()])?;
+    DatasetFixture::new(move || undisturbed().dataset(Arc::new(dataset.clone()))).holding(records)
+}, skip: [("DS-09", "records have no unparsed text"), ("DS-10", "it filters nothing"), ("DS-11", "it has no clock")]);
+conformance!(an_undisturbed_connection: connection,
+    ConnectionFixture::new(FaultyConnection::new(&undisturbed(), Arc::new(crate::sources::home()))));
+conformance!(an_undisturbed_destination: destination, {
+    let object = crate::destinations::object(Identity::Generated);
+    let destination = MemoryDestination::new(object.clone()).with_commits(Commits::WithCheckpoint);
+    let destination = FaultyDestination::new(&undisturbed(), Arc::new(destination));
+    crate::destinations::in_memory(object, Arc::new(destination))
+}, skip: [("DW-11", "the checkpoint is what it goes by")]);

@@ -314,3 +314,119 @@ macro_rules! opaque {
     };
 }
 pub(super) use opaque;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::memory::ManualClock;
+
+    /// What a trial meets.
+    struct Trial(Option<Capability>);
+
+    #[async_trait]
+    impl Fixture for Trial {
+        fn subject(&self) -> String {
+            "a trial".into()
+        }
+
+        async fn declares(&self, _: &Context) -> Result<BTreeSet<Capability>> {
+            let unknown = || Error::new(ErrorKind::Io, "nobody answers");
+            Ok([self.0.ok_or_else(unknown)?].into())
+        }
+    }
+
+    async fn holds(_: &Context, _: &Trial) -> Checked {
+        Ok(())
+    }
+
+    async fn is_broken(_: &Context, _: &Trial) -> Checked {
+        same("one", &1, &2)
+    }
+
+    async fn fails_on_the_way(_: &Context, _: &Trial) -> Checked {
+        Err(Error::new(ErrorKind::Io, "nobody answers"))?;
+        Ok(())
+    }
+
+    async fn panics(_: &Context, _: &Trial) -> Checked {
+        panic!("a panic that a test asked for")
+    }
+
+    async fn hangs(_: &Context, _: &Trial) -> Checked {
+        std::future::pending().await
+    }
+
+    static TRIALS: Suite<Trial> = Suite {
+        name: "trial",
+        clauses: &[
+            clause!("TR-01", None, "It holds.", "", holds),
+            clause!("TR-02", None, "It does not hold.", "", is_broken),
+            clause!("TR-03", None, "It is not seen.", "", fails_on_the_way),
+            clause!("TR-04", None, "It panics.", "", panics),
+            clause!("TR-05", None, "It never ends.", "", hangs),
+            clause!("TR-06", Some(Capability::Keyed), "It is owed.", "", holds),
+            clause!(
+                "TR-07",
+                Some(Capability::DryRun),
+                "It is not owed.",
+                "",
+                holds
+            ),
+        ],
+    };
+
+    fn word(report: &Report, id: &str) -> &'static str {
+        match report.verdict(id) {
+            Some(Verdict::Pass) => "pass",
+            Some(Verdict::Fail { .. }) => "fail",
+            Some(Verdict::Skip { .. }) => "skip",
+            Some(Verdict::NotReached { .. }) => "not reached",
+            None => "nothing",
+        }
+    }
+
+    fn words(fresh: impl Fn() -> Result<Trial>) -> Vec<&'static str> {
+        let clock = ManualClock::new(DateTime::UNIX_EPOCH);
+        let context = Context::new().with_clock(Arc::new(clock.clone()));
+        let run = TRIALS.run(&context, || std::future::ready(fresh()));
+        let report = clock.drive(run).unwrap();
+        TRIALS
+            .clauses
+            .iter()
+            .map(|clause| word(&report, clause.id))
+            .collect()
+    }
+
+    #[test]
+    fn only_what_was_seen_to_hold_passes() {
+        let words_of = ["pass", "fail", "not reached", "fail", "fail"];
+        let declared = words(|| Ok(Trial(Some(Capability::Keyed))));
+        assert_eq!(declared, [&words_of[..], &["pass", "skip"]].concat());
+        // Nobody knows what it declares.
+        let undeclared = words(|| Ok(Trial(None)));
+        assert_eq!(undeclared, [&words_of[..], &["not reached"; 2]].concat());
+        let without = words(|| Err(Error::new(ErrorKind::Io, "no place")));
+        assert_eq!(without, ["not reached"; 7]);
+    }
+
+    #[test]
+    fn a_clause_is_found_by_its_number_and_by_who_owes_it() {
+        assert_eq!(TRIALS.clause("TR-06").unwrap().sentence, "It is owed.");
+        let owed: Vec<_> = TRIALS
+            .owed_by(Capability::DryRun)
+            .map(|clause| clause.id)
+            .collect();
+        assert_eq!(owed, ["TR-07"]);
+        let context = Context::new();
+        let run = TRIALS.run_clause(&context, "TR-99", || std::future::ready(Ok(Trial(None))));
+        let unknown = futures::executor::block_on(run).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    }
+}
