@@ -58,7 +58,7 @@ pub enum Bug {
     WriteTriedAgain,
     /// A commit that failed is passed over.
     CommitErrorIgnored,
-    /// A link that waits is forgotten if its record is there already, as it is when it comes again.
+    /// In a run that saves its state, rows that wait for a self lookup are forgotten.
     PendingLinkLost,
     /// A plain insert of which nobody knows whether it was made is made again.
     PlainInsertTriedAgain,

@@ -365,12 +365,8 @@ impl Stage {
                     ));
                 }
             }
-            let waits = |row: usize| {
-                let lost =
-                    Bug::PendingLinkLost.is_on() && report.outcomes[row] == RowOutcome::Unchanged;
-                written(row) && !lost
-            };
-            let keep: BooleanArray = (0..rows).map(|row| Some(waits(row))).collect();
+            let lost = Bug::PendingLinkLost.is_on() && self.request.state.is_some();
+            let keep: BooleanArray = (0..rows).map(|row| Some(written(row) && !lost)).collect();
             if !mapped.self_keys.is_empty() {
                 let ids = report.ids.filter(|ids| ids.len() == rows);
                 let ids = ids.ok_or_else(|| {
