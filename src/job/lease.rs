@@ -35,7 +35,9 @@ const FORMAT: u8 = 1;
 pub struct LeaseTerms {
     /// How long it lasts from its last renewal on; it is renewed when a third has passed. 90 seconds.
     pub ttl: Duration,
-    /// The longest that a write takes to land at a destination once it was sent, though nobody may wait for it any more. 30 seconds.
+    /// The longest that a write, patch, delete or commit takes to land at a destination once it was sent, though nobody may wait for it
+    /// any more. 30 seconds. A run [under a lease](super::RunRequest::with_lease) waits no longer than this for any of them, or for its
+    /// reject ledger, whatever its [timeouts](crate::policy::Timeouts) say. Where commits take longer, lengthen this and `ttl`.
     pub write_timeout: Duration,
     /// The longest that a runner may stand still between its look at the lease and a write, and what its clock may be
     /// slower than another one's over the whole of the lease. 10 seconds.
@@ -60,7 +62,7 @@ impl LeaseTerms {
         self
     }
 
-    /// Writes land within this time.
+    /// Writes, patches, deletes and commits land within this time.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
@@ -164,8 +166,8 @@ struct SavedLease {
 /// 2. A successor does not believe clocks of others. It waits, by its own clock, until the lease has stood unchanged for the
 ///    holder's whole time *and* write timeout, counted from the moment *after* it first saw it. A lease that was released it takes at
 ///    once.
-/// 3. So the last write of the old holder has landed before the first of the new one is sent, as long as a write takes no
-///    longer than the write timeout, a runner does not stand still for longer than the margin *between its look and its
+/// 3. So the last write of the old holder has landed before the first of the new one is sent, as long as a write, patch, delete or
+///    commit takes no longer than the write timeout, a runner does not stand still for longer than the margin *between its look and its
 ///    write*, and clocks do not run apart by more than the margin in one lease. However long it stands still elsewhere, it sees
 ///    afterwards that its time is over.
 ///
