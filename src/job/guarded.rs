@@ -9,7 +9,7 @@ use crate::host::{Context, Event};
 use crate::policy::{Patience, RetryPolicy, Timeouts};
 use crate::{Error, ErrorKind, Result};
 
-use super::leased::leased;
+use super::leased::{leased, leased_rejects};
 use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
 use super::{Lease, LeaseRequest, LeaseTerms, Outcome, RunReport, RunRequest};
@@ -49,6 +49,10 @@ async fn run_settled(
     };
     let patience = Patience::new(context, request.retry, timeouts);
     let lease = acquire(job, context, &request).await?;
+    // A try comes behind a look at the lease, so the lease is the inner one.
+    if lease.is_some() {
+        request.rejects = leased_rejects(request.rejects);
+    }
     request.rejects = patience.rejects(request.rejects);
     if let Some(state) = &mut request.state {
         state.store = patience.state(Arc::clone(&state.store));
@@ -61,7 +65,6 @@ async fn run_settled(
         return Ok(report);
     };
     request.epoch = request.epoch.max(lease.epoch());
-    // A try comes behind a look at the lease, so the lease is the inner one.
     let held = with_patience(job, &patience, leased);
     let booked = Booked::default();
     let work = run::run(&held, context, request, Some(&booked));

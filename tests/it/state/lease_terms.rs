@@ -1,4 +1,5 @@
-//! What a run under a lease does outside keeps to the lease's terms: nothing is waited for longer than they allow.
+//! What a run under a lease does outside keeps to the lease's terms: nothing is waited for longer than they allow, and nothing
+//! is changed when too little of it is left.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -207,5 +208,34 @@ fn nothing_is_waited_for_longer_than_the_terms_say_that_it_takes() {
         assert_eq!(failure.kind(), ErrorKind::Timeout, "{call:?}: {failure}");
         let (report, _) = run(call, Trouble::Slow(45), longer);
         assert_eq!(report.outcome, Outcome::PartialSuccess, "{report:?}");
+    }
+}
+
+#[test]
+fn who_stood_still_changes_nothing_when_it_wakes() {
+    let order = [
+        Call::Destination,
+        Call::Open,
+        Call::Rewind,
+        Call::Append,
+        Call::Write,
+        Call::Flush,
+        Call::Commit,
+    ];
+    let terms = LeaseTerms::default();
+    let of = |call: &Call| order.iter().position(|other| other == call);
+    for call in &order[..6] {
+        // Half the lease is gone, and less than 50 seconds.
+        let (report, calls) = run(*call, Trouble::StandsStill(45), terms);
+        assert_eq!(report.outcome, Outcome::PartialSuccess, "{report:?}");
+        for next in &order {
+            assert!(calls.contains(next), "{next:?} is no part of the run");
+        }
+        // Another one may have it by now. Within the step in which it wakes it makes no further call.
+        let (report, calls) = run(*call, Trouble::StandsStill(600), terms);
+        assert_eq!(report.outcome, Outcome::Failed, "{call:?}: {report:?}");
+        let failure = report.failure.expect("the lease is lost");
+        assert_eq!(failure.kind(), ErrorKind::Conflict, "{call:?}: {failure}");
+        assert_eq!(calls.last().and_then(of), of(call), "{call:?}: {calls:?}");
     }
 }
