@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use crate::connection::Connection;
 use crate::host::{Context, Event};
-use crate::policy::{Patience, RetryPolicy};
+use crate::policy::{Patience, RetryPolicy, Timeouts};
 use crate::{Error, ErrorKind, Result};
 
-use super::leased::leased;
+use super::leased::{leased, leased_rejects};
 use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
-use super::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
+use super::{Lease, LeaseRequest, LeaseTerms, Outcome, RunReport, RunRequest};
 
 pub(super) async fn run(
     job: &SyncJob,
@@ -40,8 +40,19 @@ async fn run_settled(
     mut request: RunRequest,
     started_at: DateTime<Utc>,
 ) -> Result<RunReport> {
-    let patience = Patience::new(context, request.retry, request.timeouts);
+    if request.dry_run {
+        request.lease = None;
+    }
+    let timeouts = match &request.lease {
+        Some(lease) => within_lease(request.timeouts, lease.terms),
+        None => request.timeouts,
+    };
+    let patience = Patience::new(context, request.retry, timeouts);
     let lease = acquire(job, context, &request).await?;
+    // A try comes behind a look at the lease, so the lease is the inner one.
+    if lease.is_some() {
+        request.rejects = leased_rejects(request.rejects);
+    }
     request.rejects = patience.rejects(request.rejects);
     if let Some(state) = &mut request.state {
         state.store = patience.state(Arc::clone(&state.store));
@@ -54,7 +65,6 @@ async fn run_settled(
         return Ok(report);
     };
     request.epoch = request.epoch.max(lease.epoch());
-    // A try comes behind a look at the lease, so the lease is the inner one.
     let held = with_patience(job, &patience, leased);
     let booked = Booked::default();
     let work = run::run(&held, context, request, Some(&booked));
@@ -80,6 +90,17 @@ async fn run_settled(
     Ok(report)
 }
 
+/// Waits for nothing that changes something outside longer than the terms say that it takes: a lease is no right to more.
+fn within_lease(timeouts: Timeouts, terms: LeaseTerms) -> Timeouts {
+    let most = terms.write_timeout;
+    Timeouts {
+        write: timeouts.write.min(most),
+        commit: timeouts.commit.min(most),
+        rejects: timeouts.rejects.min(most),
+        ..timeouts
+    }
+}
+
 /// An account may be spent before anything is open.
 fn paused_or(
     ended: Result<RunReport>,
@@ -97,7 +118,7 @@ fn paused_or(
 }
 
 async fn acquire(job: &SyncJob, context: &Context, request: &RunRequest) -> Result<Option<Lease>> {
-    let Some(policy) = request.lease.as_ref().filter(|_| !request.dry_run) else {
+    let Some(policy) = &request.lease else {
         return Ok(None);
     };
     let Some(state) = &request.state else {

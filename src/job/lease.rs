@@ -16,6 +16,7 @@ use crate::host::{
     Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
 };
 use crate::name::Tenant;
+use crate::policy::{Patience, RetryPolicy, Timeouts};
 use crate::{Error, ErrorKind, Result, Retry};
 
 /// The newest format of a saved lease.
@@ -33,9 +34,12 @@ const FORMAT: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaseTerms {
-    /// How long it lasts from its last renewal on; it is renewed when a third has passed. 90 seconds.
+    /// How long it lasts from its last renewal on; it is renewed when a third has passed. Its store has a twelfth to answer each call, so
+    /// one that is not answered is made again in time. 90 seconds.
     pub ttl: Duration,
-    /// The longest that a write takes to land at a destination once it was sent, though nobody may wait for it any more. 30 seconds.
+    /// The longest that a write, patch, delete or commit takes to land at a destination once it was sent, though nobody may wait for it
+    /// any more. 30 seconds. A run [under a lease](super::RunRequest::with_lease) waits no longer than this for any of them, or for its
+    /// reject ledger, whatever its [timeouts](crate::policy::Timeouts) say. Where commits take longer, lengthen this and `ttl`.
     pub write_timeout: Duration,
     /// The longest that a runner may stand still between its look at the lease and a write, and what its clock may be
     /// slower than another one's over the whole of the lease. 10 seconds.
@@ -60,7 +64,7 @@ impl LeaseTerms {
         self
     }
 
-    /// Writes land within this time.
+    /// Writes, patches, deletes and commits land within this time.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
@@ -83,7 +87,7 @@ impl LeaseTerms {
     }
 
     fn check(&self) -> Result<()> {
-        // A renewal comes after a third, and has the sixth up to the half to be answered.
+        // A renewal comes after a third, and has the sixth up to the half: time for one that is not answered, and another.
         if self.reserve() < self.ttl / 2 {
             return Ok(());
         }
@@ -164,8 +168,8 @@ struct SavedLease {
 /// 2. A successor does not believe clocks of others. It waits, by its own clock, until the lease has stood unchanged for the
 ///    holder's whole time *and* write timeout, counted from the moment *after* it first saw it. A lease that was released it takes at
 ///    once.
-/// 3. So the last write of the old holder has landed before the first of the new one is sent, as long as a write takes no
-///    longer than the write timeout, a runner does not stand still for longer than the margin *between its look and its
+/// 3. So the last write of the old holder has landed before the first of the new one is sent, as long as a write, patch, delete or
+///    commit takes no longer than the write timeout, a runner does not stand still for longer than the margin *between its look and its
 ///    write*, and clocks do not run apart by more than the margin in one lease. However long it stands still elsewhere, it sees
 ///    afterwards that its time is over.
 ///
@@ -249,8 +253,12 @@ impl Lease {
     /// [`Conflict`](ErrorKind::Conflict), with the time after which to try again, if another runner has it;
     /// [`Cancelled`](ErrorKind::Cancelled) while waiting; [`Invalid`](ErrorKind::Invalid) terms; state that cannot be read; and the
     /// store's own errors.
-    pub async fn acquire(context: &Context, request: LeaseRequest) -> Result<Self> {
+    pub async fn acquire(context: &Context, mut request: LeaseRequest) -> Result<Self> {
         request.terms.check()?;
+        // One that is never answered must leave time for the next.
+        let timeouts = Timeouts::all(request.terms.ttl / 12);
+        let patience = Patience::new(context, RetryPolicy::never(), timeouts);
+        request.store = patience.state(request.store);
         let key = StateKey::new(&request.tenant, StateKind::Lease, [&*request.job])?;
         let mut unique = [0; 16];
         context.entropy().fill(&mut unique);

@@ -1,4 +1,4 @@
-//! Writers that have the lease of the job looked at before each write.
+//! Destinations and reject ledgers that have the lease of the job looked at before each change.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,14 +14,19 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Bug, Context};
+use crate::host::{Bug, Context, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::record::{Batch, Schema};
 
-/// The connection of a run that is held by the lease of its job: no write, commit or patch begins, at any destination, when too little
-/// is left of it.
+/// The connection of a run that is held by the lease of its job: no destination is opened, and no write, commit, patch or delete begins,
+/// when too little is left of it.
 pub(super) fn leased(connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
     Arc::new(Leased(connection))
+}
+
+/// The ledger of such a run: nothing is kept or taken back when too little is left of the lease.
+pub(super) fn leased_rejects(ledger: Arc<dyn RejectLedger>) -> Arc<dyn RejectLedger> {
+    Arc::new(Rejects(ledger))
 }
 
 #[derive(Debug)]
@@ -65,6 +70,8 @@ impl Destination for Written {
     }
 
     async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
+        // An opening may clear away what an older run left, and that could be the successor's.
+        ask_holder().await;
         let opened = self.0.open(context, request).await?;
         let writer = Writing(opened.writer);
         Ok(Opened::new(Box::new(writer)).with_checkpoint(opened.checkpoint))
@@ -75,7 +82,7 @@ impl Destination for Written {
 struct Writing(Box<dyn Writer>);
 
 /// Lets the [holder](super::Lease::hold) of the lease look at it, and renew it, directly before what comes next: it ends the run here when
-/// too little time is left. Without that, one step of a run could go on for any time and write.
+/// too little time is left. Without that, one step of a run could go on for any time and change something.
 async fn ask_holder() {
     if Bug::LeaseNotAskedBeforeWrites.is_on() {
         return;
@@ -125,5 +132,40 @@ impl Writer for Writing {
     async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
         ask_holder().await;
         self.0.delete(context, ids).await
+    }
+}
+
+#[derive(Debug)]
+struct Rejects(Arc<dyn RejectLedger>);
+
+#[async_trait]
+impl RejectLedger for Rejects {
+    async fn append(&self, segment: RejectSegment) -> Result<()> {
+        ask_holder().await;
+        self.0.append(segment).await
+    }
+
+    async fn seal(&self) -> Result<()> {
+        ask_holder().await;
+        self.0.seal().await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        ask_holder().await;
+        self.0.flush().await
+    }
+
+    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+        ask_holder().await;
+        self.0.rewind(destination, group, epoch).await
+    }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        self.0.list(destination).await
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        ask_holder().await;
+        self.0.mark(destination, marks).await
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How long the run waits for an answer from outside. A call that takes longer is given up, which is an error of the kind
 /// [`Timeout`](crate::ErrorKind::Timeout): nobody knows whether it was done.
 ///
+/// A run under a lease waits for `write`, `commit` and `rejects` no longer than the lease's terms allow.
+///
 /// ```
 /// use std::time::Duration;
 /// use syncline::policy::Timeouts;
@@ -18,7 +20,7 @@ pub struct Timeouts {
     pub open: Duration,
     /// To read a batch. 2 minutes.
     pub read: Duration,
-    /// To write a batch, or to patch records. 1 minute.
+    /// To write a batch, or to patch or delete records. 1 minute.
     pub write: Duration,
     /// To commit a group, or to abort. 5 minutes.
     pub commit: Duration,

@@ -335,6 +335,71 @@ fn a_store_that_is_away_for_a_while_loses_no_lease() {
     assert!((seconds(35)..seconds(38)).contains(&world.clock.monotonic()));
 }
 
+/// A store that never answers its second put.
+#[derive(Debug, Default)]
+struct Silent {
+    inner: MemoryState,
+    puts: Mutex<usize>,
+}
+
+#[async_trait]
+impl StateStore for Silent {
+    async fn get(&self, key: &StateKey) -> Result<Option<Stored>> {
+        self.inner.get(key).await
+    }
+
+    async fn put(&self, key: &StateKey, bytes: Bytes, expected: Expected) -> Result<Swap> {
+        let nth = {
+            let mut puts = self.puts.lock().unwrap();
+            *puts += 1;
+            *puts
+        };
+        if nth == 2 {
+            std::future::pending::<()>().await;
+        }
+        self.inner.put(key, bytes, expected).await
+    }
+
+    async fn delete(&self, key: &StateKey, expected: StateVersion) -> Result<bool> {
+        self.inner.delete(key, expected).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        kind: StateKind,
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<StateKey>> {
+        self.inner.list(tenant, kind, after, limit).await
+    }
+}
+
+#[test]
+fn a_renewal_that_is_never_answered_loses_no_lease() {
+    // The default terms, and those that leave the least time.
+    let tight = terms().with_ttl(seconds(51));
+    for terms in [LeaseTerms::default(), tight] {
+        let world = World {
+            clock: ManualClock::new(DateTime::UNIX_EPOCH),
+            store: Arc::new(Silent::default()),
+        };
+        let context = world.context(1);
+        let request = request(&world.store, "one").with_terms(terms);
+        let work = async {
+            let lease = Lease::acquire(&context, request).await?;
+            let work = async {
+                for _ in 0..200 {
+                    context.clock().sleep(seconds(1)).await;
+                }
+            };
+            lease.hold(&context, work).await
+        };
+        world.clock.drive(work).unwrap().unwrap();
+        assert_eq!(world.clock.monotonic(), seconds(200));
+    }
+}
+
 // What follows plays many runners that stand still, lose answers and have their clocks set.
 
 /// The clock of one machine: its calendar is set, it runs a little fast or slow, and may stand still with the machine.

@@ -4,6 +4,7 @@ mod contract;
 mod formats;
 mod lease;
 mod lease_run;
+mod lease_terms;
 #[cfg(feature = "object-store")]
 mod objects;
 mod probe;
