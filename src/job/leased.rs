@@ -14,7 +14,9 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Bug, Context, KeptRejects, RejectLedger, RejectMarks, RejectSegment};
+use crate::host::{
+    Bug, Context, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
+};
 use crate::lookup::{Lookup, LookupRequest};
 use crate::record::{Batch, Schema};
 
@@ -155,9 +157,9 @@ impl RejectLedger for Rejects {
         self.0.flush().await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
         ask_holder().await;
-        self.0.rewind(destination, group, epoch).await
+        self.0.rewind(to).await
     }
 
     async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {

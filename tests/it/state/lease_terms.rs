@@ -178,8 +178,8 @@ fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>
         .unwrap();
     let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
     let person = DestinationSpec::new("person", WriteMode::upsert(["name"]), mapping);
-    let job = SyncJob::new("people", Arc::new(dataset))
-        .to(Arc::new(Home(outside.clone(), home)), person);
+    let job =
+        SyncJob::new("people", Arc::new(dataset)).to(Arc::new(Home(outside.clone(), home)), person);
     let request = RunRequest::new(Arc::new(Ledger(outside.clone(), MemoryRejects::new())))
         .with_state(Tenant::new("acme").unwrap(), Arc::new(MemoryState::new()))
         .with_retry(RetryPolicy::never())
@@ -204,7 +204,9 @@ fn nothing_is_waited_for_longer_than_the_terms_say_that_it_takes() {
         assert!(calls.contains(&call), "{calls:?}");
         // All timeouts of the run would allow that.
         let (report, _) = run(call, Trouble::Slow(45), terms);
-        let failure = report.failure.expect("it may land when the next one writes");
+        let failure = report
+            .failure
+            .expect("it may land when the next one writes");
         assert_eq!(failure.kind(), ErrorKind::Timeout, "{call:?}: {failure}");
         let (report, _) = run(call, Trouble::Slow(45), longer);
         assert_eq!(report.outcome, Outcome::PartialSuccess, "{report:?}");
