@@ -69,7 +69,15 @@ async fn run_settled(
     let booked = Booked::default();
     let work = run::run(&held, context, request, Some(&booked));
     let mut report = match lease.hold(context, work).await {
-        Ok(ended) => paused_or(ended, job, context, started_at)?,
+        Ok(ended) => match paused_or(ended, job, context, started_at) {
+            Ok(report) => report,
+            Err(error) => {
+                if patience.given_up() == 0 && was_answered(&error) {
+                    let _ = lease.release().await;
+                }
+                return Err(error);
+            }
+        },
         Err(lost) => {
             let now = context.clock().now();
             let nothing = || RunReport::new(&job.info.name, started_at, now);
@@ -82,12 +90,20 @@ async fn run_settled(
     };
     report.retries = patience.retries();
     // A call that was given up may still be done: then the lease runs out by itself.
-    let all_answered = patience.given_up() == 0 && report.failure.is_none();
+    let all_answered = patience.given_up() == 0 && report.failure.as_ref().is_none_or(was_answered);
     if all_answered {
         // The run is done. Who comes next waits, if this fails.
         let _ = lease.release().await;
     }
     Ok(report)
+}
+
+/// Whether an error tells what became of its call. Of others nobody knows whether they are done yet.
+fn was_answered(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Io | ErrorKind::Timeout | ErrorKind::Conflict
+    )
 }
 
 /// Waits for nothing that changes something outside longer than the terms say that it takes: a lease is no right to more.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use syncline::host::{Clock, Context, RejectLedger, RejectRewind, RejectSegment, SeededEntropy};
-use syncline::job::{CommitPolicy, Job, Lease, LeaseRequest, Outcome, RunRequest, SyncJob};
+use syncline::job::{
+    CommitPolicy, Job, Lease, LeaseRequest, Outcome, RunLease, RunRequest, SyncJob,
+};
 use syncline::memory::{
     Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState,
 };
@@ -149,4 +151,25 @@ fn a_process_that_stood_still_writes_nothing_once_another_one_may() {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Conflict);
         assert_eq!(world.people(), people);
     }
+}
+
+/// A mistake that is mended need not wait until a lease runs out.
+#[test]
+fn a_run_that_could_not_begin_gives_its_lease_back() {
+    let schema = Schema::new(vec![Field::new("n", FieldType::Integer)]);
+    let numbers = Arc::new(MemoryDataset::new("numbers", schema, vec![]).unwrap());
+    let state = Arc::new(MemoryState::new());
+    let tenant = Tenant::new("acme").unwrap();
+    // It has no destination.
+    let job = SyncJob::new("numbers", numbers);
+    let request = RunRequest::new(Arc::new(MemoryRejects::new()))
+        .with_state(tenant.clone(), state.clone())
+        .with_lease(RunLease::new("here"));
+    let error = futures::executor::block_on(job.run(&Context::new(), request)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    // It would wait for two minutes otherwise.
+    let context = Context::new();
+    let lease = Lease::acquire(&context, LeaseRequest::new(tenant, "numbers", state));
+    let lease = futures::FutureExt::now_or_never(lease).expect("nobody has it");
+    assert_eq!(lease.unwrap().epoch(), 2);
 }

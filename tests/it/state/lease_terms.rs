@@ -12,8 +12,10 @@ use syncline::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, WriteReport,
     Writer,
 };
-use syncline::host::{Clock, Context, RejectLedger, RejectSegment, SeededEntropy};
-use syncline::job::{Job, LeaseTerms, Outcome, RunLease, RunReport, RunRequest, SyncJob};
+use syncline::host::{Clock, Context, RejectLedger, RejectRewind, RejectSegment, SeededEntropy};
+use syncline::job::{
+    Job, Lease, LeaseRequest, LeaseTerms, Outcome, RunLease, RunReport, RunRequest, SyncJob,
+};
 use syncline::lookup::{Lookup, LookupRequest};
 use syncline::memory::{ManualClock, MemoryConnection, MemoryDataset, MemoryRejects, MemoryState};
 use syncline::policy::RetryPolicy;
@@ -40,12 +42,15 @@ enum Trouble {
     Slow(i64),
     /// It was answered, and then the process stands still for so many seconds, within the same step.
     StandsStill(i64),
+    /// The same, until another runner has waited for the lease and has it.
+    IsSucceeded,
 }
 
 /// The outside: one call of it is in trouble, and each is noted when it begins.
 #[derive(Debug, Clone)]
 struct Outside {
     clock: ManualClock,
+    state: Arc<MemoryState>,
     trouble: (Call, Trouble),
     calls: Arc<Mutex<Vec<Call>>>,
 }
@@ -58,8 +63,20 @@ impl Outside {
             self.clock.sleep(Duration::from_secs(seconds as u64)).await;
         }
         let done = work.await;
-        if let Some(Trouble::StandsStill(seconds)) = trouble {
-            self.clock.advance(TimeDelta::seconds(seconds));
+        match trouble {
+            Some(Trouble::StandsStill(seconds)) => self.clock.advance(TimeDelta::seconds(seconds)),
+            Some(Trouble::IsSucceeded) => {
+                // The time of a process of its own, in which this one is not polled.
+                let clock = ManualClock::new(self.clock.now());
+                let context = Context::new()
+                    .with_clock(Arc::new(clock.clone()))
+                    .with_entropy(Arc::new(SeededEntropy::new(2)));
+                let wanted = LeaseRequest::new(tenant(), "people", self.state.clone());
+                let taken = clock.drive(Lease::acquire(&context, wanted)).unwrap();
+                taken.expect("nobody renews it");
+                self.clock.advance(clock.now() - self.clock.now());
+            }
+            _ => {}
         }
         done
     }
@@ -144,23 +161,28 @@ impl RejectLedger for Ledger {
     }
 
     async fn seal(&self) -> Result<()> {
-        self.1.seal().await
+        self.0.around(Call::Flush, self.1.seal()).await
     }
 
     async fn flush(&self) -> Result<()> {
         self.0.around(Call::Flush, self.1.flush()).await
     }
 
-    async fn rewind(&self, destination: Option<&str>, group: u64, epoch: u64) -> Result<()> {
-        let rewind = self.1.rewind(destination, group, epoch);
+    async fn rewind(&self, to: &RejectRewind) -> Result<()> {
+        let rewind = self.1.rewind(to);
         self.0.around(Call::Rewind, rewind).await
     }
+}
+
+fn tenant() -> Tenant {
+    Tenant::new("acme").unwrap()
 }
 
 /// What became of a run under a lease of these terms, and what it called.
 fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>) {
     let outside = Outside {
         clock: ManualClock::new(DateTime::UNIX_EPOCH),
+        state: Arc::new(MemoryState::new()),
         trouble: (call, trouble),
         calls: Arc::default(),
     };
@@ -181,7 +203,7 @@ fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>
     let job =
         SyncJob::new("people", Arc::new(dataset)).to(Arc::new(Home(outside.clone(), home)), person);
     let request = RunRequest::new(Arc::new(Ledger(outside.clone(), MemoryRejects::new())))
-        .with_state(Tenant::new("acme").unwrap(), Arc::new(MemoryState::new()))
+        .with_state(tenant(), outside.state.clone())
         .with_retry(RetryPolicy::never())
         .with_lease(RunLease::new("one").with_terms(terms));
     let context = Context::new()
@@ -233,8 +255,8 @@ fn who_stood_still_changes_nothing_when_it_wakes() {
         for next in &order {
             assert!(calls.contains(next), "{next:?} is no part of the run");
         }
-        // Another one may have it by now. Within the step in which it wakes it makes no further call.
-        let (report, calls) = run(*call, Trouble::StandsStill(600), terms);
+        // Another one has it by now. Within the step in which it wakes it makes no further call.
+        let (report, calls) = run(*call, Trouble::IsSucceeded, terms);
         assert_eq!(report.outcome, Outcome::Failed, "{call:?}: {report:?}");
         let failure = report.failure.expect("the lease is lost");
         assert_eq!(failure.kind(), ErrorKind::Conflict, "{call:?}: {failure}");
