@@ -13,7 +13,7 @@ use crate::host::{
     Expected, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, check_value,
 };
 use crate::name::Tenant;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Retry};
 
 /// A [`StateStore`] in an object store, for any number of machines: each key is an object, changed by conditional
 /// puts only (`If-None-Match`, `If-Match` or what the store has in their place).
@@ -150,7 +150,13 @@ fn failed(during: &'static str, key: &StateKey) -> impl Fn(object_store::Error) 
             ),
             _ => (ErrorKind::Io, "the object store failed"),
         };
+        // What failed on the way may pass; a refusal does not.
+        let retry = match &error {
+            object_store::Error::Generic { .. } => Retry::Now,
+            _ => Retry::Never,
+        };
         Error::new(kind, message)
+            .retrying(retry)
             .during(during)
             .with("key", &key)
             .because(error)

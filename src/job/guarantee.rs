@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::dataset::DatasetInfo;
 use crate::destination::DestinationCapabilities;
-use crate::spec::{SyncMode, WriteMode};
+use crate::spec::SyncMode;
 
 /// What a job promises of every record of its source, whenever it is stopped, if it
 /// [saves its state](super::RunRequest::with_state).
@@ -19,8 +19,11 @@ use crate::spec::{SyncMode, WriteMode};
 /// | any | | at least once |
 /// | any | reads a source that cannot be read again | best effort |
 ///
+/// An upsert with a field that is written [on update only](crate::spec::WriteOn::Update) does not count as written by identifiers: a row that
+/// comes again finds the record that it made itself, and changes it.
+///
 /// An incremental job may read a record of its overlap again, so it promises at most effectively once, and at least once if it
-/// inserts.
+/// inserts or has such a field.
 ///
 /// ```
 /// use syncline::job::Guarantee;
@@ -42,24 +45,24 @@ pub enum Guarantee {
 }
 
 impl Guarantee {
-    /// What a destination promises.
+    /// What a destination promises. `writes_again_alike`: a row that is written again comes to the same.
     pub(super) fn of(
         dataset: &DatasetInfo,
         capabilities: DestinationCapabilities,
-        mode: &WriteMode,
+        writes_again_alike: bool,
         sync: &SyncMode,
     ) -> Self {
         let most = match sync {
             SyncMode::Full => Guarantee::ExactlyOnce,
-            SyncMode::Incremental(_) if *mode == WriteMode::Insert => Guarantee::AtLeastOnce,
-            SyncMode::Incremental(_) => Guarantee::EffectivelyOnce,
+            SyncMode::Incremental(_) if writes_again_alike => Guarantee::EffectivelyOnce,
+            SyncMode::Incremental(_) => Guarantee::AtLeastOnce,
         };
         let guarantee = if !dataset.replayable {
             Guarantee::BestEffort
         } else if capabilities.keeps_checkpoint || (capabilities.dedups_groups && dataset.resumable)
         {
             Guarantee::ExactlyOnce
-        } else if capabilities.keyed && *mode != WriteMode::Insert {
+        } else if capabilities.keyed && writes_again_alike {
             Guarantee::EffectivelyOnce
         } else {
             Guarantee::AtLeastOnce

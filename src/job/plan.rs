@@ -201,7 +201,9 @@ impl SyncJob {
                         guarantee: Guarantee::of(
                             self.dataset.info(),
                             info.capabilities,
-                            &spec.mode,
+                            spec.mode.writes_again_alike(
+                                spec.mapping.fields.iter().map(|field| field.on),
+                            ),
                             &self.sync,
                         ),
                         holds,

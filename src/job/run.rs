@@ -574,7 +574,9 @@ impl Run<'_> {
         let batches = flight.gate(job.dataset.read(self.context, request));
         let prepare = move |admitted: Result<Admitted>| {
             let admitted = admitted.map(|admitted| {
-                let charge = flight.charge(bytes_of(&admitted.batch.records));
+                // Its rows show their records as they were read, and hold what was read for that.
+                let held = bytes_of(&admitted.batch.records) + admitted.batch.bytes_read;
+                let charge = flight.charge(held);
                 (admitted, charge)
             });
             let work = ready(

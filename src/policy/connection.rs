@@ -17,7 +17,7 @@ use crate::destination::{
 use crate::host::{Bug, Context};
 use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
 use crate::record::{Batch, Schema};
-use crate::spec::{DuplicateKeys, WriteMode};
+use crate::spec::DuplicateKeys;
 use crate::{Error, Result};
 
 impl Patience {
@@ -90,7 +90,7 @@ impl Written {
     fn may_repeat(&self, request: &OpenRequest) -> bool {
         let can = self.destination.info().capabilities;
         let by_key = can.keyed
-            && request.mode != WriteMode::Insert
+            && (request.mode).writes_again_alike(request.fields.iter().map(|field| field.on))
             // A row that comes again would be a duplicate of itself.
             && request.duplicates != DuplicateKeys::Reject;
         let allowed = self.patience.retry().unanswered_inserts == UnansweredInserts::Repeat;

@@ -45,6 +45,16 @@ impl WriteMode {
         }
     }
 
+    /// Whether a row that is written a second time comes to the same, in a mapping whose fields are written on these occasions.
+    pub(crate) fn writes_again_alike(&self, mut on: impl Iterator<Item = WriteOn>) -> bool {
+        match self {
+            WriteMode::Insert => false,
+            WriteMode::Update { .. } => true,
+            // It finds the record that it made itself, and changes it.
+            WriteMode::Upsert { .. } => !on.any(|on| on == WriteOn::Update),
+        }
+    }
+
     /// The identifiers; none for an insert.
     pub fn identifiers(&self) -> &[Vec<String>] {
         match self {
@@ -65,7 +75,8 @@ pub enum WriteOn {
     Always,
     /// Only when the record is made.
     Insert,
-    /// Only when an existing record is changed.
+    /// Only when an existing record is changed. A record that an upsert makes and writes again, because a run broke off, then has the
+    /// value as well: such a job promises [less](crate::job::Guarantee).
     Update,
 }
 

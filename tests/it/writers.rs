@@ -278,3 +278,56 @@ fn a_dry_run_needs_a_destination_that_can() {
     let error = block_on(job.run(&super::support::context(1), request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
+
+/// A row that comes again finds the record that it made itself.
+#[test]
+fn a_field_that_is_written_on_update_only_promises_less() {
+    use futures::executor::block_on;
+    use std::sync::Arc;
+    use syncline::host::Context;
+    use syncline::job::{Guarantee, SyncJob};
+    use syncline::memory::{MemoryConnection, MemoryDataset};
+    use syncline::record::{Field, FieldType, Schema};
+    use syncline::spec::{
+        DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
+    };
+
+    let fields = || {
+        vec![
+            Field::new("name", FieldType::Text),
+            Field::new("state", FieldType::Text),
+        ]
+    };
+    let promised = |mode: WriteMode, on: &str| {
+        let home = MemoryConnection::new("home")
+            .with_object(&ObjectSpec::new("person", Identity::Generated, fields()))
+            .unwrap();
+        let state = serde_json::json!({"field": "state", "constant": "changed", "on": on});
+        let mapping = vec![
+            FieldMapping::direct("name", "name"),
+            serde_json::from_value(state).unwrap(),
+        ];
+        let dataset = MemoryDataset::new("people", Schema::new(fields()), vec![]).unwrap();
+        let job = SyncJob::new("people", Arc::new(dataset)).to(
+            Arc::new(home),
+            DestinationSpec::new("person", mode, MappingSpec::new(mapping)),
+        );
+        block_on(job.plan(&Context::new())).unwrap().guarantee()
+    };
+    assert_eq!(
+        promised(WriteMode::upsert(["name"]), "always"),
+        Guarantee::EffectivelyOnce
+    );
+    assert_eq!(
+        promised(WriteMode::upsert(["name"]), "insert"),
+        Guarantee::EffectivelyOnce
+    );
+    assert_eq!(
+        promised(WriteMode::upsert(["name"]), "update"),
+        Guarantee::AtLeastOnce
+    );
+    assert_eq!(
+        promised(WriteMode::update(["name"]), "update"),
+        Guarantee::EffectivelyOnce
+    );
+}

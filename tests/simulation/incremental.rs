@@ -311,7 +311,12 @@ pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
             let effects = at(number, fate);
             let ended = live(&mut scene, &effects, Arc::clone(&second));
             done = (effects.trace().len() as u64) < number;
-            figures.crash_runs += 1;
+            match fate {
+                // The run has no such effect.
+                _ if done => {}
+                Fate::Fail(_) | Fate::FailAfter(_) => figures.nth_call_runs += 1,
+                _ => figures.crash_runs += 1,
+            }
             if ended.is_none()
                 && !(0..3).any(|_| live(&mut scene, &undisturbed(), Arc::clone(&second)).is_some())
             {
