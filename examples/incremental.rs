@@ -5,7 +5,7 @@
 //! incremental work FOLDER [RECORDS]    the job itself, with a commit for so many records: FOLDER/orders.csv to FOLDER/out
 //! ```
 //!
-//! Its checkpoints are in `FOLDER/state`. Each commit group is a file of its own, so a group that was under way when the
+//! Its checkpoints are in `FOLDER/state`, and what it refuses is in `FOLDER/rejects`. Each commit group is a file of its own, so a group that was under way when the
 //! process died takes the place of what was left of it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -18,10 +18,9 @@ use async_trait::async_trait;
 use syncline::connection::{Catalog, Connection, ConnectionInfo, ObjectInfo};
 use syncline::dataset::Dataset;
 use syncline::destination::Destination;
-use syncline::file::{DelimitedDataset, FileDestination, LocalFiles, LocalState};
+use syncline::file::{DelimitedDataset, FileDestination, LocalFiles, LocalState, RejectFiles};
 use syncline::host::{Context, Entropy, FileStore as _, SystemEntropy};
 use syncline::job::{CommitPolicy, Guarantee, Job, RunReport, RunRequest, SyncJob};
-use syncline::memory::MemoryRejects;
 use syncline::record::{Field, FieldType, Schema};
 use syncline::spec::{
     Delimited, DestinationSpec, FieldMapping, FileSource, MappingSpec, WriteMode,
@@ -67,7 +66,7 @@ async fn work(folder: &Path, group: u64) -> Result<RunReport> {
     let source = FileSource::new("orders.csv", fields.clone());
     let orders = DelimitedDataset::open(&context, files.clone(), &source).await?;
     let parts = FileDestination::new(
-        files,
+        files.clone(),
         "out/orders.csv",
         "order",
         Schema::new(fields),
@@ -89,7 +88,7 @@ async fn work(folder: &Path, group: u64) -> Result<RunReport> {
 
     let state = Arc::new(LocalState::new(folder.join("state")));
     // The name tells a run that goes on from the next one, which would read the source anew.
-    let request = RunRequest::new(Arc::new(MemoryRejects::new()))
+    let request = RunRequest::new(Arc::new(RejectFiles::new(files).in_parts()))
         .with_state(Tenant::new("acme")?, state)
         .with_run("orders of today")
         .with_batch_rows(100)
@@ -97,12 +96,12 @@ async fn work(folder: &Path, group: u64) -> Result<RunReport> {
     job.run(&context, request).await
 }
 
-/// All records of the parts, in order.
-fn written(folder: &Path) -> Result<Vec<String>> {
+/// All records of the parts, in order: of those that were written, or of those that were refused.
+fn kept(folder: &Path, below: &str) -> Result<Vec<String>> {
     let files = LocalFiles::new(folder);
-    let names = futures::executor::block_on(files.list("out/"))?;
+    let names = futures::executor::block_on(files.list(below))?;
     let mut records = Vec::new();
-    for name in names {
+    for name in names.iter().filter(|name| name.ends_with(".csv")) {
         let text = std::fs::read_to_string(folder.join(name))?;
         records.extend(text.lines().skip(1).map(str::to_owned));
     }
@@ -135,13 +134,18 @@ fn start_and_kill(folder: &Path, after: Duration) -> Result<bool> {
 fn prove(folder: &Path) -> Result<bool> {
     println!("in {}", folder.display());
     std::fs::create_dir_all(folder)?;
-    let orders: Vec<String> = (1..=20_000)
-        .map(|id| format!("{id},item {}", id % 77))
-        .collect();
+    let order = |id: u32| match id % 1_000 {
+        // Not every order has a number.
+        500 => format!("?,item {}", id % 77),
+        _ => format!("{id},item {}", id % 77),
+    };
+    let all: Vec<String> = (1..=20_000).map(order).collect();
     std::fs::write(
         folder.join("orders.csv"),
-        format!("id,item\n{}\n", orders.join("\n")),
+        format!("id,item\n{}\n", all.join("\n")),
     )?;
+    let (bad, good): (Vec<String>, Vec<String>) =
+        all.into_iter().partition(|order| order.starts_with('?'));
     let (mut kills, mut longest) = (0, 20);
     loop {
         let mut chance = [0];
@@ -155,12 +159,17 @@ fn prove(folder: &Path) -> Result<bool> {
         longest += 10;
         println!(
             "killed after {after:?}: {} orders are there",
-            written(folder)?.len()
+            kept(folder, "out/")?.len()
         );
     }
-    let right = written(folder)? == orders;
-    println!("killed {kills} times; each order is there once: {right}");
-    Ok(right)
+    let refused = kept(folder, "rejects/_source")?;
+    let refused = refused
+        .iter()
+        .map(|reject| reject.split(",bad_value,").next());
+    let right =
+        kept(folder, "out/")? == good && refused.eq(bad.iter().map(|order| Some(order.as_str())));
+    println!("killed {kills} times; each order is there once, or among the rejects once: {right}");
+    Ok(right && kills > 0)
 }
 
 fn main() -> ExitCode {
