@@ -360,10 +360,9 @@ impl Stage {
                     ));
                 }
             }
+            let forgets = Bug::PendingLinkLost.is_on() && self.request.state.is_some();
             let waits = |row: usize| {
-                let lost =
-                    Bug::PendingLinkLost.is_on() && report.outcomes[row] == RowOutcome::Unchanged;
-                written(row) && !lost
+                written(row) && !(forgets && report.outcomes[row] != RowOutcome::Inserted)
             };
             let keep: BooleanArray = (0..rows).map(|row| Some(waits(row))).collect();
             if !mapped.self_keys.is_empty() {
