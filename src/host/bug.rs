@@ -58,7 +58,7 @@ pub enum Bug {
     WriteTriedAgain,
     /// A commit that failed is passed over.
     CommitErrorIgnored,
-    /// In a run that saves its state, rows that wait for a self lookup are forgotten.
+    /// A run that saves its state forgets a link that waits if its record is there already, as it is when it comes again.
     PendingLinkLost,
     /// A plain insert of which nobody knows whether it was made is made again.
     PlainInsertTriedAgain,

@@ -365,8 +365,11 @@ impl Stage {
                     ));
                 }
             }
-            let lost = Bug::PendingLinkLost.is_on() && self.request.state.is_some();
-            let keep: BooleanArray = (0..rows).map(|row| Some(written(row) && !lost)).collect();
+            let forgets = Bug::PendingLinkLost.is_on() && self.request.state.is_some();
+            let waits = |row: usize| {
+                written(row) && !(forgets && report.outcomes[row] != RowOutcome::Inserted)
+            };
+            let keep: BooleanArray = (0..rows).map(|row| Some(waits(row))).collect();
             if !mapped.self_keys.is_empty() {
                 let ids = report.ids.filter(|ids| ids.len() == rows);
                 let ids = ids.ok_or_else(|| {

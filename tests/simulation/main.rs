@@ -1,6 +1,6 @@
 //! The simulator: jobs that break off at every effect, fail at every call, and go on; what must hold is checked behind each.
 //!
-//! `SYNCLINE_SEED=7` replays one seed, `SYNCLINE_STEPS=crashes,seeds` does some of it only and asserts nothing. The figures are printed, and written to `target/figures/simulation.json`.
+//! `SYNCLINE_SEED=7` replays one seed, `SYNCLINE_STEPS=crashes,seeds` does some of it only and asserts nothing; a defect is a step by its name, too. The figures are printed, and written to `target/figures/simulation.json`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -152,12 +152,12 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     });
 
     let began = Instant::now();
-    let bugs: &[Bug] = match &only {
-        None => &Bug::ALL,
-        Some(_) if wanted("defects") => &Bug::ALL,
-        Some(_) if wanted("incremental-defects") => &incremental::DEFECTS,
-        Some(_) => &[],
-    };
+    let mut bugs = Bug::ALL.to_vec();
+    bugs.retain(|bug| {
+        let by_name = wanted(&format!("{bug:?}"));
+        let incremental = wanted("incremental-defects") && incremental::DEFECTS.contains(bug);
+        wanted("defects") || incremental || by_name
+    });
     let caught = spread(bugs.len(), |i| {
         let caught = trials::catch(bugs[i]).or_else(|| catch(bugs[i], &workloads));
         if only.is_some() {
