@@ -558,7 +558,8 @@ pub trait Destination: fmt::Debug + Send + Sync {
 ///
 /// After an `Err` that says that a [retry](crate::Retry) may help, and after a call that was given up, the next batch may be
 /// the same one again: the same rows with the same [sequences](crate::record::Origins::sequence), before any other. It does so only where
-/// that is harmless: in an update or upsert that does not reject duplicates, at a destination that
+/// that is harmless: in an update, or an upsert without a field that is written [on update only](crate::spec::WriteOn::Update),
+/// neither of which rejects duplicates; at a destination that
 /// [dedups batches](DestinationCapabilities::dedups_batches), or if the host [allows doubles](crate::policy::UnansweredInserts).
 ///
 /// A writer that tells rows of the same run must recognise its own: a row that comes again has not replaced

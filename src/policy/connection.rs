@@ -207,7 +207,10 @@ impl Writer for Writing {
 fn unanswered(error: Error) -> Error {
     match error.retry() {
         crate::Retry::Never => error,
-        _ => error.with("not tried again", "its rows could be there twice"),
+        _ => error.with(
+            "not tried again",
+            "its rows could be there twice, or changed as if they had been there before",
+        ),
     }
 }
 
@@ -226,5 +229,70 @@ impl Lookup for LookedUp {
     async fn resolve(&self, context: &Context, keys: LookupKeys) -> Result<LookupMatches> {
         let resolve = || self.lookup.resolve(context, keys.clone());
         self.patience.call(Call::Lookup, resolve).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::destination::{DestinationCapabilities, WriteField};
+    use crate::policy::{RetryPolicy, Timeouts};
+    use crate::spec::{Identity, WriteMode, WriteOn};
+
+    /// Is only asked what it is.
+    #[derive(Debug)]
+    struct Asked(DestinationInfo, Schema);
+
+    #[async_trait]
+    impl Destination for Asked {
+        fn info(&self) -> &DestinationInfo {
+            &self.0
+        }
+
+        fn schema(&self) -> &Schema {
+            &self.1
+        }
+
+        async fn open(&self, _: &Context, _: OpenRequest) -> Result<Opened> {
+            Err(Error::contract("nobody opens it"))
+        }
+    }
+
+    #[test]
+    fn only_what_comes_to_the_same_is_written_again() {
+        let may_repeat = |can: DestinationCapabilities, mode, on, retry| {
+            let info = DestinationInfo::new("person", Identity::Generated, can);
+            let written = Written {
+                patience: Patience::new(&Context::new(), retry, Timeouts::default()),
+                destination: Arc::new(Asked(info, Schema::new(vec![]))),
+            };
+            let fields = vec![WriteField::new("name"), WriteField::new("status").on(on)];
+            written.may_repeat(&OpenRequest::new("people", fields, mode))
+        };
+        let (upsert, update) = (WriteMode::upsert(["name"]), WriteMode::update(["name"]));
+        let (always, never) = (RetryPolicy::default(), RetryPolicy::never());
+        let plain = DestinationCapabilities::new();
+        let mut keyed = plain;
+        keyed.keyed = true;
+        for (mode, on, repeats) in [
+            (&WriteMode::Insert, WriteOn::Always, false),
+            (&upsert, WriteOn::Always, true),
+            (&upsert, WriteOn::Insert, true),
+            // It would find the records that it made itself, and change them.
+            (&upsert, WriteOn::Update, false),
+            (&update, WriteOn::Update, true),
+        ] {
+            for retry in [always, never] {
+                let repeat = may_repeat(keyed, mode.clone(), on, retry);
+                assert_eq!(repeat, repeats, "{mode:?}, {on:?}");
+            }
+            assert!(!may_repeat(plain, mode.clone(), on, always));
+            let knows = keyed.with_dedup_of_batches();
+            assert!(may_repeat(knows, mode.clone(), on, always));
+            let allowed = always.with_unanswered_inserts(UnansweredInserts::Repeat);
+            assert!(may_repeat(keyed, mode.clone(), on, allowed));
+        }
     }
 }

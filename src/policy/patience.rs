@@ -19,7 +19,8 @@ use super::{RetryPolicy, Timeouts};
 ///
 /// - A read goes on from its last cursor; records that had come already do not come again. Where there is no cursor to go on from,
 ///   only the first batch is tried again.
-/// - A write that is repeated must not be there twice: it is by key, or the writer knows the
+/// - A write that is repeated must come to the same: it is by key, with no field that is written
+///   [on update only](crate::spec::WriteOn::Update), or the writer knows the
 ///   [batch](crate::destination::DestinationCapabilities::dedups_batches), or the policy
 ///   [allows it](super::UnansweredInserts).
 /// - A commit, a patch, a lookup, an acknowledgement and an opening may be repeated by their contracts.

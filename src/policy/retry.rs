@@ -40,15 +40,16 @@ pub struct RetryPolicy {
     pub unanswered_inserts: UnansweredInserts,
 }
 
-/// What a run does when a write fails that could be there twice if it were tried again: plain inserts into a destination that knows
-/// neither keys nor [batches](crate::destination::DestinationCapabilities::dedups_batches).
+/// What a run does when a write fails that could do harm if it were tried again: plain inserts into a destination that knows
+/// neither keys nor [batches](crate::destination::DestinationCapabilities::dedups_batches), which could be there twice; and upserts
+/// with a field that is written [on update only](crate::spec::WriteOn::Update), which would change what they had made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum UnansweredInserts {
     /// The run fails.
     #[default]
     Fail,
-    /// They are made again, and some may be there twice.
+    /// They are made again, and some may be there twice, or changed as if they had been there before.
     Repeat,
 }
 
