@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
@@ -15,6 +16,10 @@ use object_store::{
 };
 use syncline::adapter::ObjectStoreState;
 use syncline::host::{Context, Expected, StateKey, StateKind, StateStore, Swap, probe};
+use syncline::job::{CommitPolicy, Job as _, Outcome, RunLease, RunRequest, SyncJob};
+use syncline::memory::{ManualClock, MemoryConnection, MemoryDataset, MemoryRejects};
+use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
 use syncline::{ErrorKind, Tenant};
 
 #[test]
@@ -34,12 +39,26 @@ enum Lie {
     IgnoresUpdate,
     /// Gives no versions.
     HidesVersions,
+    /// Does every second put, and says that it was not: the client had asked again by itself, and met what it did.
+    MeetsItself,
+    /// Every second put fails on the way.
+    Fails,
     /// Gives versions of its own beside the tags, as versioned buckets do: no lie.
     AddsVersions,
 }
 
 #[derive(Debug)]
-struct Lying(InMemory, Lie);
+struct Lying(InMemory, Lie, AtomicUsize);
+
+impl Lying {
+    fn new(lie: Lie) -> Self {
+        Lying(InMemory::new(), lie, AtomicUsize::new(0))
+    }
+
+    fn is_second_put(&self) -> bool {
+        self.2.fetch_add(1, Ordering::Relaxed) % 2 == 1
+    }
+}
 
 impl fmt::Display for Lying {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +83,20 @@ impl ObjectStore for Lying {
             }
             _ => {}
         }
+        let second = self.is_second_put();
+        if second && self.1 == Lie::Fails {
+            return Err(object_store::Error::Generic {
+                store: "scripted",
+                source: "500 Internal Server Error".into(),
+            });
+        }
         let mut done = self.0.put_opts(at, payload, options).await?;
+        if second && self.1 == Lie::MeetsItself {
+            return Err(object_store::Error::Precondition {
+                path: at.to_string(),
+                source: "412 Precondition Failed".into(),
+            });
+        }
         if self.1 == Lie::HidesVersions {
             done.e_tag = None;
         }
@@ -127,13 +159,12 @@ fn a_server_that_ignores_conditions_is_refused() {
         (Lie::HidesVersions, ErrorKind::Unsupported, "ETag"),
     ];
     for (lie, kind, says) in cases {
-        let store = ObjectStoreState::new(Arc::new(Lying(InMemory::new(), lie)));
+        let store = ObjectStoreState::new(Arc::new(Lying::new(lie)));
         let error = block_on(probe(&Context::new(), &store, &tenant)).unwrap_err();
         assert_eq!(error.kind(), kind, "{lie:?}: {error}");
         assert!(error.to_string().contains(says), "{lie:?}: {error}");
     }
-    super::holds_its_contract(&ObjectStoreState::new(Arc::new(Lying(
-        InMemory::new(),
+    super::holds_its_contract(&ObjectStoreState::new(Arc::new(Lying::new(
         Lie::AddsVersions,
     ))));
 }
@@ -172,4 +203,44 @@ fn a_deleted_key_may_be_swept_away() {
             Swap::Done(_)
         ));
     });
+}
+
+/// A job of ten groups under a lease, whose state is there.
+fn run(lie: Lie) -> syncline::job::RunReport {
+    let fields = || vec![Field::new("n", FieldType::Integer)];
+    let schema = Schema::new(fields());
+    let mut rows = RecordBuilder::new(&schema);
+    for n in 0..20 {
+        rows.push(&serde_json::json!({ "n": n })).unwrap();
+    }
+    let dataset = MemoryDataset::new("numbers", schema, vec![rows.finish().unwrap()]).unwrap();
+    let object = ObjectSpec::new("number", Identity::Generated, fields());
+    let home = MemoryConnection::new("home").with_object(&object).unwrap();
+    let mapping = MappingSpec::new(vec![FieldMapping::direct("n", "n")]);
+    let spec = DestinationSpec::new("number", WriteMode::upsert(["n"]), mapping);
+    let job = SyncJob::new("numbers", Arc::new(dataset)).to(Arc::new(home), spec);
+    let store = ObjectStoreState::new(Arc::new(Lying::new(lie)));
+    let request = RunRequest::new(Arc::new(MemoryRejects::new()))
+        .with_batch_rows(2)
+        .with_commit(CommitPolicy::default().with_records(2))
+        .with_state(Tenant::new("acme").unwrap(), Arc::new(store))
+        .with_lease(RunLease::new("one"));
+    let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+    let context = Context::new().with_clock(Arc::new(clock.clone()));
+    let report = clock.drive(job.run(&context, request));
+    report.expect("it does not wait for ever").unwrap()
+}
+
+#[test]
+fn a_put_that_the_client_itself_made_twice_is_no_other_runs() {
+    let report = run(Lie::MeetsItself);
+    assert_eq!(report.outcome, Outcome::Success, "{:?}", report.failure);
+    assert_eq!(report.destinations[0].inserted, 20);
+}
+
+#[test]
+fn what_fails_on_its_way_to_an_object_store_is_tried_again() {
+    let report = run(Lie::Fails);
+    assert_eq!(report.outcome, Outcome::Success, "{:?}", report.failure);
+    assert!(report.retries >= 5, "{} retries", report.retries);
 }
