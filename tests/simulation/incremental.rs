@@ -282,6 +282,14 @@ fn cases() -> Vec<Named> {
 
 const COMMITS: [Commits; 3] = [Commits::AtOnce, Commits::ByGroup, Commits::WithCheckpoint];
 
+/// Whether who dies amid the effect of this number leaves a part of it.
+fn leaves_part(effects: &Effects, number: u64, commits: Commits) -> bool {
+    let trace = effects.trace();
+    let effect = (number as usize).checked_sub(1).and_then(|i| trace.get(i));
+    let in_parts = |effect: &Effect| effect.kind == EffectKind::Write && effect.parts > 1;
+    commits == Commits::AtOnce && effect.is_some_and(in_parts)
+}
+
 /// Every case, dying at every effect of its second run.
 pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
     let (name, make) = cases().swap_remove(case / COMMITS.len());
@@ -314,6 +322,8 @@ pub(crate) fn crash(case: usize, figures: &mut Figures) -> Vec<Broken> {
             match fate {
                 // The run has no such effect.
                 _ if done => {}
+                // Where no part of it is left, that is the same as dying before it.
+                Fate::CrashAmid(_) if !leaves_part(&effects, number, commits) => {}
                 Fate::Fail(_) | Fate::FailAfter(_) => figures.nth_call_runs += 1,
                 _ => figures.crash_runs += 1,
             }
