@@ -446,8 +446,10 @@ impl Run<'_> {
             let ready = match next {
                 Ok(Some(ready)) => ready,
                 Ok(None) => break,
-                // Whoever stopped the run ended its wait for another try too.
-                Err(_) if self.context.cancel().is_cancelled() => {
+                // Whoever stopped the run ended its wait for another try too. What no try can help is told all the same.
+                Err(error)
+                    if self.context.cancel().is_cancelled() && error.retry() != Retry::Never =>
+                {
                     stop = Some(Stop::Cancelled);
                     break;
                 }

@@ -12,7 +12,7 @@ use syncline::memory::{MemoryConnection, MemoryDataset, MemoryFiles, MemoryRejec
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
     Column, DestinationSpec, FieldMapping, FileSource, Identity, LookupSpec, MappingSpec,
-    ObjectSpec, WriteMode,
+    ObjectSpec, RejectLimit, WriteMode,
 };
 use syncline::{ErrorKind, Result, Tenant};
 
@@ -244,6 +244,24 @@ fn what_nothing_guards_is_refused() {
     assert!(refused(&inserts, &Redrive::read_again(["no"])).contains("redrive by `inserts`"));
     assert_eq!(ledger.all().len(), 1);
     assert_eq!(ledger.all()[0].attempts, 1);
+}
+
+/// What was refused once may be refused again, and a source that is read once cannot be asked.
+#[test]
+fn a_limit_of_rejects_is_for_runs_and_not_for_what_they_refused() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let home = home(FieldType::Integer);
+    let rows = [
+        json!({"no": 1, "seats": "few", "version": 1}),
+        json!({"no": 2, "seats": "2", "version": 1}),
+    ];
+    let limit = RejectLimit::none().with_percent(50).with_records(1);
+    let limited = job(dataset(&rows), &home, upsert()).rejecting_at_most(limit);
+    assert_eq!(run(&limited, &ledger), Outcome::PartialSuccess);
+    let report = redrive(&limited, &ledger, &Redrive::newer("version")).unwrap();
+    assert!(report.ended(), "{report:?}");
+    assert_eq!(counts(&report), [1, 0, 0, 0, 1, 0]);
+    assert_eq!(ledger.all()[0].attempts, 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::host::{Context, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 use crate::record::Reject;
-use crate::spec::{Rule, SourceDeletes, SyncMode, WriteMode};
+use crate::spec::{RejectLimit, Rule, SourceDeletes, SyncMode, WriteMode};
 use crate::{Error, ErrorKind, Result};
 
 use again::Again;
@@ -157,6 +157,8 @@ impl SyncJob {
         let settled = self.settle()?;
         let mut job = settled.job;
         job.sync = SyncMode::Full;
+        // Records that were refused before may well be refused again: that is no sign that the source has gone bad.
+        job.reject_limit = RejectLimit::none();
         for target in &mut job.targets {
             // It knows only those that are sent.
             if matches!(target.spec.deletes, SourceDeletes::Mirror { .. }) {
@@ -199,6 +201,12 @@ impl SyncJob {
                 .during("redrive")
                 .with("job", &self.info.name))
         };
+        let reads_again = matches!(by, Redrive::ReadAgain { .. });
+        if reads_again && !self.dataset.info().replayable {
+            return refuse(
+                "the source gives each record once, so it cannot be read again; redrive by `newer`",
+            );
+        }
         for target in &self.targets {
             let inserts = target.spec.mode == WriteMode::Insert;
             let connection = &target.connection;
