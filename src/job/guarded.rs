@@ -9,6 +9,7 @@ use crate::host::{Context, Event};
 use crate::policy::{Patience, RetryPolicy, Timeouts};
 use crate::{Error, ErrorKind, Result};
 
+use super::group::paused_until;
 use super::leased::{leased, leased_rejects};
 use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
@@ -126,7 +127,7 @@ fn paused_or(
 ) -> Result<RunReport> {
     let now = context.clock().now();
     ended.or_else(|error| {
-        let until = run::paused_until(&error, now).ok_or(error)?;
+        let until = paused_until(&error, now).ok_or(error)?;
         let mut report = RunReport::new(&job.info.name, started_at, now);
         report.outcome = Outcome::Paused { until };
         Ok(report)

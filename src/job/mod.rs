@@ -2,12 +2,14 @@
 
 mod admit;
 mod apart;
+mod bind;
 mod checkpoint;
 mod conform;
 mod cycles;
 mod deletes;
 mod drift;
 mod flight;
+mod group;
 mod guarantee;
 mod guarded;
 mod held;
@@ -16,8 +18,10 @@ mod lease;
 mod leased;
 mod pending;
 mod plan;
+mod ready;
 mod recent;
 mod redrive;
+mod refuse;
 mod report;
 mod run;
 mod settle;

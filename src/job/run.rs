@@ -4,110 +4,30 @@
 //! there on everything happens on the run's own future, one batch after the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
-use crate::host::{Bug, Context, Event, RejectRewind, RejectSegment, run_on};
-use crate::lookup::Lookup;
-use crate::mapping::{Mapped, Mapper, Preparation};
-use crate::record::{Batch, Cursor, Reject};
+use crate::host::{Bug, Context, Event, RejectRewind, run_on};
+use crate::record::Cursor;
 use crate::spec::RejectLimit;
 use crate::{Error, ErrorKind, Result, Retry};
 
 use super::admit::{Admitted, admitted};
+use super::bind::{Bound, bind};
 use super::checkpoint::{Border, Checkpoints};
-use super::flight::{Charge, Flight, bytes_of};
+use super::flight::{Flight, bytes_of};
+use super::group::{End, Group, GroupEnd, Stop, paused_until};
 use super::incremental::{Reading, Seen};
 use super::plan::{JobPlan, TargetPlan};
+use super::ready::{Ready, ready};
+use super::refuse::refuse;
 use super::report::{DestinationReport, Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;
-use super::{CommitPolicy, Guarantee, RunRequest};
-
-/// A batch that went through everything that can run ahead.
-struct Ready {
-    prepared: Batch,
-    records: u64,
-    filtered: u64,
-    bytes: u64,
-    /// One for each destination; empty if rows go through the destinations one by one. `None`: nothing is looked for.
-    mapped: Vec<Option<Mapped>>,
-    /// Whether the rows are deletes of the source.
-    deletes: bool,
-    /// What an incremental job saw.
-    seen: Option<Seen>,
-    /// Held until the batch is written.
-    _charge: Charge,
-}
-
-/// A destination's mapping.
-#[derive(Debug, Clone)]
-pub(super) struct Bound {
-    pub(super) write: Mapper,
-    /// What deletes of the source are found by.
-    find: Option<Mapper>,
-}
-
-impl Bound {
-    fn in_memory(&self) -> bool {
-        self.write.in_memory() && self.find.as_ref().is_none_or(Mapper::in_memory)
-    }
-
-    /// `None` for deletes of which nothing is looked for.
-    async fn map(&self, context: &Context, batch: &Batch, deletes: bool) -> Result<Option<Mapped>> {
-        let mapper = match deletes {
-            true => self.find.as_ref(),
-            false => Some(&self.write),
-        };
-        match mapper {
-            Some(mapper) => mapper.map(context, batch).await.map(Some),
-            None => Ok(None),
-        }
-    }
-}
-
-/// Binds each destination's mapping to its lookups: to the writer of the earlier destination that
-/// writes the object, if there is one, else to the connection.
-pub(super) async fn bind(
-    context: &Context,
-    plan: &JobPlan,
-    stages: &mut [Stage],
-) -> Result<Vec<Bound>> {
-    let mut bound = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        let mut mappers = Vec::new();
-        for mapping in [Some(&target.mapping), target.finding.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            let mut lookups: Vec<Arc<dyn Lookup>> = Vec::new();
-            for request in mapping.lookups() {
-                let place = target
-                    .mapping
-                    .lookups()
-                    .iter()
-                    .position(|other| other == request);
-                let writer =
-                    place.and_then(|place| target.written_by.get(place).copied().flatten());
-                lookups.push(match writer.and_then(|writer| stages.get_mut(writer)) {
-                    Some(stage) => stage.lookup(context, request.clone()).await?,
-                    None => target.connection.lookup(context, request.clone()).await?,
-                });
-            }
-            mappers.push(mapping.bind(lookups)?);
-        }
-        let mut mappers = mappers.into_iter();
-        bound.extend(mappers.next().map(|write| Bound {
-            write,
-            find: mappers.next(),
-        }));
-    }
-    Ok(bound)
-}
+use super::{Guarantee, RunRequest};
 
 /// What a run has booked so far, for whoever drops it.
 #[derive(Debug, Default)]
@@ -290,32 +210,6 @@ async fn abort(context: &Context, stages: &mut [Stage]) {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Finished,
-    Stopped(Stop),
-}
-
-/// Why a run ends tidily in front of the source's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    Cancelled,
-    Paused(DateTime<Utc>),
-}
-
-/// When a run goes on that met this error, if it is one to wait for.
-pub(super) fn paused_until(error: &Error, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let wait = match error.retry() {
-        _ if error.kind() != ErrorKind::QuotaSpent => return None,
-        Retry::After(wait) => wait,
-        Retry::Now | Retry::Never => Duration::ZERO,
-    };
-    Some(
-        now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
-            .unwrap_or(now),
-    )
-}
-
 struct Run<'a> {
     context: &'a Context,
     request: &'a RunRequest,
@@ -338,44 +232,6 @@ struct Run<'a> {
     started_at: DateTime<Utc>,
     booked: Option<&'a Booked>,
     timings: Timings,
-}
-
-/// Where a commit group ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GroupEnd {
-    /// It is large or old enough.
-    Full,
-    /// The source has no more.
-    Source,
-    /// The run is stopped.
-    Stop,
-}
-
-/// The commit group that is open.
-struct Group {
-    number: u64,
-    records: u64,
-    bytes: u64,
-    since: DateTime<Utc>,
-}
-
-impl Group {
-    fn new(number: u64, since: DateTime<Utc>) -> Self {
-        Group {
-            number,
-            records: 0,
-            bytes: 0,
-            since,
-        }
-    }
-
-    fn is_full(&self, policy: &CommitPolicy, now: DateTime<Utc>) -> bool {
-        self.records >= policy.records
-            || self.bytes >= policy.bytes
-            || (now - self.since)
-                .to_std()
-                .is_ok_and(|age| age >= policy.interval)
-    }
 }
 
 impl Run<'_> {
@@ -813,80 +669,6 @@ impl Run<'_> {
             failure,
         }
     }
-}
-
-async fn ready(
-    context: Context,
-    preparation: Arc<Preparation>,
-    mappers: Arc<[Bound]>,
-    admitted: Result<(Admitted, Charge)>,
-) -> Result<Ready> {
-    let (admitted, mut charge) = admitted?;
-    let Admitted {
-        batch,
-        deletes,
-        seen,
-    } = admitted;
-    let skipped = seen.as_ref().map_or(0, Seen::skipped);
-    let records = (batch.len() + batch.rejects.len()) as u64 + skipped;
-    let bytes = batch.bytes_read;
-    let filters = !deletes || Bug::DeletesFiltered.is_on();
-    let prepared = preparation.apply_if(batch, filters)?;
-    let mut mapped = Vec::with_capacity(mappers.len());
-    for mapper in &*mappers {
-        mapped.push(mapper.map(&context, &prepared.batch, deletes).await?);
-    }
-    let rows = mapped
-        .iter()
-        .flatten()
-        .map(|mapped| bytes_of(&mapped.batch.records));
-    charge.mapped(rows.sum());
-    Ok(Ready {
-        prepared: prepared.batch,
-        records,
-        filtered: prepared.filtered,
-        bytes,
-        mapped,
-        deletes,
-        seen,
-        _charge: charge,
-    })
-}
-
-/// Sends refused records to the ledger and tells the observer.
-pub(super) async fn refuse(
-    context: &Context,
-    request: &RunRequest,
-    destination: Option<&Arc<str>>,
-    columns: &Arc<[String]>,
-    group: u64,
-    rejects: Vec<Reject>,
-) -> Result<()> {
-    if rejects.is_empty() {
-        return Ok(());
-    }
-    let mut counts = std::collections::BTreeMap::new();
-    for reject in &rejects {
-        *counts.entry(reject.refusal.reason).or_insert(0) += 1;
-    }
-    for (reason, count) in counts {
-        let destination = destination.map(|name| &**name);
-        context.observer().observe(&Event::Rejected {
-            destination,
-            reason,
-            count,
-        });
-    }
-    let segment = RejectSegment::new(destination.cloned(), Arc::clone(columns), rejects);
-    let epoch = match &request.state {
-        Some(_) => request.epoch,
-        None => 0,
-    };
-    let segment = segment
-        .with_group(group, epoch)
-        .in_partition(request.partition())
-        .with_job_version(request.job_version.clone());
-    request.rejects.append(segment).await
 }
 
 fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

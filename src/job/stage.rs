@@ -483,7 +483,7 @@ impl Stage {
         for reject in &rejects {
             self.report.reject(reject.refusal.reason, 1);
         }
-        super::run::refuse(
+        super::refuse::refuse(
             context,
             &self.request,
             Some(&self.name),

@@ -13,7 +13,7 @@ use crate::host::Context;
 use crate::record::{Batch, Reject, RowOp};
 use crate::spec::{BuiltOn, DestinationSpec, Expr, FormulaSpec, RejectLimit, SyncMode};
 
-use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, guarded, run};
+use super::{Guarantee, Job, JobInfo, RunReport, RunRequest, bind, guarded};
 
 /// Reads a dataset, prepares it, maps it, and writes it to one or more destinations.
 ///
@@ -267,7 +267,7 @@ impl SyncJob {
             return Box::pin(settled.job.preview(context, records)).await;
         }
         let plan = self.plan(context).await?;
-        let mappers = run::bind(context, &plan, &mut []).await?;
+        let mappers = bind::bind(context, &plan, &mut []).await?;
         let request = ReadRequest::new()
             .with_fields(plan.fields.clone())
             .with_raw(plan.raw.clone());
