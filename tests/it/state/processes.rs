@@ -1,5 +1,6 @@
 //! State in a directory that several processes share, and that outlives any of them.
 
+use std::collections::HashSet;
 use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use syncline::job::{Job as _, LeaseTerms, Outcome, RunLease, RunRequest, SyncJob
 use syncline::memory::{MemoryDataset, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{Delimited, DestinationSpec, FieldMapping, MappingSpec, WriteMode};
-use syncline::{ErrorKind, Result, Tenant};
+use syncline::{Error, ErrorKind, Result, Tenant};
 
 use super::contract::count_up;
 
@@ -195,15 +196,24 @@ fn contends() {
                     }
                     break;
                 }
-                // The other one has the lease, or took it over.
+                // It had the lease and lost it, or a call took longer than the lease allows: all may be done, or nothing.
                 Ok(report) => {
                     let failure = report.failure.expect("a reason");
-                    assert_eq!(failure.kind(), ErrorKind::Conflict, "{failure}");
+                    assert!(in_the_way(&failure), "{failure}");
+                    println!("broke off {number}");
                 }
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+                Err(error) => {
+                    assert!(in_the_way(&error), "{error}");
+                    println!("stood back from {number}");
+                }
             }
         }
     }
+}
+
+/// Whether the other process, or a machine that is too slow for the terms of the lease, explains an error.
+fn in_the_way(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Timeout)
 }
 
 #[test]
@@ -226,20 +236,22 @@ fn a_thousand_contended_runs_lose_and_double_nothing() {
             .unwrap()
     };
     let processes = [start(), start()];
-    let mut did = Vec::new();
+    let (mut did, mut broke_off, mut stood_back) = (Vec::new(), HashSet::new(), 0);
     for process in processes {
         let output = process.wait_with_output().unwrap();
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
-        let own: Vec<usize> = text
-            .lines()
-            .filter_map(|line| line.split_once("did ")?.1.parse().ok())
-            .collect();
-        // Both came to something.
-        assert!(own.len() > RUNS / 20, "{} of {RUNS}", own.len());
-        did.extend(own);
+        let said = |what: &str| -> Vec<usize> {
+            let numbers = text.lines().filter_map(|line| line.split_once(what));
+            numbers.map(|(_, number)| number.parse().unwrap()).collect()
+        };
+        did.extend(said("did "));
+        broke_off.extend(said("broke off "));
+        stood_back += said("stood back from ").len();
     }
-    // First what counts: if this holds and the next does not, a run that had done its work lost its lease before it could say so.
+    assert!(stood_back > RUNS / 20, "they hardly ever met: {stood_back}");
+    let state = LocalState::new(folder.path().join("state"));
+    let tenant = Tenant::new("acme").unwrap();
     for number in 0..RUNS {
         let mut rows = Vec::new();
         for entry in std::fs::read_dir(folder.path().join(format!("out-{number}"))).unwrap() {
@@ -252,10 +264,12 @@ fn a_thousand_contended_runs_lose_and_double_nothing() {
         rows.sort_unstable();
         assert_eq!(rows, ["0", "1", "2"], "job {number}");
     }
+    let saved = block_on(state.list(&tenant, StateKind::Checkpoint, None, RUNS + 1)).unwrap();
+    assert_eq!(saved.len(), RUNS, "one checkpoint for each job");
+    // Each was told done once, or by nobody: then its runner had lost the lease when it would have said so.
     did.sort_unstable();
-    assert_eq!(
-        did,
-        (0..RUNS).collect::<Vec<_>>(),
-        "each job was done by one of the two"
-    );
+    assert!(did.is_sorted_by(|one, next| one < next), "told done twice");
+    let mut untold = (0..RUNS).filter(|number| did.binary_search(number).is_err());
+    let lost = untold.find(|number| !broke_off.contains(number));
+    assert_eq!(lost, None, "done, and nobody was in the way of saying so");
 }
