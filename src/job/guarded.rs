@@ -111,6 +111,7 @@ fn was_answered(error: &Error) -> bool {
 fn within_lease(timeouts: Timeouts, terms: LeaseTerms) -> Timeouts {
     let most = terms.write_timeout;
     Timeouts {
+        open: timeouts.open.min(most),
         write: timeouts.write.min(most),
         commit: timeouts.commit.min(most),
         rejects: timeouts.rejects.min(most),

@@ -37,7 +37,7 @@ pub struct LeaseTerms {
     /// How long it lasts from its last renewal on; it is renewed when a third has passed. Its store has a twelfth to answer each call, so
     /// one that is not answered is made again in time. 90 seconds.
     pub ttl: Duration,
-    /// The longest that a write, patch, delete or commit takes to land at a destination once it was sent, though nobody may wait for it
+    /// The longest that an opening, write, patch, delete or commit takes to land at a destination once it was sent, though nobody may wait for it
     /// any more. 30 seconds. A run [under a lease](super::RunRequest::with_lease) waits no longer than this for any of them, or for its
     /// reject ledger, whatever its [timeouts](crate::policy::Timeouts) say. Where commits take longer, lengthen this and `ttl`.
     pub write_timeout: Duration,
@@ -64,7 +64,7 @@ impl LeaseTerms {
         self
     }
 
-    /// Writes, patches, deletes and commits land within this time.
+    /// Openings, writes, patches, deletes and commits land within this time.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;

@@ -55,26 +55,26 @@ impl Connection for Connected {
 
     async fn discover(&self, context: &Context) -> Result<Catalog> {
         let discover = || self.connection.discover(context);
-        self.patience.call(Call::Open, discover).await
+        self.patience.call(Call::Prepare, discover).await
     }
 
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
         let dataset = || self.connection.dataset(context, object);
-        let dataset = self.patience.call(Call::Open, dataset).await?;
+        let dataset = self.patience.call(Call::Prepare, dataset).await?;
         Ok(self.patience.dataset(dataset))
     }
 
     async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
         let destination = || self.connection.destination(context, object);
         Ok(Arc::new(Written {
-            destination: self.patience.call(Call::Open, destination).await?,
+            destination: self.patience.call(Call::Prepare, destination).await?,
             patience: self.patience.clone(),
         }))
     }
 
     async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
         let lookup = || self.connection.lookup(context, request.clone());
-        let lookup = self.patience.call(Call::Open, lookup).await?;
+        let lookup = self.patience.call(Call::Prepare, lookup).await?;
         Ok(self.patience.lookup(lookup))
     }
 }
@@ -165,10 +165,10 @@ impl Writer for Writing {
         context: &Context,
         request: LookupRequest,
     ) -> Result<Arc<dyn Lookup>> {
-        let mut tries = self.patience.tries(Call::Open);
+        let mut tries = self.patience.tries(Call::Prepare);
         loop {
             let lookup = self.writer.lookup(context, request.clone());
-            match self.patience.once(Call::Open, lookup).await {
+            match self.patience.once(Call::Prepare, lookup).await {
                 Ok(lookup) => return Ok(self.patience.lookup(lookup)),
                 Err(error) => tries.fail(error).await?,
             }

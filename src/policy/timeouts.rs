@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long the run waits for an answer from outside. A call that takes longer is given up, which is an error of the kind
 /// [`Timeout`](crate::ErrorKind::Timeout): nobody knows whether it was done.
 ///
-/// A run under a lease waits for `write`, `commit` and `rejects` no longer than the lease's terms allow.
+/// A run under a lease waits for `open`, `write`, `commit` and `rejects` no longer than the lease's terms allow.
 ///
 /// ```
 /// use std::time::Duration;
@@ -16,7 +16,9 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To ask a connection for its objects, to open a writer, and to make a lookup, which may read a whole object. 10 minutes.
+    /// To ask a connection for its objects, and to make a lookup, which may read a whole object. 10 minutes.
+    pub prepare: Duration,
+    /// To open a writer. 5 minutes.
     pub open: Duration,
     /// To read a batch. 2 minutes.
     pub read: Duration,
@@ -38,7 +40,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Timeouts {
-            open: seconds(600),
+            prepare: seconds(600),
+            open: seconds(300),
             read: seconds(120),
             write: seconds(60),
             commit: seconds(300),
@@ -59,6 +62,7 @@ impl Timeouts {
     /// Waits so long for each call.
     pub fn all(time: Duration) -> Self {
         Timeouts {
+            prepare: time,
             open: time,
             read: time,
             write: time,
@@ -72,6 +76,7 @@ impl Timeouts {
 
     pub(super) fn of(&self, call: Call) -> Duration {
         match call {
+            Call::Prepare => self.prepare,
             Call::Open => self.open,
             Call::Read => self.read,
             Call::Write => self.write,
@@ -87,6 +92,7 @@ impl Timeouts {
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
+    Prepare,
     Open,
     Read,
     Write,
@@ -100,6 +106,7 @@ pub(super) enum Call {
 impl Call {
     pub(super) fn word(self) -> &'static str {
         match self {
+            Call::Prepare => "prepare",
             Call::Open => "open",
             Call::Read => "read",
             Call::Write => "write",

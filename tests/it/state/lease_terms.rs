@@ -179,7 +179,7 @@ fn tenant() -> Tenant {
 }
 
 /// What became of a run under a lease of these terms, and what it called.
-fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>) {
+fn try_run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (Result<RunReport>, Vec<Call>) {
     let outside = Outside {
         clock: ManualClock::new(DateTime::UNIX_EPOCH),
         state: Arc::new(MemoryState::new()),
@@ -210,9 +210,14 @@ fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>
         .with_clock(Arc::new(outside.clock.clone()))
         .with_entropy(Arc::new(SeededEntropy::new(1)));
     let report = outside.clock.drive(job.run(&context, request));
-    let report = report.expect("nothing waits for ever").unwrap();
+    let report = report.expect("nothing waits for ever");
     let calls = outside.calls.lock().unwrap().clone();
     (report, calls)
+}
+
+fn run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (RunReport, Vec<Call>) {
+    let (report, calls) = try_run(call, trouble, terms);
+    (report.unwrap(), calls)
 }
 
 #[test]
@@ -220,15 +225,20 @@ fn nothing_is_waited_for_longer_than_the_terms_say_that_it_takes() {
     let terms = LeaseTerms::default();
     let seconds = Duration::from_secs;
     let longer = terms.with_write_timeout(seconds(60)).with_ttl(seconds(150));
-    for call in [Call::Append, Call::Write, Call::Flush, Call::Commit] {
+    for call in [
+        Call::Open,
+        Call::Append,
+        Call::Write,
+        Call::Flush,
+        Call::Commit,
+    ] {
         let (report, calls) = run(call, Trouble::Slow(29), terms);
         assert_eq!(report.outcome, Outcome::PartialSuccess, "{report:?}");
         assert!(calls.contains(&call), "{calls:?}");
-        // All timeouts of the run would allow that.
-        let (report, _) = run(call, Trouble::Slow(45), terms);
-        let failure = report
-            .failure
-            .expect("it may land when the next one writes");
+        // All timeouts of the run would allow that, and it could land when the next one writes. Of a run that has not begun there is no
+        // report.
+        let (report, _) = try_run(call, Trouble::Slow(45), terms);
+        let failure = report.map_or_else(Some, |report| report.failure).unwrap();
         assert_eq!(failure.kind(), ErrorKind::Timeout, "{call:?}: {failure}");
         let (report, _) = run(call, Trouble::Slow(45), longer);
         assert_eq!(report.outcome, Outcome::PartialSuccess, "{report:?}");
