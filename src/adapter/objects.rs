@@ -55,18 +55,18 @@ impl ObjectStoreState {
 
     /// What is there, an object without bytes included.
     async fn read(&self, key: &StateKey) -> Result<Option<Stored>> {
-        const DURING: &str = "get state";
+        let failed_here = |error| failed("get state", error).with("key", key);
         let found = match self
             .store
             .get_opts(&path(key)?, GetOptions::default())
             .await
         {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            found => found.map_err(failed(DURING, key))?,
+            found => found.map_err(failed_here)?,
         };
         let version = spell(found.meta.e_tag.as_deref(), found.meta.version.as_deref())
             .ok_or_else(|| unversioned(key))?;
-        let bytes = found.bytes().await.map_err(failed(DURING, key))?;
+        let bytes = found.bytes().await.map_err(failed_here)?;
         Ok(Some(Stored::new(bytes, version)))
     }
 
@@ -86,7 +86,7 @@ impl ObjectStoreState {
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotFound { .. },
             ) => Ok(Swap::Conflict),
-            Err(error) => Err(failed("put state", key)(error)),
+            Err(error) => Err(failed("put state", error).with("key", key)),
         }
     }
 }
@@ -133,34 +133,29 @@ fn unversioned(key: &StateKey) -> Error {
     Error::new(ErrorKind::Unsupported, message).with("key", key)
 }
 
-/// Names the key of a failed call. The crate's own errors name places and no content.
-fn failed(during: &'static str, key: &StateKey) -> impl Fn(object_store::Error) -> Error {
-    let key = key.clone();
-    move |error| {
-        let (kind, message) = match &error {
-            object_store::Error::NotSupported { .. }
-            | object_store::Error::NotImplemented { .. } => (
-                ErrorKind::Unsupported,
-                "this object store has no conditional puts, or they are switched off; switch them on, or use another one",
-            ),
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => (
-                ErrorKind::Io,
-                "the object store refuses these credentials; check them and what they may do",
-            ),
-            _ => (ErrorKind::Io, "the object store failed"),
-        };
-        // What failed on the way may pass; a refusal does not.
-        let retry = match &error {
-            object_store::Error::Generic { .. } => Retry::Now,
-            _ => Retry::Never,
-        };
-        Error::new(kind, message)
-            .retrying(retry)
-            .during(during)
-            .with("key", &key)
-            .because(error)
-    }
+/// What a failed call says. The crate's own errors name places and no content.
+fn failed(during: &'static str, error: object_store::Error) -> Error {
+    let (kind, message) = match &error {
+        object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => (
+            ErrorKind::Unsupported,
+            "this object store has no conditional puts, or they are switched off; switch them on, or use another one",
+        ),
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => (
+            ErrorKind::Io,
+            "the object store refuses these credentials; check them and what they may do",
+        ),
+        _ => (ErrorKind::Io, "the object store failed"),
+    };
+    // What failed on the way may pass; a refusal does not.
+    let retry = match &error {
+        object_store::Error::Generic { .. } => Retry::Now,
+        _ => Retry::Never,
+    };
+    Error::new(kind, message)
+        .retrying(retry)
+        .during(during)
+        .because(error)
 }
 
 #[async_trait]
@@ -210,12 +205,7 @@ impl StateStore for ObjectStoreState {
         limit: usize,
     ) -> Result<Vec<StateKey>> {
         let prefix = StateKey::prefix(tenant, kind);
-        let failed = |error| {
-            Error::new(ErrorKind::Io, "the object store failed")
-                .during("list state")
-                .with("prefix", &prefix)
-                .because(error)
-        };
+        let failed = |error| failed("list state", error).with("prefix", &prefix);
         let below = Path::parse(&prefix).map_err(|error| {
             Error::contract("a key has no path in an object store").because(error)
         })?;

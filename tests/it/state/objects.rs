@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -20,7 +20,7 @@ use syncline::job::{CommitPolicy, Job as _, Outcome, RunLease, RunRequest, SyncJ
 use syncline::memory::{ManualClock, MemoryConnection, MemoryDataset, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
-use syncline::{ErrorKind, Tenant};
+use syncline::{ErrorKind, Retry, Tenant};
 
 #[test]
 fn an_object_store_holds_its_contract() {
@@ -41,10 +41,17 @@ enum Lie {
     HidesVersions,
     /// Does every second put, and says that it was not: the client had asked again by itself, and met what it did.
     MeetsItself,
-    /// Every second put fails on the way.
+    /// Every second put fails on the way, and every list.
     Fails,
     /// Gives versions of its own beside the tags, as versioned buckets do: no lie.
     AddsVersions,
+}
+
+fn lost() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "scripted",
+        source: "500 Internal Server Error".into(),
+    }
 }
 
 #[derive(Debug)]
@@ -85,10 +92,7 @@ impl ObjectStore for Lying {
         }
         let second = self.is_second_put();
         if second && self.1 == Lie::Fails {
-            return Err(object_store::Error::Generic {
-                store: "scripted",
-                source: "500 Internal Server Error".into(),
-            });
+            return Err(lost());
         }
         let mut done = self.0.put_opts(at, payload, options).await?;
         if second && self.1 == Lie::MeetsItself {
@@ -130,7 +134,10 @@ impl ObjectStore for Lying {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list(prefix)
+        match self.1 {
+            Lie::Fails => stream::once(async { Err(lost()) }).boxed(),
+            _ => self.0.list(prefix),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -243,4 +250,13 @@ fn what_fails_on_its_way_to_an_object_store_is_tried_again() {
     let report = run(Lie::Fails);
     assert_eq!(report.outcome, Outcome::Success, "{:?}", report.failure);
     assert!(report.retries >= 5, "{} retries", report.retries);
+}
+
+#[test]
+fn a_list_that_failed_on_its_way_may_be_asked_again() {
+    let store = ObjectStoreState::new(Arc::new(Lying::new(Lie::Fails)));
+    let acme = Tenant::new("acme").unwrap();
+    let listed = store.list(&acme, StateKind::Checkpoint, None, 9);
+    let error = block_on(listed).unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Io, Retry::Now));
 }
