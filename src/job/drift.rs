@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::Problem;
-use crate::record::convert::{Class, class};
+use crate::record::convert::Converter;
 use crate::record::{Field, FieldType, Schema};
 use crate::spec::DriftMode;
 
@@ -141,8 +141,13 @@ impl DriftReport {
         }
     }
 
-    /// Those changes with which a job that uses these fields cannot run, as findings at the fields' paths.
-    pub(super) fn breaking(&self, used: &BTreeSet<String>) -> Vec<Problem> {
+    /// Those changes with which a job that uses these fields cannot run, as findings at the fields' paths. The source itself is asked for
+    /// bounds of those in `ordered`.
+    pub(super) fn breaking(
+        &self,
+        used: &BTreeSet<String>,
+        ordered: &BTreeSet<&str>,
+    ) -> Vec<Problem> {
         let breaks = |change: &&Change| match change {
             Change::Removed { field } | Change::Renamed { from: field, .. } => {
                 used.contains(&field.name)
@@ -150,7 +155,10 @@ impl DriftReport {
             // Taken as it is, a type may fit or not: that is found where the mapping is compiled.
             Change::Retyped { field, from, to } => {
                 let conforms = matches!(self.mode, DriftMode::DiscardRow | DriftMode::DiscardValue);
-                conforms && used.contains(field) && class(to, from) == Class::Refused
+                let never_fits = || Converter::new(to, from, false).is_err();
+                // Bounds of then would be compared with values of now: as texts, 10 comes before 9.
+                let misread = ordered.contains(field.as_str());
+                conforms && used.contains(field) && (misread || never_fits())
             }
             Change::Added { .. } | Change::Items { .. } => false,
         };

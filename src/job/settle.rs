@@ -93,7 +93,8 @@ impl SyncJob {
             );
             return Err(error.with_problems(drift.all()).with("job", name));
         }
-        let breaking = drift.breaking(&self.used_fields(&then));
+        let ordered = self.sync.fields().collect();
+        let breaking = drift.breaking(&self.used_fields(&then), &ordered);
         if !breaking.is_empty() {
             let error = drifted(
                 "the source has changed since the job was built, and lacks what the job uses; build it anew",

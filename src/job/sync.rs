@@ -157,7 +157,9 @@ impl SyncJob {
         self
     }
 
-    /// Compares the source in each run with what it was when the job was built, and does what the mode says if it has changed.
+    /// Compares the source in each run with what it was when the job was built, and does what the mode says if it has changed. A dataset
+    /// tells the fields that the source had when it was opened, so open it for each run: one that is kept cannot show what has changed
+    /// since then.
     ///
     /// ```
     /// # futures::executor::block_on(async {

@@ -9,8 +9,8 @@ use syncline::job::{Change, Job as _, Outcome, RunReport, RunRequest, SyncJob};
 use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Reject, Schema};
 use syncline::spec::{
-    BuiltOn, DestinationSpec, DriftMode, Expr, FieldMapping, Identity, MappingSpec, ObjectSpec,
-    WriteMode,
+    BuiltOn, DestinationSpec, DriftMode, Expr, FieldMapping, Identity, Incremental, MappingSpec,
+    ObjectSpec, SyncMode, WriteMode,
 };
 use syncline::{Error, ErrorKind, Result};
 
@@ -197,6 +197,51 @@ fn what_the_job_uses_must_be_there_in_every_mode() {
         said(&filtered.run().unwrap_err()),
         ["dataset.note: `note` is gone"]
     );
+}
+
+#[test]
+fn a_type_of_which_nothing_fits_is_told_before_anything_is_read() {
+    // No date time is a date without loss.
+    let fields = |date| vec![Field::new("day", date)];
+    for mode in [DriftMode::DiscardRow, DriftMode::DiscardValue] {
+        let now = Schema::new(fields(FieldType::DateTime));
+        let mut rows = RecordBuilder::new(&now);
+        rows.push(&json!({"day": "2026-05-01T00:00:00Z"})).unwrap();
+        let dataset = MemoryDataset::new("days", now, vec![rows.finish().unwrap()]).unwrap();
+        let object = ObjectSpec::new("day", Identity::Generated, fields(FieldType::Date));
+        let home = MemoryConnection::new("home").with_object(&object).unwrap();
+        let mapping = MappingSpec::new(vec![FieldMapping::direct("day", "day")]);
+        let job = SyncJob::new("days", Arc::new(dataset))
+            .built_on(BuiltOn::new(fields(FieldType::Date)).with_mode(mode))
+            .to(
+                Arc::new(home.clone()),
+                DestinationSpec::new("day", WriteMode::Insert, mapping),
+            );
+        let rejects = Arc::new(MemoryRejects::new());
+        let error = block_on(job.run(&context(1), RunRequest::new(rejects))).unwrap_err();
+        assert_eq!(
+            said(&error),
+            ["dataset.day: `day` was date and is datetime now"]
+        );
+        assert!(home.object("day").unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_cursor_field_of_another_type_is_told_before_anything_is_read() {
+    let by_seats = |scene: Scene| Scene {
+        job: (scene.job.clone()).reading(SyncMode::Incremental(Incremental::new("seats"))),
+        ..scene
+    };
+    let now = with(|fields| fields[1].field_type = FieldType::Text);
+    for mode in [DriftMode::DiscardRow, DriftMode::DiscardValue] {
+        let scene = by_seats(scene(now.clone(), &[json!({"seats": "10"})], mode));
+        let error = scene.run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Drifted, "{error}");
+        let told = "dataset.seats: `seats` was integer and is text now";
+        assert_eq!(said(&error), [told]);
+        assert!(scene.timeline.is_empty(), "nothing was begun");
+    }
 }
 
 #[test]

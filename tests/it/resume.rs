@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::FutureExt as _;
 use futures::executor::block_on;
-use syncline::dataset::Dataset;
+use futures::{FutureExt as _, StreamExt as _};
+use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::file::{FileDestination, LocalFiles, RejectFiles};
 use syncline::host::{
     CancelToken, Context, Event, FileStore as _, Observer, RejectLedger, RejectRewind,
@@ -19,7 +19,7 @@ use syncline::record::{Field, FieldType, Reason, RecordBuilder, Schema};
 use syncline::spec::{
     Delimited, DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
 };
-use syncline::{ErrorKind, Result, Tenant};
+use syncline::{Error, ErrorKind, Result, Retry, Tenant};
 
 fn fields() -> Vec<Field> {
     vec![Field::new("n", FieldType::Integer)]
@@ -423,36 +423,28 @@ fn a_last_commit_that_is_not_durable_is_no_success() {
 #[derive(Debug)]
 struct Down(MemoryDataset);
 
-mod down {
-    use super::*;
-    use futures::StreamExt as _;
-    use syncline::dataset::{BatchStream, DatasetInfo, ReadRequest};
-    use syncline::{Error, Retry};
+#[async_trait::async_trait]
+impl Dataset for Down {
+    fn info(&self) -> &DatasetInfo {
+        self.0.info()
+    }
 
-    #[async_trait::async_trait]
-    impl Dataset for Down {
-        fn info(&self) -> &DatasetInfo {
-            self.0.info()
-        }
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
 
-        fn schema(&self) -> &Schema {
-            self.0.schema()
-        }
-
-        fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
-            let down = Error::new(ErrorKind::Io, "down").retrying(Retry::Now);
-            let first = self
-                .0
-                .read(context, request.clone())
-                .take(match request.resume {
-                    None => 1,
-                    Some(_) => 0,
-                });
-            first.chain(futures::stream::iter([Err(down)])).boxed()
-        }
+    fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let down = Error::new(ErrorKind::Io, "down").retrying(Retry::Now);
+        let first = self
+            .0
+            .read(context, request.clone())
+            .take(match request.resume {
+                None => 1,
+                Some(_) => 0,
+            });
+        first.chain(futures::stream::iter([Err(down)])).boxed()
     }
 }
-
 #[test]
 fn a_run_that_is_stopped_while_it_waits_for_another_try_ends_tidily() {
     let (home, state) = (home(Commits::AtOnce), Arc::new(MemoryState::new()));
@@ -480,6 +472,42 @@ fn a_run_that_is_stopped_while_it_waits_for_another_try_ends_tidily() {
         (Outcome::Cancelled, 2),
         "{report}"
     );
+}
+
+#[test]
+fn a_stop_hides_nothing_that_no_try_can_help() {
+    /// A source that is broken, and whoever asks it is stopped meanwhile.
+    #[derive(Debug)]
+    struct Broken(MemoryDataset, CancelToken);
+
+    #[async_trait]
+    impl Dataset for Broken {
+        fn info(&self) -> &DatasetInfo {
+            self.0.info()
+        }
+
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+
+        fn read(&self, _: &Context, _: ReadRequest) -> BatchStream {
+            let stop = self.1.clone();
+            let broken = async move {
+                stop.cancel();
+                Err(Error::new(ErrorKind::Invalid, "broken").retrying(Retry::Never))
+            };
+            futures::stream::once(broken).boxed()
+        }
+    }
+
+    let (home, state) = (home(Commits::AtOnce), Arc::new(MemoryState::new()));
+    let stop = CancelToken::new();
+    let broken = Broken(numbers(10), stop.clone());
+    let job = job(broken, &home, WriteMode::upsert(["n"]));
+    let context = Context::new().with_cancel(stop);
+    let report = block_on(job.run(&context, request(&state))).unwrap();
+    assert_eq!(report.outcome, Outcome::Failed, "{report}");
+    assert_eq!(report.failure.unwrap().kind(), ErrorKind::Invalid);
 }
 
 /// A ledger in front of whose answer the process dies.
