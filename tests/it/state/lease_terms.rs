@@ -189,7 +189,8 @@ fn try_run(call: Call, trouble: Trouble, terms: LeaseTerms) -> (Result<RunReport
     let fields = || vec![Field::new("name", FieldType::Text)];
     let schema = Schema::new(fields());
     let mut rows = RecordBuilder::new(&schema);
-    for name in ["a", "b"] {
+    // The destination refuses the last one, which is kept right behind the write.
+    for name in [Some("a"), Some("b"), None] {
         rows.push(&serde_json::json!({ "name": name })).unwrap();
     }
     let refusal = Refusal::new(Reason::BadValue, "scripted");
