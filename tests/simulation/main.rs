@@ -134,7 +134,8 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     step("tampering", workloads.len(), &|i, figures| {
         tampered(&workloads[i], figures)
     });
-    step("seeds", SEEDS as usize, &|i, _| {
+    step("seeds", SEEDS as usize, &|i, figures| {
+        figures.seeds += 1;
         by_seed(&workloads, i as u64)
     });
 
@@ -142,7 +143,8 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         let found = incremental::crash(i, figures);
         found.into_iter().map(Found::from).collect()
     });
-    step("histories", HISTORIES as usize, &|i, _| {
+    step("histories", HISTORIES as usize, &|i, figures| {
+        figures.histories += 1;
         let broken = incremental::calm(i as u64);
         let broken = broken.or_else(|| incremental::by_seed(i as u64));
         broken.into_iter().map(Found::from).collect()
@@ -193,8 +195,8 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "lease_runs": figures.lease_runs,
         "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
-        "seeds": SEEDS,
-        "histories": HISTORIES,
+        "seeds": figures.seeds,
+        "histories": figures.histories,
         "violations": found.len(),
         "seeded_bugs": Bug::ALL.len(),
         "seeded_bugs_caught": caught.iter().flatten().count(),
@@ -224,4 +226,5 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     assert!(figures["crash_runs"].as_u64() >= Some(12_000));
     assert!(figures["double_crash_pairs"].as_u64() >= Some(10_000));
     assert!(figures["nth_call_runs"].as_u64() >= Some(15_000));
+    assert!(figures["seeds"].as_u64() >= Some(20_000));
 }
