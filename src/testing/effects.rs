@@ -35,6 +35,8 @@ pub enum EffectKind {
     RejectSeal,
     /// Rejects are taken back.
     RejectRewind,
+    /// Rejects are given back.
+    RejectList,
     /// Rejects that were tried again are marked.
     RejectMark,
     /// A connection is asked what it has, or for one of its objects.

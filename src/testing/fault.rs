@@ -109,6 +109,8 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     (EffectKind::RejectFlush, call!(Duplicate)),
     (EffectKind::RejectSeal, call!(Duplicate)),
     (EffectKind::RejectRewind, call!(Duplicate)),
+    (EffectKind::RejectList, call!()),
+    (EffectKind::RejectMark, call!(Duplicate)),
     (EffectKind::Connect, call!()),
     (EffectKind::Open, call!()),
     (EffectKind::Write, call!(CrashAmid Partial Duplicate)),
@@ -147,7 +149,8 @@ impl EffectKind {
     /// | | `StateDelete` | `Duplicate` |
     /// | | `StateList` | `Stale` |
     /// | [`FaultyRejects`](super::FaultyRejects) | `RejectAppend` | `CrashAmid`, `Partial`, `Duplicate`, `Reorder` |
-    /// | | `RejectFlush`, `RejectSeal`, `RejectRewind` | `Duplicate` |
+    /// | | `RejectFlush`, `RejectSeal`, `RejectRewind`, `RejectMark` | `Duplicate` |
+    /// | | `RejectList` | |
     /// | [`FaultyConnection`](super::FaultyConnection) | `Connect`, `Open`, `Abort`, `Lookup` | |
     /// | and its destinations, writers, lookups | `Write`, `Delete` | `CrashAmid`, `Partial`, `Duplicate` |
     /// | | `Commit`, `Patch` | `Duplicate` |

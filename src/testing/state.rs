@@ -241,11 +241,16 @@ impl RejectLedger for FaultyRejects {
     }
 
     async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
-        self.ledger.list(destination).await
+        let work = self.ledger.list(destination);
+        self.effects.perform(EffectKind::RejectList, work).await
     }
 
     async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let next = self.effects.next(EffectKind::RejectMark, 1);
+        if next.1 == Fate::Duplicate {
+            self.ledger.mark(destination, marks).await?;
+        }
         let work = self.ledger.mark(destination, marks);
-        self.effects.perform(EffectKind::RejectMark, work).await
+        self.effects.settle(next, work).await
     }
 }

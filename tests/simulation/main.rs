@@ -13,6 +13,7 @@ mod check;
 mod incremental;
 mod leases;
 mod model;
+mod redrives;
 mod sweep;
 mod trials;
 mod workloads;
@@ -149,6 +150,11 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         let broken = broken.or_else(|| incremental::by_seed(i as u64));
         broken.into_iter().map(Found::from).collect()
     });
+    let redriven = redrives::cases();
+    step("redrives", redriven.len(), &|i, figures| {
+        let found = redrives::disturb(redriven[i], figures);
+        found.into_iter().map(Found::from).collect()
+    });
     step("fixed", 1, &|_, _| {
         incremental::fixed().into_iter().map(Found::from).collect()
     });
@@ -195,6 +201,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "lease_runs": figures.lease_runs,
         "hung_runs": figures.hung_runs,
         "tampered_runs": figures.tampered_runs,
+        "redrive_runs": figures.redrive_runs,
         "seeds": figures.seeds,
         "histories": figures.histories,
         "violations": found.len(),

@@ -439,6 +439,7 @@ pub(crate) struct Figures {
     pub(crate) zombie_runs: u64,
     pub(crate) lease_runs: u64,
     pub(crate) tampered_runs: u64,
+    pub(crate) redrive_runs: u64,
     pub(crate) seeds: u64,
     pub(crate) histories: u64,
     /// The first broken rule is enough.
@@ -458,6 +459,7 @@ impl Figures {
         self.zombie_runs += other.zombie_runs;
         self.lease_runs += other.lease_runs;
         self.tampered_runs += other.tampered_runs;
+        self.redrive_runs += other.redrive_runs;
         self.seeds += other.seeds;
         self.histories += other.histories;
     }
