@@ -73,6 +73,10 @@ pub enum EffectKind {
     FileFinish,
     /// A file is removed.
     FileRemove,
+    /// A job is run.
+    JobRun,
+    /// Random bytes are drawn.
+    EntropyFill,
     /// A task is given to an executor.
     Spawn,
     /// The calendar's time is read.

@@ -131,7 +131,9 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     ),
     (EffectKind::FileFinish, call!()),
     (EffectKind::FileRemove, call!(Duplicate)),
+    (EffectKind::JobRun, call!(Duplicate)),
     // What is not a call that answers.
+    (EffectKind::EntropyFill, &[Fault::Duplicate, Fault::Corrupt]),
     (
         EffectKind::Spawn,
         &[Fault::Reject, Fault::Silence, Fault::Reorder],
@@ -161,6 +163,8 @@ impl EffectKind {
     /// | | `FileWrite` | `CrashAmid`, `Partial`, `Duplicate`, `Corrupt` |
     /// | | `FileRemove` | `Duplicate` |
     /// | | `FileList`, `FileCreate`, `FileFinish` | |
+    /// | [`FaultyJob`](super::FaultyJob) | `JobRun` | `Duplicate` |
+    /// | [`FaultyEntropy`](super::FaultyEntropy) | `EntropyFill` | only `Duplicate`, `Corrupt` |
     /// | [`FaultyExecutor`](super::FaultyExecutor) | `Spawn` | only `Reject`, `Silence`, `Reorder` |
     /// | [`FaultyClock`](super::FaultyClock) | `ClockRead` | only `ClockJump` |
     ///

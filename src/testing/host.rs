@@ -1,4 +1,4 @@
-//! An executor and a clock whose calls are effects.
+//! An executor, a clock and entropy whose calls are effects.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 
 use super::effects::{EffectKind, Effects, Fate};
-use crate::host::{Clock, Executor};
+use crate::host::{Clock, Entropy, Executor};
 
 impl Effects {
     /// The executor; each task that it is given is an effect.
     pub fn executor(&self, executor: Arc<dyn Executor>) -> Arc<dyn Executor> {
         Arc::new(FaultyExecutor::new(self, executor))
+    }
+
+    /// The entropy; each draw is an effect.
+    pub fn entropy(&self, entropy: Arc<dyn Entropy>) -> Arc<dyn Entropy> {
+        Arc::new(FaultyEntropy::new(self, entropy))
     }
 
     /// The clock; each look at the calendar is an effect. What time passes for those who sleep is the clock's own affair.
@@ -119,5 +124,44 @@ impl Clock for FaultyClock {
 
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         self.clock.sleep(time)
+    }
+}
+
+/// Entropy that is none at times: a draw may give the bytes of the one before again, as in a process that was cloned, or zeros.
+#[derive(Debug)]
+pub struct FaultyEntropy {
+    effects: Effects,
+    entropy: Arc<dyn Entropy>,
+    last: Mutex<Vec<u8>>,
+}
+
+impl FaultyEntropy {
+    /// The entropy with these effects.
+    pub fn new(effects: &Effects, entropy: Arc<dyn Entropy>) -> Self {
+        FaultyEntropy {
+            effects: effects.clone(),
+            entropy,
+            last: Mutex::default(),
+        }
+    }
+}
+
+impl Entropy for FaultyEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        let fate = self.effects.next(EffectKind::EntropyFill, 1).1;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match fate {
+            Fate::Duplicate if !last.is_empty() => {
+                let again = last.iter().cycle();
+                bytes
+                    .iter_mut()
+                    .zip(again)
+                    .for_each(|(to, from)| *to = *from);
+            }
+            Fate::Corrupt => bytes.fill(0),
+            _ => self.entropy.fill(bytes),
+        }
+        last.clear();
+        last.extend_from_slice(bytes);
     }
 }

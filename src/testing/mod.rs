@@ -61,6 +61,7 @@ mod effects;
 mod fault;
 mod files;
 mod host;
+mod job;
 mod simulation;
 mod state;
 
@@ -70,6 +71,7 @@ pub use dataset::FaultyDataset;
 pub use effects::{Effect, EffectKind, Effects, Ended, Fate, drive};
 pub use fault::Fault;
 pub use files::FaultyFiles;
-pub use host::{FaultyClock, FaultyExecutor};
+pub use host::{FaultyClock, FaultyEntropy, FaultyExecutor};
+pub use job::FaultyJob;
 pub use simulation::{Simulation, Violation};
 pub use state::{FaultyRejects, FaultyState};

@@ -12,16 +12,18 @@ use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::destination::{CommitRequest, OpenRequest, WriteField};
 use syncline::host::{
     Clock as _, Context, Executor as _, Expected, FileStore as _, Inline, RejectLedger as _,
-    RejectSegment, StateKey, StateKind, StateStore as _, Swap, ThreadPool, run_on,
+    RejectSegment, SeededEntropy, StateKey, StateKind, StateStore as _, Swap, ThreadPool, run_on,
 };
+use syncline::job::{RunRequest, SyncJob};
 use syncline::memory::{
     Commits, ManualClock, MemoryDataset, MemoryDestination, MemoryFiles, MemoryRejects, MemoryState,
 };
 use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
 use syncline::record::{
-    Batch, CursorValue, Position, RawRecord, Reason, Refusal, Reject, RowsAsRead, Schema,
+    Batch, CursorValue, Field, FieldType, Position, RawRecord, Reason, Refusal, Reject, RowsAsRead,
+    Schema,
 };
-use syncline::spec::{Identity, WriteMode};
+use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, WriteMode};
 use syncline::testing::conformance::{
     ConnectionFixture, DATASET, DatasetFixture, EXECUTOR, ExecutorFixture, FILE_STORE,
     FileStoreFixture, RejectLedgerFixture, Report, STATE_STORE, StateStoreFixture, every_type,
@@ -221,6 +223,52 @@ fn tasks_are_lost_or_late_and_the_calendar_jumps() {
         (seconds, clock.monotonic()),
         (vec![0, -90, -90], inner.monotonic())
     );
+}
+
+#[test]
+fn random_bytes_come_again_or_are_none() {
+    let drawn = |fate: Fate| {
+        let effects = nth(EffectKind::EntropyFill, 2, fate);
+        let entropy = effects.entropy(Arc::new(SeededEntropy::new(1)));
+        let draws = [4, 8, 4].map(|length| {
+            let mut bytes = vec![1; length];
+            entropy.fill(&mut bytes);
+            bytes
+        });
+        draws
+    };
+    let [first, second, third] = drawn(Fate::Proceed);
+    assert!(first != second[..4] && first != third && second != [0; 8]);
+    let [_, again, _] = drawn(Fate::Duplicate);
+    assert_eq!(again, [&first[..], &first[..]].concat());
+    let [_, none, _] = drawn(Fate::Corrupt);
+    assert_eq!(none, [0; 8]);
+}
+
+#[test]
+fn runs_are_refused_or_lost_or_done_twice() {
+    let ran = |fate: Fate| {
+        let home = crate::sources::home();
+        let before = home.object("person").unwrap().len();
+        let schema = Schema::new(vec![Field::new("name", FieldType::Text)]);
+        let names: ArrayRef = Arc::new(StringViewArray::from(vec!["Cleo"]));
+        let records = RecordBatch::try_from_iter([("name", names)]).unwrap();
+        let source = MemoryDataset::new("names", schema, vec![records]).unwrap();
+        let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+        let spec = DestinationSpec::new("person", WriteMode::Insert, mapping);
+        let job = SyncJob::new("people", Arc::new(source)).to(Arc::new(home.clone()), spec);
+        let job = nth(EffectKind::JobRun, 1, fate).job(Arc::new(job));
+        let request = RunRequest::new(Arc::new(MemoryRejects::new()));
+        let report = block_on(job.run(&Context::new(), request));
+        (
+            report.is_ok(),
+            home.object("person").unwrap().len() - before,
+        )
+    };
+    assert_eq!(ran(Fate::Proceed), (true, 1));
+    assert_eq!(ran(Fate::Fail(true)), (false, 0));
+    assert_eq!(ran(Fate::FailAfter(true)), (false, 1));
+    assert_eq!(ran(Fate::Duplicate), (true, 2));
 }
 
 /// The names at home behind an insert and what a fate does to one of its calls, and whether all went well.
