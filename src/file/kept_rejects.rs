@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use super::dataset::DelimitedDataset;
-use super::rejects::{ADDED, encode, encoder, format, header};
+use super::rejects::{ADDED, DELETE, OP, encode, encoder, format, header};
 use crate::dataset::{Dataset as _, ReadRequest};
-use crate::host::{Context, FileStore, KeptRejects, RejectMarks};
+use crate::host::{Context, FileStore, KeptRejects, RejectKey, RejectMarks};
 use crate::record::{FieldType, Position, RawRecord, Reason, Refusal, Reject};
 use crate::spec::{Column, FileSource};
 use crate::{Error, ErrorKind, Result};
@@ -23,14 +23,12 @@ pub(super) async fn read(files: &Arc<dyn FileStore>, name: &str) -> Result<Vec<K
     // Which columns it has, its header tells.
     let names = DelimitedDataset::open(&context, Arc::clone(files), &source).await?;
     let names: Vec<String> = names.info().columns.to_vec();
-    let own = names.len().checked_sub(ADDED.len());
-    let Some((columns, added)) = own.and_then(|own| names.split_at_checked(own)) else {
-        return Err(no_reject_file(name));
+    let columns_before = |added: &[&str]| {
+        let (columns, last) = names.split_at_checked(names.len().checked_sub(added.len())?)?;
+        (last == added).then_some(columns)
     };
-    if added != ADDED {
-        return Err(no_reject_file(name));
-    }
-    let columns: Arc<[String]> = columns.into();
+    let columns = columns_before(&ADDED).or_else(|| columns_before(&ADDED[..OP]));
+    let columns: Arc<[String]> = columns.ok_or_else(|| no_reject_file(name))?.into();
     let texts = names.iter().map(|name| Column::new(name, FieldType::Text));
     source.columns = texts.collect();
     let dataset = DelimitedDataset::open(&context, Arc::clone(files), &source).await?;
@@ -62,6 +60,7 @@ pub(super) async fn read(files: &Arc<dyn FileStore>, name: &str) -> Result<Vec<K
             match last {
                 Some(kept) => kept.rejects.push(reject),
                 None => kept.push(KeptRejects::new(
+                    name,
                     Arc::clone(&columns),
                     version,
                     vec![reject],
@@ -93,7 +92,7 @@ pub(super) async fn mark(
     } in &kept
     {
         for reject in rejects {
-            let mark = marks.by_position.get(&reject.position.to_string());
+            let mark = marks.by_key.get(&RejectKey::new(name, reject));
             let (version, reject) = match mark {
                 None => (job_version, reject),
                 Some(Some(again)) => (&marks.job_version, again),
@@ -128,7 +127,17 @@ fn reject_of(mut cells: Vec<Option<Bytes>>, columns: usize) -> Option<(Option<Ar
         let cell = cell.as_deref()?;
         std::str::from_utf8(cell).ok().map(str::to_owned)
     };
-    let [reason, field, message, position, raw, attempts, version] = &*added else {
+    let [
+        reason,
+        field,
+        message,
+        position,
+        raw,
+        attempts,
+        version,
+        op @ ..,
+    ] = &*added
+    else {
         return None;
     };
     let reason = text(reason)?;
@@ -149,7 +158,12 @@ fn reject_of(mut cells: Vec<Option<Bytes>>, columns: usize) -> Option<(Option<Ar
     };
     let attempts = text(attempts)?.parse().ok()?;
     let version = text(version).map(Arc::from);
-    Some((version, Reject::new(position, refusal, raw).after(attempts)))
+    let mut reject = Reject::new(position, refusal, raw).after(attempts);
+    // Files of before do not tell.
+    if op.first().and_then(text).as_deref() == Some(DELETE) {
+        reject = reject.of_delete();
+    }
+    Some((version, reject))
 }
 
 fn no_reject_file(name: &str) -> Error {

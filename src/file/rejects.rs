@@ -12,7 +12,7 @@ use super::epochs::{Epochs, taken_over};
 use crate::host::{
     FileStore, FileWriter, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
 };
-use crate::record::{RawRecord, Reject};
+use crate::record::{RawRecord, Reject, RowOp};
 use crate::spec::Delimited;
 use crate::{Error, ErrorKind, Result};
 
@@ -20,9 +20,9 @@ use crate::{Error, ErrorKind, Result};
 /// records that were refused before any destination saw them.
 ///
 /// A file has all columns of the source, with the cells as they were read, and behind them `_reason`,
-/// `_field`, `_message`, `_position`, `_raw`, `_attempts` and `_version`. `_raw` has the bytes of a record that could not be
+/// `_field`, `_message`, `_position`, `_raw`, `_attempts`, `_version` and `_op`. `_raw` has the bytes of a record that could not be
 /// split, whose other cells are null; `_attempts` says how often the record was tried, and `_version` by which [version of the
-/// job](crate::job::SyncJob::version) last. A column of the source that has one of these seven names, as in a
+/// job](crate::job::SyncJob::version) last; `_op` is `delete` if the source said that the record is gone. A column of the source that has one of these eight names, as in a
 /// reject file that was mended and is read again, is left out: its place is taken. Where a source gives
 /// a name to several columns, or to none, `name_2` and `column_3` tell them apart.
 ///
@@ -52,8 +52,8 @@ use crate::{Error, ErrorKind, Result};
 /// ledger.append(RejectSegment::new(Some("person".into()), columns, vec![reject])).await?;
 /// ledger.seal().await?;
 /// assert_eq!(files.bytes("rejects/person.csv").unwrap(), "\
-/// name,since,_reason,_field,_message,_position,_raw,_attempts,_version
-/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),,1,
+/// name,since,_reason,_field,_message,_position,_raw,_attempts,_version,_op
+/// '=1+1,31.1.,bad_value,since,expected a date like 2025-01-31,f.csv:2 (byte 9),,1,,
 /// ");
 /// # Ok::<(), syncline::Error>(())
 /// # }).unwrap();
@@ -106,7 +106,7 @@ struct Open {
 const FOLDER: &str = "rejects/";
 const ENDING: &str = ".csv";
 /// The columns behind those of the source.
-pub(super) const ADDED: [&str; 7] = [
+pub(super) const ADDED: [&str; 8] = [
     "_reason",
     "_field",
     "_message",
@@ -114,7 +114,12 @@ pub(super) const ADDED: [&str; 7] = [
     "_raw",
     "_attempts",
     "_version",
+    "_op",
 ];
+/// How many of them there were before there was `_op`.
+pub(super) const OP: usize = 7;
+/// What `_op` says of a record that is gone in the source.
+pub(super) const DELETE: &str = "delete";
 
 impl RejectFiles {
     /// A ledger in the folder `rejects` of a store.
@@ -511,6 +516,7 @@ pub(super) fn encode(
         raw,
         Some(attempts.as_bytes()),
         version.map(str::as_bytes),
+        (reject.op == RowOp::Delete).then_some(DELETE.as_bytes()),
     ];
     let cells = columns.iter().map(|&column| cells.get(column)?.as_deref());
     encoder.cells(cells.chain(added), out)

@@ -27,7 +27,7 @@ pub use executor::{Executor, Inline, ThreadPool, run_on};
 pub use file_name::check_file_name;
 pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};
 pub use observer::{Event, Ignore, Observer};
-pub use rejects::{KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
+pub use rejects::{KeptRejects, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 pub(crate) use state::check_value;
 pub use state::{
     Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,

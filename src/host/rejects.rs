@@ -117,6 +117,9 @@ impl RejectRewind {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KeptRejects {
+    /// Where the ledger keeps them: a file, a segment. A ledger outlives runs, and a position numbers a record within one reading of its
+    /// source, so only those of one place have each a position of its own.
+    pub place: Arc<str>,
     /// The columns of the source, in the order of the cells of each record.
     pub columns: Arc<[String]>,
     /// The version of the job that refused them last, if it is known.
@@ -126,13 +129,15 @@ pub struct KeptRejects {
 }
 
 impl KeptRejects {
-    /// These records.
+    /// These records of a place.
     pub fn new(
+        place: impl Into<Arc<str>>,
         columns: Arc<[String]>,
         job_version: Option<Arc<str>>,
         rejects: Vec<Reject>,
     ) -> Self {
         KeptRejects {
+            place: place.into(),
             columns,
             job_version,
             rejects,
@@ -140,13 +145,46 @@ impl KeptRejects {
     }
 }
 
-/// What became of refused records that were tried again, by the text of their positions: `None`, they are resolved; or why they were
-/// refused once more, and by which version of the job.
+/// Which of the records that a ledger keeps for a destination.
+///
+/// ```
+/// use syncline::host::{KeptRejects, RejectKey};
+/// use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
+///
+/// let refusal = Refusal::new(Reason::BadValue, "expected a date like 2025-01-31");
+/// let reject = Reject::new(Position::new("usage", 7), refusal, RawRecord::Cells(Vec::new()));
+/// let [monday, tuesday] = ["monday", "tuesday"].map(|place| {
+///     let kept = KeptRejects::new(place, [].into(), None, vec![reject.clone()]);
+///     RejectKey::new(kept.place, &kept.rejects[0])
+/// });
+/// assert_ne!(monday, tuesday);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct RejectKey {
+    /// Its [place](KeptRejects::place).
+    pub place: Arc<str>,
+    /// The text of its position.
+    pub position: String,
+}
+
+impl RejectKey {
+    /// The key of a record that is kept at this place.
+    pub fn new(place: impl Into<Arc<str>>, reject: &Reject) -> Self {
+        RejectKey {
+            place: place.into(),
+            position: reject.position.to_string(),
+        }
+    }
+}
+
+/// What became of refused records that were tried again: `None`, they are resolved; or why they were refused once more, and by which
+/// version of the job.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RejectMarks {
-    /// By position.
-    pub by_position: BTreeMap<String, Option<Reject>>,
+    /// By record.
+    pub by_key: BTreeMap<RejectKey, Option<Reject>>,
     /// The version of the job that tried.
     pub job_version: Option<Arc<str>>,
 }
@@ -155,7 +193,7 @@ impl RejectMarks {
     /// No mark, by this version of a job.
     pub fn new(job_version: Option<Arc<str>>) -> Self {
         RejectMarks {
-            by_position: BTreeMap::new(),
+            by_key: BTreeMap::new(),
             job_version,
         }
     }

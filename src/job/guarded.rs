@@ -99,6 +99,58 @@ async fn run_settled(
     Ok(report)
 }
 
+/// Does something with a job as a run does it: with patience, and under the lease, which is held from here to the end.
+pub(super) async fn hold<T, F>(
+    job: &SyncJob,
+    context: &Context,
+    mut request: RunRequest,
+    work: impl FnOnce(SyncJob, RunRequest, Patience) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    if request.dry_run {
+        request.lease = None;
+    }
+    let timeouts = match &request.lease {
+        Some(lease) => within_lease(request.timeouts, lease.terms),
+        None => request.timeouts,
+    };
+    let patience = Patience::new(context, request.retry, timeouts);
+    let lease = acquire(job, context, &request).await?;
+    if lease.is_some() {
+        request.rejects = leased_rejects(request.rejects);
+    }
+    request.rejects = patience.rejects(request.rejects);
+    if let Some(state) = &mut request.state {
+        state.store = patience.state(Arc::clone(&state.store));
+    }
+    let Some(lease) = lease else {
+        let job = with_patience(job, &patience, |connection| connection);
+        return work(job, request, patience).await;
+    };
+    request.epoch = request.epoch.max(lease.epoch());
+    let job = with_patience(job, &patience, leased);
+    let ended = lease.hold(context, work(job, request, patience.clone()));
+    let ended = ended.await.and_then(|ended| ended);
+    // A call that was given up may still be done: then the lease runs out by itself.
+    if patience.given_up() == 0 && ended.as_ref().err().is_none_or(was_answered) {
+        let _ = lease.release().await;
+    }
+    ended
+}
+
+/// A run of a job that is held already.
+pub(super) async fn run_once(
+    job: &SyncJob,
+    context: &Context,
+    request: RunRequest,
+) -> Result<RunReport> {
+    let started_at = context.clock().now();
+    let ended = run::run(job, context, request, None).await;
+    paused_or(ended, job, context, started_at)
+}
+
 /// Whether an error tells what became of its call. Of others nobody knows whether they are done yet.
 fn was_answered(error: &Error) -> bool {
     !matches!(

@@ -1,11 +1,12 @@
 //! What can be done with a batch ahead of its turn.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::Result;
 use crate::host::{Bug, Context};
 use crate::mapping::{Mapped, Preparation};
-use crate::record::Batch;
+use crate::record::{Batch, RowOp};
 
 use super::admit::Admitted;
 use super::bind::Bound;
@@ -44,7 +45,22 @@ pub(super) async fn ready(
     let records = (batch.len() + batch.rejects.len()) as u64 + skipped;
     let bytes = batch.bytes_read;
     let filters = !deletes || Bug::DeletesFiltered.is_on();
-    let prepared = preparation.apply_if(batch, filters)?;
+    let own: HashSet<u64> = match deletes {
+        true => batch
+            .rejects
+            .iter()
+            .map(|reject| reject.position.record)
+            .collect(),
+        false => HashSet::new(),
+    };
+    let mut prepared = preparation.apply_if(batch, filters)?;
+    if deletes {
+        // What the source itself refused it has told by itself.
+        let refused = prepared.batch.rejects.iter_mut();
+        refused
+            .filter(|reject| !own.contains(&reject.position.record))
+            .for_each(|reject| reject.op = RowOp::Delete);
+    }
     let mut mapped = Vec::with_capacity(mappers.len());
     for mapper in &*mappers {
         mapped.push(mapper.map(&context, &prepared.batch, deletes).await?);

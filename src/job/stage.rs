@@ -259,6 +259,7 @@ impl Stage {
         }
         rejects.extend(deleted.rejects);
         rejects.sort_by_key(|reject| reject.position.record);
+        let rejects = rejects.into_iter().map(Reject::of_delete).collect();
         self.refuse(context, rejects).await
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::host::{KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
+use crate::host::{KeptRejects, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 use crate::record::Reject;
 use crate::{Error, ErrorKind, Result};
 
@@ -28,7 +28,9 @@ pub struct MemoryRejects(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    segments: Vec<RejectSegment>,
+    /// Each with its number among all that were ever appended.
+    segments: Vec<(u64, RejectSegment)>,
+    appended: u64,
     sealed: bool,
     /// The newest that rewound each partition; runs that save no state have none.
     epochs: BTreeMap<Arc<str>, u64>,
@@ -42,13 +44,14 @@ impl MemoryRejects {
 
     /// What was appended, in order.
     pub fn segments(&self) -> Vec<RejectSegment> {
-        self.kept().segments.clone()
+        let kept = self.kept();
+        kept.segments.iter().map(|(_, one)| one.clone()).collect()
     }
 
     /// The rejects of one destination, or with `None` those that no destination saw, in the order appended.
     pub fn rejects(&self, destination: Option<&str>) -> Vec<Reject> {
         let kept = self.kept();
-        let segments = kept.segments.iter();
+        let segments = kept.segments.iter().map(|(_, segment)| segment);
         segments
             .filter(|segment| segment.destination.as_deref() == destination)
             .flat_map(|segment| segment.rejects.iter().cloned())
@@ -58,7 +61,7 @@ impl MemoryRejects {
     /// All rejects, in the order appended.
     pub fn all(&self) -> Vec<Reject> {
         let kept = self.kept();
-        let segments = kept.segments.iter();
+        let segments = kept.segments.iter().map(|(_, segment)| segment);
         segments
             .flat_map(|segment| segment.rejects.iter().cloned())
             .collect()
@@ -87,7 +90,9 @@ impl RejectLedger for MemoryRejects {
         if segment.epoch > 0 && epoch.is_some_and(|epoch| segment.epoch < epoch) {
             return Err(taken_over());
         }
-        kept.segments.push(segment);
+        kept.appended += 1;
+        let number = kept.appended;
+        kept.segments.push((number, segment));
         kept.sealed = false;
         Ok(())
     }
@@ -113,17 +118,19 @@ impl RejectLedger for MemoryRejects {
             return Err(taken_over());
         }
         *epoch = to.epoch;
-        kept.segments.retain(stays);
+        kept.segments.retain(|(_, segment)| stays(segment));
         Ok(())
     }
 
     async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
         let kept = self.kept();
         let segments = kept.segments.iter();
-        let segments = segments.filter(|segment| segment.destination.as_deref() == destination);
-        let kept = segments.map(|segment| {
+        let segments =
+            segments.filter(|(_, segment)| segment.destination.as_deref() == destination);
+        let kept = segments.map(|(number, segment)| {
             let columns = Arc::clone(&segment.columns);
             KeptRejects::new(
+                number.to_string(),
                 columns,
                 segment.job_version.clone(),
                 segment.rejects.clone(),
@@ -134,13 +141,17 @@ impl RejectLedger for MemoryRejects {
 
     async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
         let mut kept = self.kept();
-        for segment in &mut kept.segments {
+        for (number, segment) in &mut kept.segments {
             if segment.destination.as_deref() != destination {
                 continue;
             }
             let mut changed = false;
+            let place: Arc<str> = number.to_string().into();
             segment.rejects.retain_mut(|reject| {
-                match marks.by_position.get(&reject.position.to_string()) {
+                match marks
+                    .by_key
+                    .get(&RejectKey::new(Arc::clone(&place), reject))
+                {
                     None => true,
                     Some(None) => false,
                     Some(Some(again)) => {

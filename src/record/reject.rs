@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Position, RawRecord};
+use super::{Position, RawRecord, RowOp};
 
 /// Why a record was refused: the fixed vocabulary of `_reason` in reject files.
 ///
@@ -160,6 +160,8 @@ pub struct Reject {
     pub raw: RawRecord,
     /// How often it was tried, each time in vain: 1 and up.
     pub attempts: u32,
+    /// What the source says happened to the record: a delete may be refused too.
+    pub op: RowOp,
 }
 
 impl Reject {
@@ -170,6 +172,7 @@ impl Reject {
             refusal,
             raw,
             attempts: 1,
+            op: RowOp::Upsert,
         }
     }
 
@@ -177,6 +180,13 @@ impl Reject {
     #[must_use]
     pub fn after(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
+        self
+    }
+
+    /// The same, of a record that is gone in the source.
+    #[must_use]
+    pub fn of_delete(mut self) -> Self {
+        self.op = RowOp::Delete;
         self
     }
 }

@@ -231,9 +231,9 @@ fn letters_behind_an_escape_are_told() {
 
 #[test]
 fn a_reject_file_is_known_and_read_without_its_guards() {
-    let text = "'=total,note,_reason,_field,_message,_position,_raw,_attempts,_version\n\
-        1,'+x,bad_value,total,no,a.csv:2 (byte 9),,1,\n\
-        2,'-,bad_value,total,no,a.csv:3 (byte 12),,2,5f0c71aa\n";
+    let text = "'=total,note,_reason,_field,_message,_position,_raw,_attempts,_version,_op\n\
+        1,'+x,bad_value,total,no,a.csv:2 (byte 9),,1,,\n\
+        2,'-,bad_value,total,no,a.csv:3 (byte 12),,2,5f0c71aa,\n";
     let found = of(text);
     assert!(found.guarded && found.source("f.csv").format.guarded);
     assert_eq!(found.columns[0].column.value.name, "=total");

@@ -142,7 +142,7 @@ fn exit_codes_and_files_of_sync_files() {
     let (header, record) = rejects.split_once('\n').unwrap();
     assert_eq!(
         header,
-        "name,n,extra,_reason,_field,_message,_position,_raw,_attempts,_version"
+        "name,n,extra,_reason,_field,_message,_position,_raw,_attempts,_version,_op"
     );
     assert!(record.starts_with("'=b,x,keep,bad_value,n,"), "{record}");
     assert!(record.contains("rows.csv:3 (byte 20)"), "{record}");

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::executor::block_on;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
-use syncline::dataset::Dataset;
+use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::file::{DelimitedDataset, RejectFiles};
-use syncline::host::{Context, FileStore as _, RejectLedger};
+use syncline::host::{CancelToken, Context, FileStore as _, RejectLedger};
 use syncline::job::{Job as _, Outcome, Redrive, RedriveReport, RunRequest, SyncJob};
-use syncline::memory::{MemoryConnection, MemoryDataset, MemoryFiles, MemoryRejects, MemoryState};
-use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+use syncline::memory::{
+    Commits, ManualClock, MemoryConnection, MemoryDataset, MemoryFiles, MemoryRejects, MemoryState,
+};
+use syncline::record::{
+    Field, FieldType, RawRecord, Reason, RecordBuilder, Refusal, RowOp, Schema,
+};
 use syncline::spec::{
     Column, DestinationSpec, FieldMapping, FileSource, Identity, LookupSpec, MappingSpec,
-    ObjectSpec, RejectLimit, WriteMode,
+    ObjectSpec, RejectLimit, SourceDeletes, WriteMode, WriteOn,
 };
 use syncline::{ErrorKind, Result, Tenant};
 
@@ -64,13 +70,13 @@ fn written(home: &MemoryConnection) -> Vec<(i64, String)> {
     .unwrap();
     let read = dataset.read(
         &Context::new(),
-        syncline::dataset::ReadRequest::new().with_fields(vec!["no".into(), "seats".into()]),
+        ReadRequest::new().with_fields(vec!["no".into(), "seats".into()]),
     );
     let batches: Vec<_> = block_on(futures::TryStreamExt::try_collect(read)).unwrap();
     let mut rows = Vec::new();
     for batch in &batches as &Vec<syncline::record::Batch> {
         for row in 0..batch.len() {
-            let syncline::record::RawRecord::Cells(cells) = batch.origins.raw(row) else {
+            let RawRecord::Cells(cells) = batch.origins.raw(row) else {
                 panic!()
             };
             let text = |at: usize| {
@@ -94,7 +100,11 @@ fn run(job: &SyncJob, ledger: &Arc<MemoryRejects>) -> Outcome {
 }
 
 fn redrive(job: &SyncJob, ledger: &Arc<MemoryRejects>, by: &Redrive) -> Result<RedriveReport> {
-    block_on(job.redrive(&Context::new(), RunRequest::new(ledger.clone()), by))
+    redrive_with(job, RunRequest::new(ledger.clone()), by)
+}
+
+fn redrive_with(job: &SyncJob, request: RunRequest, by: &Redrive) -> Result<RedriveReport> {
+    block_on(job.redrive(&Context::new(), request, by))
 }
 
 fn counts(report: &RedriveReport) -> [u64; 6] {
@@ -235,7 +245,7 @@ fn what_nothing_guards_is_refused() {
     };
     let keyed = job(dataset(&rows), &home, upsert());
     assert!(refused(&keyed, &Redrive::Inserts).contains("an older one could take the place"));
-    assert!(refused(&keyed, &Redrive::newer("seats")).contains("an integer, a date or a datetime"));
+    assert!(refused(&keyed, &Redrive::newer("seats")).contains("always has all of it"));
     assert!(refused(&keyed, &Redrive::newer("other")).contains("not mapped"));
     assert!(refused(&keyed, &Redrive::read_again([""; 0])).contains("without a key"));
     assert!(refused(&keyed, &Redrive::read_again(["other"])).contains("no such field"));
@@ -444,4 +454,403 @@ fn rejects_in_files_are_sent_again() {
 
 fn written_ids(home: &MemoryConnection) -> Vec<i64> {
     written(home).into_iter().map(|(id, _)| id).collect()
+}
+
+#[test]
+fn a_dry_redrive_tells_what_would_become_of_each_and_changes_nothing() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let rows = [
+        json!({"no": 1, "seats": "2.5", "version": 1}),
+        json!({"no": 2, "seats": "few", "version": 1}),
+    ];
+    run(
+        &job(dataset(&rows), &home(FieldType::Integer), upsert()),
+        &ledger,
+    );
+    let before = ledger.all();
+    let halves = FieldType::Decimal {
+        precision: 9,
+        scale: 1,
+    };
+    let home = home(halves);
+    let mended = job(dataset(&rows), &home, upsert());
+    let request = RunRequest::new(ledger.clone()).with_dry_run(true);
+    let report = redrive_with(&mended, request, &Redrive::newer("version")).unwrap();
+    assert_eq!(counts(&report), [2, 1, 0, 0, 1, 0]);
+    assert_eq!(ledger.all(), before);
+    assert!(written(&home).is_empty());
+}
+
+/// Ledgers of both kinds, each with the rejects of two runs in which different records stood at one position.
+fn two_runs_of_one_position(mode: &WriteMode) -> Vec<Box<dyn Fn() -> Arc<dyn RejectLedger>>> {
+    let rows = [
+        [json!({"no": 1, "seats": "2.5", "version": 1})],
+        [json!({"no": 2, "seats": "few", "version": 1})],
+    ];
+    let memory = Arc::new(MemoryRejects::new());
+    let files = Arc::new(MemoryFiles::new());
+    let state = Arc::new(MemoryState::new());
+    for (rows, name) in rows.iter().zip(["monday", "tuesday"]) {
+        let job = || job(dataset(rows), &home(FieldType::Integer), mode.clone());
+        run(&job(), &memory);
+        let ledger = Arc::new(RejectFiles::new(files.clone()).in_parts());
+        let request = RunRequest::new(ledger)
+            .with_state(Tenant::new("acme").unwrap(), state.clone())
+            .with_run(name);
+        block_on(job().run(&Context::new(), request)).unwrap();
+    }
+    vec![
+        Box::new(move || memory.clone()),
+        Box::new(move || Arc::new(RejectFiles::new(files.clone()).in_parts())),
+    ]
+}
+
+fn kept(ledger: &dyn RejectLedger) -> Vec<(String, u32)> {
+    let kept = block_on(ledger.list(Some("usage"))).unwrap();
+    let cell = |cell: &Option<bytes::Bytes>| {
+        String::from_utf8(cell.as_deref().unwrap_or_default().to_vec()).unwrap()
+    };
+    let kept = kept.iter().flat_map(|kept| &kept.rejects);
+    let kept = kept.map(|reject| match &reject.raw {
+        RawRecord::Cells(cells) => (cell(&cells[0]), reject.attempts),
+        other => panic!("{other:?}"),
+    });
+    kept.collect()
+}
+
+#[test]
+fn records_of_several_runs_that_stood_at_one_position_are_told_apart() {
+    let halves = FieldType::Decimal {
+        precision: 9,
+        scale: 1,
+    };
+    // Both are refused again, one is taken, and both are there by key.
+    for mode in [upsert(), WriteMode::Insert] {
+        let by = match mode {
+            WriteMode::Insert => Redrive::Inserts,
+            _ => Redrive::newer("version"),
+        };
+        for ledger in two_runs_of_one_position(&mode) {
+            let redrive = |home: &MemoryConnection| {
+                let job = job(dataset(&[]), home, mode.clone());
+                counts(&redrive_with(&job, RunRequest::new(ledger()), &by).unwrap())
+            };
+            let whole = home(FieldType::Integer);
+            assert_eq!(redrive(&whole), [2, 0, 0, 0, 2, 0]);
+            let both = [("1".to_owned(), 2), ("2".to_owned(), 2)];
+            assert_eq!(kept(&*ledger()), both);
+            let home = home(halves.clone());
+            assert_eq!(redrive(&home), [2, 1, 0, 0, 1, 0]);
+            assert_eq!(kept(&*ledger()), [("2".to_owned(), 3)]);
+            assert_eq!(redrive(&home), [1, 0, 0, 0, 1, 0]);
+            assert_eq!(written(&home), [(1, "2.5".to_owned())]);
+        }
+    }
+    for ledger in two_runs_of_one_position(&upsert()) {
+        let home = home(halves.clone());
+        let now = [
+            json!({"no": 1, "seats": "3.5", "version": 2}),
+            json!({"no": 2, "seats": "4.5", "version": 2}),
+        ];
+        let job = job(dataset(&now), &home, upsert());
+        let by = Redrive::read_again(["no"]);
+        let report = redrive_with(&job, RunRequest::new(ledger()), &by).unwrap();
+        assert_eq!(counts(&report), [2, 2, 0, 0, 0, 0]);
+        let both = [(1, "3.5".to_owned()), (2, "4.5".to_owned())];
+        assert_eq!(written(&home), both);
+        assert!(kept(&*ledger()).is_empty());
+    }
+}
+
+/// Rows that are gone in their source.
+#[derive(Debug)]
+struct Gone(Arc<dyn Dataset>, DatasetInfo);
+
+impl Gone {
+    fn new(rows: &[Value]) -> Arc<dyn Dataset> {
+        let rows = dataset(rows);
+        let mut info = rows.info().clone();
+        info.tells_deletes = true;
+        Arc::new(Gone(rows, info))
+    }
+}
+
+#[async_trait]
+impl Dataset for Gone {
+    fn info(&self) -> &DatasetInfo {
+        &self.1
+    }
+
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let batches = self.0.read(context, request);
+        let gone = batches.map_ok(|mut batch| {
+            batch.ops = Some(vec![RowOp::Delete; batch.len()].into());
+            batch
+        });
+        gone.boxed()
+    }
+}
+
+#[test]
+fn a_delete_that_was_refused_is_never_sent_as_a_record() {
+    let files = Arc::new(MemoryFiles::new());
+    let memory = Arc::new(MemoryRejects::new());
+    let in_files = || -> Arc<dyn RejectLedger> { Arc::new(RejectFiles::new(files.clone())) };
+    let home = home(FieldType::Text);
+    let twice = [
+        json!({"no": 1, "seats": "a", "version": 1}),
+        json!({"no": 1, "seats": "b", "version": 1}),
+    ];
+    run(&job(dataset(&twice), &home, WriteMode::Insert), &memory);
+    let deleting = |rows: Arc<dyn Dataset>| {
+        let mapping = ["no", "seats", "version"].map(|name| FieldMapping::direct(name, name));
+        let mut usage = DestinationSpec::new("usage", upsert(), MappingSpec::new(mapping.to_vec()));
+        usage.deletes = SourceDeletes::Delete;
+        SyncJob::new("usage", rows).to(Arc::new(home.clone()), usage)
+    };
+    let tombstone = [json!({"no": 1, "seats": null, "version": 9})];
+    for ledger in [memory.clone() as Arc<dyn RejectLedger>, in_files()] {
+        let job = deleting(Gone::new(&tombstone));
+        let report = block_on(job.run(&Context::new(), RunRequest::new(ledger))).unwrap();
+        assert_eq!(report.destinations[0].rejected, 1, "{report}");
+    }
+    for ledger in [memory.clone() as Arc<dyn RejectLedger>, in_files()] {
+        let redrive = |rows: Arc<dyn Dataset>, by: &Redrive| {
+            let job = deleting(rows);
+            counts(&redrive_with(&job, RunRequest::new(ledger.clone()), by).unwrap())
+        };
+        let left = [1, 0, 0, 0, 0, 1];
+        assert_eq!(
+            redrive(Gone::new(&tombstone), &Redrive::newer("version")),
+            left
+        );
+        // A source that forgets what is gone cannot tell it again.
+        assert_eq!(redrive(Gone::new(&[]), &Redrive::read_again(["no"])), left);
+        let again = redrive(Gone::new(&tombstone), &Redrive::read_again(["no"]));
+        assert_eq!(again, [1, 0, 0, 0, 1, 0], "there are two of them still");
+        assert_eq!(written(&home).len(), 2);
+    }
+}
+
+/// An object whose version has this type.
+fn home_with(version: FieldType) -> MemoryConnection {
+    let fields = vec![
+        Field::new("no", FieldType::Integer),
+        Field::new("seats", FieldType::Integer),
+        Field::new("version", version),
+    ];
+    let usage = ObjectSpec::new("usage", Identity::Generated, fields);
+    MemoryConnection::new("home").with_object(&usage).unwrap()
+}
+
+#[test]
+fn what_tells_the_newer_record_must_tell_it_at_the_object_too() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let rows = [json!({"no": 1, "seats": "few", "version": 9})];
+    run(
+        &job(dataset(&rows), &home(FieldType::Integer), upsert()),
+        &ledger,
+    );
+    let refused = |job: &SyncJob| {
+        let error = redrive(job, &ledger, &Redrive::newer("version")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(
+            error.to_string().contains("always has all of it"),
+            "{error}"
+        );
+    };
+    // As texts, 10 comes before 9.
+    for version in [FieldType::Text, FieldType::Json, FieldType::Float] {
+        refused(&job(dataset(&rows), &home_with(version), upsert()));
+    }
+    for change in [
+        |version: &mut FieldMapping| version.on = WriteOn::Insert,
+        |version: &mut FieldMapping| version.on = WriteOn::Update,
+        |version: &mut FieldMapping| version.lossy = true,
+    ] {
+        let mut mapping = ["no", "seats", "version"].map(|name| FieldMapping::direct(name, name));
+        change(&mut mapping[2]);
+        let usage = DestinationSpec::new("usage", upsert(), MappingSpec::new(mapping.to_vec()));
+        let home = Arc::new(home(FieldType::Integer));
+        refused(&SyncJob::new("usage", dataset(&rows)).to(home, usage));
+    }
+    let decimal = FieldType::Decimal {
+        precision: 20,
+        scale: 0,
+    };
+    let report = redrive(
+        &job(dataset(&rows), &home_with(decimal), upsert()),
+        &ledger,
+        &Redrive::newer("version"),
+    );
+    assert_eq!(counts(&report.unwrap()), [1, 0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn the_same_version_is_the_same_record_and_none_at_all_is_unknown() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let home = home(FieldType::Text);
+    let there = [
+        json!({"no": 1, "seats": "old", "version": 5}),
+        json!({"no": 2, "seats": "old", "version": null}),
+    ];
+    run(&job(dataset(&there), &home, upsert()), &ledger);
+    let rows = [
+        json!({"no": 1, "seats": "new", "version": 5}),
+        json!({"no": 2, "seats": "new", "version": 5}),
+    ];
+    run(
+        &job(dataset(&rows), &self::home(FieldType::Integer), upsert()),
+        &ledger,
+    );
+    let job = job(dataset(&rows), &home, upsert());
+    let report = redrive(&job, &ledger, &Redrive::newer("version")).unwrap();
+    assert_eq!(counts(&report), [2, 1, 0, 0, 0, 1]);
+    assert_eq!(
+        written(&home),
+        [(1, "new".to_owned()), (2, "old".to_owned())]
+    );
+}
+
+#[test]
+fn a_key_that_may_stand_in_an_unreadable_record_is_not_gone() {
+    let files = Arc::new(MemoryFiles::new());
+    let columns = vec![
+        Column::new("no", FieldType::Integer),
+        Column::new("seats", FieldType::Integer),
+    ];
+    let source = FileSource::new("usage.csv", columns);
+    let home = home(FieldType::Integer);
+    let ledger = Arc::new(MemoryRejects::new());
+    let job = |text: &str| {
+        files.insert("usage.csv", text.to_owned());
+        let context = Context::new();
+        let opened = DelimitedDataset::open(&context, files.clone(), &source);
+        let mapping = ["no", "seats"].map(|name| FieldMapping::direct(name, name));
+        let usage = DestinationSpec::new("usage", upsert(), MappingSpec::new(mapping.to_vec()));
+        SyncJob::new("usage", Arc::new(block_on(opened).unwrap())).to(Arc::new(home.clone()), usage)
+    };
+    run(&job("no,seats\n3,few\n4,many\n"), &ledger);
+    let by = Redrive::read_again(["no"]);
+    // Somebody has mended one line, and broken the other.
+    let broken = job("no,seats\n4,4\n3,\"3\"x\n");
+    let report = redrive(&broken, &ledger, &by).unwrap();
+    assert_eq!(counts(&report), [2, 1, 0, 0, 0, 1]);
+    let report = redrive(&job("no,seats\n4,4\n"), &ledger, &by).unwrap();
+    assert_eq!(counts(&report), [1, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn nothing_is_resolved_that_was_not_sent() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let refuse = |no: i64| {
+        let rows = [json!({"no": no, "seats": "few", "version": 1})];
+        run(
+            &job(dataset(&rows), &home(FieldType::Integer), upsert()),
+            &ledger,
+        );
+    };
+    // The destination keeps the checkpoint of a redrive, and the store that should have it is lost.
+    let home = home(FieldType::Text).with_commits(Commits::WithCheckpoint);
+    let job = job(dataset(&[]), &home, upsert());
+    let by = Redrive::newer("version");
+    for no in 1..4 {
+        refuse(no);
+        let state = Arc::new(MemoryState::new());
+        let request = || {
+            RunRequest::new(ledger.clone() as Arc<dyn RejectLedger>)
+                .with_state(Tenant::new("acme").unwrap(), state.clone())
+                .with_run("one")
+        };
+        // Epochs begin at the clock's seconds where nothing else is known.
+        let clock = ManualClock::new(chrono::DateTime::from_timestamp(no * 3_600, 0).unwrap());
+        let context = Context::new().with_clock(Arc::new(clock));
+        let stop = CancelToken::new();
+        stop.cancel();
+        let stopped = context.clone().with_cancel(stop);
+        let report = block_on(job.redrive(&stopped, request(), &by)).unwrap();
+        assert_eq!(counts(&report), [1, 0, 0, 0, 0, 1]);
+        // What the destination says has ended was another redrive: that is taken over, and the next one begins.
+        for _ in 0..2 {
+            block_on(job.redrive(&context, request(), &by)).unwrap();
+            let there = written(&home).iter().any(|(there, _)| *there == no);
+            assert!(there || ledger.all().len() == 1, "{no} is lost");
+        }
+        assert!(ledger.all().is_empty());
+        assert_eq!(written(&home).len(), no as usize);
+    }
+}
+
+#[test]
+fn several_inserts_do_not_get_a_record_twice() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let schema = Schema::new(source_fields());
+    let mut rows = RecordBuilder::new(&schema);
+    rows.push(&json!({"no": 1, "seats": "1", "version": 1}))
+        .unwrap();
+    let source = MemoryDataset::new("usage", schema, vec![rows.finish().unwrap()]).unwrap();
+    let refusal = Refusal::new(Reason::BadValue, "scripted");
+    let source = Arc::new(source.with_reject(0, refusal));
+    let to = |job: SyncJob, home: &MemoryConnection, object: &str| {
+        let mapping = ["no", "seats"].map(|name| FieldMapping::direct(name, name));
+        let mapping = MappingSpec::new(mapping.to_vec());
+        let spec = DestinationSpec::new(object, WriteMode::Insert, mapping);
+        job.to(Arc::new(home.clone()), spec)
+    };
+    let usage = home(FieldType::Text);
+    let copy = ObjectSpec::new("copy", Identity::Generated, source_fields());
+    let usage = usage.with_object(&copy).unwrap();
+    let one = to(SyncJob::new("usage", source), &usage, "usage");
+    let both = to(one.clone(), &usage, "copy");
+    run(&both, &ledger);
+    let report = redrive(&both, &ledger, &Redrive::Inserts).unwrap();
+    assert_eq!(counts(&report), [1, 0, 0, 0, 0, 1]);
+    assert!(written(&usage).is_empty());
+    // Who refused what is not known where the names are the same.
+    let elsewhere = MemoryConnection::new("elsewhere");
+    let usage_too = ObjectSpec::new("usage", Identity::Generated, source_fields());
+    let elsewhere = elsewhere.with_object(&usage_too).unwrap();
+    let other = to(one.clone(), &elsewhere, "usage");
+    let error = redrive(&other, &ledger, &Redrive::Inserts).unwrap_err();
+    assert!(error.to_string().contains("the same name"), "{error}");
+    let report = redrive(&one, &ledger, &Redrive::Inserts).unwrap();
+    assert_eq!(counts(&report), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(written(&usage), [(1, "1".to_owned())]);
+}
+
+#[test]
+fn two_redrives_at_once_send_nothing_twice() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let rows = [json!({"no": 1, "seats": "2.5", "version": 1})];
+    run(
+        &job(dataset(&rows), &home(FieldType::Integer), WriteMode::Insert),
+        &ledger,
+    );
+    let home = home(FieldType::Decimal {
+        precision: 9,
+        scale: 1,
+    });
+    let state = Arc::new(MemoryState::new());
+    let job = job(dataset(&[]), &home, WriteMode::Insert);
+    let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+    let context = Context::new().with_clock(Arc::new(clock.clone()));
+    let redrive = |who: &str| {
+        let request = RunRequest::new(ledger.clone() as Arc<dyn RejectLedger>)
+            .with_state(Tenant::new("acme").unwrap(), state.clone())
+            .with_lease(syncline::job::RunLease::new(who));
+        job.redrive(&context, request, &Redrive::Inserts)
+    };
+    let both = async { futures::join!(redrive("one"), redrive("other")) };
+    let (one, other) = clock.drive(both).expect("neither waits for ever");
+    let sent: u64 = [one, other]
+        .into_iter()
+        .filter_map(|report| report.ok())
+        .map(|report| report.resolved)
+        .sum();
+    assert_eq!(sent, 1);
+    assert_eq!(written(&home), [(1, "2.5".to_owned())]);
 }

@@ -54,10 +54,11 @@ fn a_line_has_the_cells_as_read_and_why() {
             .await;
         assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
     });
-    let expected: &[u8] = b"name,seats,_reason,_field,_message,_position,_raw,_attempts,_version\n\
-        '=\xFF,,bad_value,since,expected a date,in.csv:5 (byte 40),,1,\n\
-        \"\",-1.5,bad_value,since,expected a date,in.csv:5 (byte 40),,1,\n\
-        ,,bad_quotes,,a quote is never closed,in.csv:6 (byte 60),\"\"\"=open,1\",1,\n";
+    let expected: &[u8] =
+        b"name,seats,_reason,_field,_message,_position,_raw,_attempts,_version,_op\n\
+        '=\xFF,,bad_value,since,expected a date,in.csv:5 (byte 40),,1,,\n\
+        \"\",-1.5,bad_value,since,expected a date,in.csv:5 (byte 40),,1,,\n\
+        ,,bad_quotes,,a quote is never closed,in.csv:6 (byte 60),\"\"\"=open,1\",1,,\n";
     assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
 }
 
@@ -133,8 +134,8 @@ fn a_reject_file_that_is_read_again_has_fresh_reasons() {
         ledger.append(segment).await.unwrap();
         ledger.seal().await.unwrap();
     });
-    let expected = "name,_other,_reason,_field,_message,_position,_raw,_attempts,_version\n\
-        Ada,x,bad_value,since,expected a date,in.csv:5 (byte 40),,1,\n";
+    let expected = "name,_other,_reason,_field,_message,_position,_raw,_attempts,_version,_op\n\
+        Ada,x,bad_value,since,expected a date,in.csv:5 (byte 40),,1,,\n";
     assert_eq!(files.bytes("rejects/_source.csv").unwrap(), expected);
 }
 
@@ -272,7 +273,7 @@ proptest! {
         let found: Vec<Vec<Option<Bytes>>> = raw_records(&files, "rejects/_source.csv")
             .into_iter()
             .map(|cells| {
-                assert_eq!(cells.len(), width + 7);
+                assert_eq!(cells.len(), width + 8);
                 let mut row = cells[..width].to_vec();
                 row.push(cells[width + 4].clone());
                 row

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use super::keys::{Key, Keys};
 use crate::Result;
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
-use crate::host::{Context, KeptRejects};
+use crate::host::Context;
 use crate::record::{Batch, Schema};
 
 /// Gives only the records of the keys that are wanted, and those that the source itself refuses.
@@ -20,11 +20,20 @@ pub(super) struct Again {
     info: DatasetInfo,
     keys: Keys,
     wanted: Arc<HashSet<Key>>,
-    seen: Arc<Mutex<HashSet<Key>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the source has.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// These of the keys.
+    pub(super) keys: HashSet<Key>,
+    /// Records whose key could not be read, too.
+    pub(super) unread: bool,
 }
 
 impl Again {
-    pub(super) fn new(dataset: Arc<dyn Dataset>, keys: Keys, wanted: HashSet<Key>) -> Self {
+    pub(super) fn new(dataset: Arc<dyn Dataset>, keys: Keys, wanted: &[Option<Key>]) -> Self {
         let mut info = dataset.info().clone();
         // A cursor would pass records that the next redrive wants.
         info.resumable = false;
@@ -32,13 +41,13 @@ impl Again {
             dataset,
             info,
             keys,
-            wanted: Arc::new(wanted),
+            wanted: Arc::new(wanted.iter().flatten().cloned().collect()),
             seen: Arc::default(),
         }
     }
 
-    /// The keys that the source has.
-    pub(super) fn seen(&self) -> Arc<Mutex<HashSet<Key>>> {
+    /// What the source turned out to have.
+    pub(super) fn seen(&self) -> Arc<Mutex<Seen>> {
         Arc::clone(&self.seen)
     }
 }
@@ -49,14 +58,14 @@ fn leave(
     columns: &Arc<[String]>,
     keys: &Keys,
     wanted: &HashSet<Key>,
-    seen: &Mutex<HashSet<Key>>,
+    seen: &Mutex<Seen>,
     asked: usize,
 ) -> Result<Batch> {
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     let mut is_wanted = |key: Option<Key>| {
         let key = key.filter(|key| wanted.contains(key));
         key.is_some_and(|key| {
-            seen.insert(key);
+            seen.keys.insert(key);
             true
         })
     };
@@ -64,13 +73,15 @@ fn leave(
     let keep: BooleanArray = rows.into_iter().map(|key| Some(is_wanted(key))).collect();
     let mut rejects = std::mem::take(&mut batch.rejects);
     let mut refused = Vec::new();
+    let mut unread = false;
     for reject in rejects.drain(..) {
-        let one = KeptRejects::new(Arc::clone(columns), None, vec![reject.clone()]);
-        let key = keys.of_rejects(&[one])?.by_position.into_values().next();
+        let key = keys.of_reject(columns, &reject)?;
+        unread |= key.is_none();
         if is_wanted(key) {
             refused.push(reject);
         }
     }
+    seen.unread |= unread;
     batch.rejects = refused;
     batch.resume = None;
     let mut batch = batch.filter(&keep)?;

@@ -1,39 +1,44 @@
 //! Refused records as a dataset.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 
-use super::keys::Cells;
+use super::Entry;
+use super::keys::{Cells, place};
 use crate::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
-use crate::host::{Context, KeptRejects};
+use crate::host::Context;
 use crate::record::{
-    Batch, FieldType, Origins, Position, RawRecord, Reason, Refusal, Reject, Schema, SourceRecords,
+    Batch, Origins, Position, RawRecord, Reason, Refusal, Reject, Schema, SourceRecords,
 };
 use crate::{Error, ErrorKind, Result};
 
-/// Refused records, read as their source would read them: in the order in which they were refused, or in that of a field.
+/// Refused records, read as their source would read them: in the order in which they were refused, or in that of a field. Each has its number
+/// among the entries as its position.
 #[derive(Debug)]
 pub(super) struct Kept {
     info: DatasetInfo,
     schema: Schema,
     cells: Vec<Cells>,
     records: Arc<Records>,
-    left: Vec<String>,
+    given: Arc<Mutex<HashSet<u64>>>,
 }
+
+type Split = Vec<Option<bytes::Bytes>>;
 
 #[derive(Debug)]
 struct Records {
-    positions: Vec<Position>,
-    cells: Vec<Vec<Option<bytes::Bytes>>>,
+    numbers: Vec<u64>,
+    cells: Vec<Split>,
 }
 
 impl SourceRecords for Records {
     fn position(&self, record: u32) -> Position {
-        let position = self.positions.get(record as usize).cloned();
-        position.unwrap_or_else(|| Position::new("", u64::from(record)))
+        let number = self.numbers.get(record as usize).copied();
+        Position::new("", number.unwrap_or(u64::MAX))
     }
 
     fn raw(&self, record: u32) -> RawRecord {
@@ -41,64 +46,61 @@ impl SourceRecords for Records {
     }
 }
 
+/// The cells of a record in the order of these columns. A ledger may have left out some, or named those apart that had one name.
+fn in_order(entry: &Entry, cells: &Split, columns: &[String]) -> Split {
+    let cell = |name: &String| cells.get(place(&entry.columns, name)?).cloned().flatten();
+    columns.iter().map(cell).collect()
+}
+
 impl Kept {
-    /// The records that were split, of a ledger of this dataset; with `order`, those that have a value in this field.
+    /// The records that were split and are no deletes, of a ledger of this dataset; with `order`, those that have a value in this field.
     pub(super) fn new(
         dataset: &Arc<dyn Dataset>,
-        kept: &[KeptRejects],
+        entries: &[Entry],
         order: Option<&str>,
     ) -> Result<Self> {
         let source = dataset.info();
         let schema = dataset.schema().clone();
         let mut info = DatasetInfo::new(&source.name, Arc::clone(&source.columns));
         info.raw_text = true;
+        // Its job may say what becomes of deletes, though none is sent here.
+        info.tells_deletes = source.tells_deletes;
         info.notations.clone_from(&source.notations);
         let cells = schema
             .fields()
             .iter()
             .map(|field| Cells::new(&**dataset, field));
         let cells: Vec<Cells> = cells.collect::<Result<_>>()?;
-        let mut left = Vec::new();
-        let mut records: Vec<(Position, Vec<Option<bytes::Bytes>>)> = Vec::new();
-        for kept in kept {
-            if kept.columns != source.columns {
-                let message = "the records were refused when the source had other columns; read the source again instead";
-                return Err(Error::new(ErrorKind::Drifted, message).during("redrive"));
-            }
-            for reject in &kept.rejects {
-                match &reject.raw {
-                    RawRecord::Cells(cells) => {
-                        records.push((reject.position.clone(), cells.clone()))
+        let mut records: Vec<(u64, Split)> = Vec::new();
+        for (number, entry) in entries.iter().enumerate() {
+            if let (RawRecord::Cells(split), false) = (&entry.reject.raw, entry.is_delete()) {
+                let split = match entry.columns == source.columns {
+                    true => split.clone(),
+                    false => {
+                        let lacks = cells.iter().find(|field| !field.is_in(&entry.columns));
+                        if let Some(field) = lacks {
+                            let message = "the records were refused when the source had other columns, without one that is a field now; read the source again instead";
+                            return Err(
+                                Error::new(ErrorKind::Drifted, message).with("field", field.name())
+                            );
+                        }
+                        in_order(entry, split, &source.columns)
                     }
-                    RawRecord::Unsplit { .. } => left.push(reject.position.to_string()),
-                }
+                };
+                records.push((number as u64, split));
             }
         }
         if let Some(name) = order {
             let field = schema.index_of(name).and_then(|at| cells.get(at));
             let field = field.ok_or_else(|| {
                 let message = "the dataset has no such field; name one of its own";
-                Error::new(ErrorKind::Invalid, message)
-                    .during("redrive")
-                    .with("field", name)
+                Error::new(ErrorKind::Invalid, message).with("field", name)
             })?;
-            if !matches!(
-                field.field_type(),
-                FieldType::Integer | FieldType::Date | FieldType::DateTime
-            ) {
-                let message = "what tells how new a record is is an integer, a date or a datetime; name such a field";
-                return Err(Error::new(ErrorKind::Invalid, message)
-                    .during("redrive")
-                    .with("field", name));
-            }
             let split: Vec<&[Option<bytes::Bytes>]> =
                 records.iter().map(|(_, cells)| cells.as_slice()).collect();
             let (values, _) = field.values(&field.texts(&source.columns, &split)?)?;
             let options = arrow_schema::SortOptions::default();
             let compare = arrow_ord::ord::make_comparator(&values, &values, options)?;
-            let without = (0..records.len()).filter(|row| values.is_null(*row));
-            let without = without.filter_map(|row| records.get(row));
-            left.extend(without.map(|(position, _)| position.to_string()));
             let mut rows: Vec<usize> = (0..records.len())
                 .filter(|row| values.is_valid(*row))
                 .collect();
@@ -109,36 +111,49 @@ impl Kept {
                 .filter_map(|row| records.get(*row).cloned())
                 .collect();
         }
-        let (positions, split) = records.into_iter().unzip();
+        let (numbers, split) = records.into_iter().unzip();
         Ok(Kept {
             info,
             schema,
             cells,
             records: Arc::new(Records {
-                positions,
+                numbers,
                 cells: split,
             }),
-            left,
+            given: Arc::default(),
         })
     }
 
-    /// The positions of those that cannot be sent.
-    pub(super) fn left(&self) -> &[String] {
-        &self.left
+    /// The numbers of those that were given to the job.
+    pub(super) fn given(&self) -> Arc<Mutex<HashSet<u64>>> {
+        Arc::clone(&self.given)
     }
+}
 
-    fn batch(
-        &self,
-        wanted: &[(Cells, bool)],
-        schema: &arrow_schema::SchemaRef,
-        rows: std::ops::Range<usize>,
-    ) -> Result<Batch> {
+/// One reading of the records.
+#[derive(Debug)]
+struct Reading {
+    records: Arc<Records>,
+    columns: Arc<[String]>,
+    /// Each with whether its text is wanted as it is.
+    wanted: Vec<(Cells, bool)>,
+    schema: arrow_schema::SchemaRef,
+    given: Arc<Mutex<HashSet<u64>>>,
+}
+
+impl Reading {
+    fn batch(&self, rows: std::ops::Range<usize>) -> Result<Batch> {
+        let Reading { wanted, schema, .. } = self;
+        let numbers = self.records.numbers.get(rows.clone()).unwrap_or_default();
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.extend(numbers.iter().copied());
+        drop(given);
         let split = self.records.cells.get(rows.clone()).unwrap_or_default();
         let split: Vec<&[Option<bytes::Bytes>]> = split.iter().map(Vec::as_slice).collect();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(wanted.len());
         let mut refused: Vec<Option<String>> = vec![None; split.len()];
         for (cells, raw) in wanted {
-            let texts = cells.texts(&self.info.columns, &split)?;
+            let texts = cells.texts(&self.columns, &split)?;
             if *raw {
                 columns.push(texts);
                 continue;
@@ -213,12 +228,17 @@ impl Dataset for Kept {
             fields.push(arrow_schema::Field::new(name, data_type, true));
             wanted.push((cells.clone(), raw));
         }
-        let schema = Arc::new(arrow_schema::Schema::new(fields));
-        let (all, step) = (self.records.positions.len(), request.batch_rows);
-        let batches: Vec<Result<Batch>> = (0..all)
-            .step_by(step)
-            .map(|start| self.batch(&wanted, &schema, start..(start + step).min(all)))
-            .collect();
-        futures::stream::iter(batches).boxed()
+        let reading = Reading {
+            records: Arc::clone(&self.records),
+            columns: Arc::clone(&self.info.columns),
+            wanted,
+            schema: Arc::new(arrow_schema::Schema::new(fields)),
+            given: Arc::clone(&self.given),
+        };
+        let (all, step) = (self.records.numbers.len(), request.batch_rows.max(1));
+        let starts = futures::stream::iter((0..all).step_by(step));
+        starts
+            .map(move |start| reading.batch(start..(start + step).min(all)))
+            .boxed()
     }
 }

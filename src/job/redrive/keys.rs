@@ -1,17 +1,17 @@
 //! By what a record is known again: the canonical texts of its key.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringViewArray};
 
 use crate::dataset::Dataset;
-use crate::host::KeptRejects;
 use crate::record::convert::Converter;
 use crate::record::notation::Notation;
-use crate::record::{Field, FieldType, RawRecord};
+use crate::record::{Field, FieldType, RawRecord, Reject};
 use crate::{Error, ErrorKind, Result};
+
+use super::Entry;
 
 /// A key as text.
 pub(super) type Key = Box<[String]>;
@@ -45,9 +45,9 @@ impl Cells {
         &self.field.name
     }
 
-    /// The field's type.
-    pub(super) fn field_type(&self) -> &FieldType {
-        &self.field.field_type
+    /// Whether the field is one of these columns.
+    pub(super) fn is_in(&self, columns: &[String]) -> bool {
+        place(columns, &self.field.name).is_some()
     }
 
     /// The texts of this field's cell, one for each record of these columns.
@@ -59,10 +59,7 @@ impl Cells {
         columns: &[String],
         records: &[&[Option<bytes::Bytes>]],
     ) -> Result<ArrayRef> {
-        let exact = columns.iter().position(|name| *name == self.field.name);
-        // A header may be read without regard to case.
-        let alike = |name: &String| name.trim().eq_ignore_ascii_case(self.field.name.trim());
-        let column = exact.or_else(|| columns.iter().position(alike));
+        let column = place(columns, &self.field.name);
         let column = column.ok_or_else(|| no_column(&self.field.name))?;
         let cells = records.iter().map(|cells| cells.get(column)?.as_deref());
         let texts = cells.map(|cell| cell.and_then(|cell| std::str::from_utf8(cell).ok()));
@@ -79,6 +76,13 @@ impl Cells {
             }
         }
     }
+}
+
+/// Where a column of this name is. A header may be read without regard to case.
+pub(super) fn place(columns: &[String], name: &str) -> Option<usize> {
+    let exact = columns.iter().position(|column| column == name);
+    let alike = |column: &String| column.trim().eq_ignore_ascii_case(name.trim());
+    exact.or_else(|| columns.iter().position(alike))
 }
 
 fn converter(from: &FieldType, to: &FieldType) -> Result<Converter> {
@@ -98,14 +102,6 @@ pub(super) struct Keys {
     cells: Vec<Cells>,
     /// From a value to its canonical text.
     texts: Vec<Converter>,
-}
-
-/// The keys of refused records.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) by_position: HashMap<String, Key>,
-    /// The positions of those that have none.
-    pub(super) left: HashSet<String>,
 }
 
 impl Keys {
@@ -134,36 +130,23 @@ impl Keys {
         self.cells.iter().map(|cells| cells.field.name.as_str())
     }
 
-    /// The keys of refused records, by the texts of their positions.
-    pub(super) fn of_rejects(&self, kept: &[KeptRejects]) -> Result<Found> {
-        let mut found = Found::default();
-        for kept in kept {
-            let mut records: Vec<&[Option<bytes::Bytes>]> = Vec::new();
-            let mut positions = Vec::new();
-            for reject in &kept.rejects {
-                match &reject.raw {
-                    RawRecord::Cells(cells) => {
-                        records.push(cells);
-                        positions.push(reject.position.to_string());
-                    }
-                    RawRecord::Unsplit { .. } => {
-                        found.left.insert(reject.position.to_string());
-                    }
-                }
-            }
-            let values = self.cells.iter().map(|cells| {
-                let texts = cells.texts(&kept.columns, &records)?;
-                Ok(cells.values(&texts)?.0)
-            });
-            let keys = self.keys(&values.collect::<Result<Vec<_>>>()?)?;
-            for (position, key) in positions.into_iter().zip(keys) {
-                match key {
-                    Some(key) => drop(found.by_position.insert(position, key)),
-                    None => drop(found.left.insert(position)),
-                }
-            }
-        }
-        Ok(found)
+    /// The keys of refused records; `None` for one that could not be split, or without a part of its key.
+    pub(super) fn of_entries(&self, entries: &[Entry]) -> Result<Vec<Option<Key>>> {
+        let key = |entry: &Entry| self.of_reject(&entry.columns, &entry.reject);
+        entries.iter().map(key).collect()
+    }
+
+    /// The key of a refused record with these columns.
+    pub(super) fn of_reject(&self, columns: &[String], reject: &Reject) -> Result<Option<Key>> {
+        let RawRecord::Cells(cells) = &reject.raw else {
+            return Ok(None);
+        };
+        let values = self.cells.iter().map(|field| {
+            let texts = field.texts(columns, &[cells])?;
+            Ok(field.values(&texts)?.0)
+        });
+        let keys = self.keys(&values.collect::<Result<Vec<_>>>()?)?;
+        Ok(keys.into_iter().next().flatten())
     }
 
     /// The key of each row of a batch that has these columns; `None` where a part is null.

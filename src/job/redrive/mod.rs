@@ -6,22 +6,27 @@ mod keys;
 mod newer;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::host::{Context, KeptRejects, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
-use crate::record::Reject;
-use crate::spec::{RejectLimit, Rule, SourceDeletes, SyncMode, WriteMode};
+use crate::host::{
+    Context, KeptRejects, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
+};
+use crate::policy::Patience;
+use crate::record::{FieldType, Reject, RowOp};
+use crate::spec::{
+    FieldMapping, MappingSpec, RejectLimit, Rule, SourceDeletes, SyncMode, WriteMode, WriteOn,
+};
 use crate::{Error, ErrorKind, Result};
 
-use again::Again;
+use again::{Again, Seen};
 use kept::Kept;
 use keys::{Key, Keys};
-use newer::{Newer, Stale};
+use newer::{Newer, Passed};
 
-use super::{Job as _, Outcome, RunReport, RunRequest, Start, SyncJob};
+use super::{Outcome, RunReport, RunRequest, Start, SyncJob, guarded};
 
 /// What sees to it that a record which was refused some time ago takes the place of no newer one.
 ///
@@ -35,8 +40,9 @@ use super::{Job as _, Outcome, RunReport, RunRequest, Start, SyncJob};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Redrive {
-    /// The records are sent as they were refused, in the order of this field of the dataset, an `integer`, `date` or `datetime` that is
-    /// mapped to a field of each object; and one is skipped if the object has a record of its key with a greater value there.
+    /// The records are sent as they were refused, in the order of this field of the dataset, an `integer` or `datetime` that is mapped to a
+    /// field of each object and kept there as it is; and one is skipped if the object has a record of its key with a greater value there.
+    /// One with the same value is taken for the same record. (A date tells nothing of two records of one day.)
     Newer {
         /// The field.
         field: String,
@@ -46,7 +52,8 @@ pub enum Redrive {
         /// The fields of the dataset that identify a record.
         key: Vec<String>,
     },
-    /// The records are sent as they were refused. Only for jobs that insert: there nothing can be overwritten.
+    /// The records are sent as they were refused. Only for jobs that insert: there nothing can be overwritten. A record that was inserted
+    /// and could not be marked, as after a crash, is inserted again by the next redrive; what several destinations are to get is left.
     Inserts,
 }
 
@@ -81,8 +88,10 @@ pub struct RedriveReport {
     pub gone: u64,
     /// They were refused once more, and stay in the ledger with the new reason and one attempt more.
     pub again: u64,
-    /// They cannot be sent: they could not be split into cells, or have no key, or no value in the field that tells how new they are. They
-    /// stay as they are. So do all those of a run that did not come to its end.
+    /// They cannot be sent, and stay as they are: they could not be split into cells, or have no key, or no value in the field that tells how
+    /// new they are, or the object's record has none; they are deletes, which only the source can tell again; the source has no
+    /// record of their key, and others whose key could not be read; or all destinations of a job of several inserts are to get
+    /// them. So do all those of a run that did not come to its end.
     pub left: u64,
     /// The runs: one for records that no destination had seen, and one for each destination that refused some.
     pub runs: Vec<RunReport>,
@@ -105,11 +114,12 @@ impl SyncJob {
     /// Sends the refused records of a ledger through the job again, after what was wrong with it, with the source or with what it looks up was
     /// mended; and marks in the ledger what became of each.
     ///
-    /// The ledger is the request's. A checkpoint of the job is neither used nor moved. Where the request has a lease, it is taken, and it
-    /// should be: a redrive beside a run of the job can write an older record over a newer one.
+    /// The ledger is the request's. A checkpoint of the job is neither used nor moved. Where the request has a lease, it is held from the
+    /// first look into the ledger to the last mark, and it should have one: a redrive beside a run of the job can write an older
+    /// record over a newer one, and two at a time send the same records.
     ///
     /// What breaks off is begun anew by the next redrive: marks are made when a run has come to its end, and a record that was
-    /// written and not marked is written again, by its key.
+    /// written and not marked is written again: by its key, unless the job inserts. A dry run marks nothing.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if nothing keeps an older record from overwriting a newer one, with what would;
@@ -151,9 +161,13 @@ impl SyncJob {
     pub async fn redrive(
         &self,
         context: &Context,
-        request: RunRequest,
+        mut request: RunRequest,
         by: &Redrive,
     ) -> Result<RedriveReport> {
+        request.job_version = Some(self.version().into());
+        request.start = Start::Over;
+        request.range = None;
+        request.redrives = true;
         let settled = self.settle()?;
         let mut job = settled.job;
         job.sync = SyncMode::Full;
@@ -165,201 +179,354 @@ impl SyncJob {
                 target.spec.deletes = SourceDeletes::Ignore;
             }
         }
-        job.plan(context)
-            .await
-            .map_err(|error| error.during("redrive"))?;
-        job.check_redrive(context, by).await?;
-        let ledger = Arc::clone(&request.rejects);
+        // From the list to the marks: two at a time would send the same records.
+        let redriven = guarded::hold(
+            &job,
+            context,
+            request,
+            |job, request, patience| async move {
+                job.redrive_held(context, &request, by, &patience).await
+            },
+        );
+        redriven.await.map_err(|error| error.during("redrive"))
+    }
+
+    /// Does it, with patience and under the lease.
+    async fn redrive_held(
+        self,
+        context: &Context,
+        request: &RunRequest,
+        by: &Redrive,
+        patience: &Patience,
+    ) -> Result<RedriveReport> {
+        self.plan(context).await?;
+        let names = self.check_redrive(context, by).await?;
+        let mut stages: Vec<Option<&Arc<str>>> = vec![None];
+        for name in &names {
+            if !stages.contains(&Some(name)) {
+                stages.push(Some(name));
+            }
+        }
         let mut report = RedriveReport::default();
-        let names: Vec<String> = job.targets.iter().map(|t| t.spec.object.clone()).collect();
         // What no destination saw goes to all of them, and as the job does it, before what one alone refused.
-        let stages = [None]
-            .into_iter()
-            .chain(names.iter().map(|name| Some(name.as_str())));
-        for destination in stages {
-            let kept = ledger.list(destination).await?;
-            if kept.iter().all(|kept| kept.rejects.is_empty()) {
+        for stage in stages {
+            let kept = request.rejects.list(stage.map(|name| &**name)).await?;
+            let entries = Entry::all(&kept);
+            if entries.is_empty() {
                 continue;
             }
-            let mut one = job.clone();
-            if let Some(name) = destination {
-                one.targets.retain(|target| target.spec.object == name);
+            report.found += entries.len() as u64;
+            let mut job = self.clone();
+            if let Some(stage) = stage {
+                let mut name = names.iter();
+                job.targets.retain(|_| name.next() == Some(stage));
+            } else if *by == Redrive::Inserts && job.targets.len() > 1 {
+                // One that only some of them refuse would be inserted into the others again by the next redrive.
+                report.left += entries.len() as u64;
+                continue;
             }
-            let try_again = one.try_again(context, &request, by, destination, &kept, &mut report);
-            try_again.await?;
-            if !report.ended() {
+            let marks = job
+                .try_again(context, request, by, &entries, patience, &mut report)
+                .await?;
+            let Some(marks) = marks else {
+                report.left += entries.len() as u64;
                 break;
+            };
+            if !request.dry_run {
+                let stage = stage.map(|name| &**name);
+                request.rejects.mark(stage, &marks).await?;
             }
         }
         Ok(report)
     }
 
-    /// Whether nothing older can overwrite anything newer.
-    async fn check_redrive(&self, context: &Context, by: &Redrive) -> Result<()> {
-        let refuse = |message: &'static str| {
-            Err(Error::new(ErrorKind::Invalid, message)
-                .during("redrive")
-                .with("job", &self.info.name))
+    /// Whether nothing older can overwrite anything newer, with the names of the destinations.
+    async fn check_redrive(&self, context: &Context, by: &Redrive) -> Result<Vec<Arc<str>>> {
+        let wrong = |message: &'static str| {
+            Error::new(ErrorKind::Invalid, message).with("job", &self.info.name)
         };
         let reads_again = matches!(by, Redrive::ReadAgain { .. });
         if reads_again && !self.dataset.info().replayable {
-            return refuse(
+            return Err(wrong(
                 "the source gives each record once, so it cannot be read again; redrive by `newer`",
-            );
+            ));
         }
+        let mut names: Vec<Arc<str>> = Vec::new();
         for target in &self.targets {
             let inserts = target.spec.mode == WriteMode::Insert;
             let connection = &target.connection;
             let destination = connection.destination(context, &target.spec.object).await?;
             let can = destination.info().capabilities;
+            let name: Arc<str> = destination.info().name.as_str().into();
             match by {
                 Redrive::Inserts if !inserts => {
-                    return refuse(
+                    return Err(wrong(
                         "a destination updates records, and an older one could take the place of a newer one; redrive by `newer` or `read_again`",
-                    );
+                    ));
                 }
                 Redrive::Inserts if can.dedups_groups => {
-                    return refuse(
+                    return Err(wrong(
                         "a destination keeps commit groups by number, and those of a redrive would take the places of others; read its source into another object",
-                    );
+                    ));
+                }
+                Redrive::Inserts if names.contains(&name) => {
+                    return Err(wrong(
+                        "two destinations have the same name, and which of them refused a record is not known; give each job one of them",
+                    ));
                 }
                 Redrive::ReadAgain { .. } if inserts => {
-                    return refuse(
+                    return Err(wrong(
                         "a destination inserts, and records of the same key that were written would be there twice; redrive by `inserts`",
-                    );
+                    ));
                 }
                 Redrive::Newer { .. } if inserts => {
-                    return refuse(
+                    return Err(wrong(
                         "a destination inserts, so no record of its can be older or newer; redrive by `inserts`",
-                    );
+                    ));
                 }
                 Redrive::Newer { field } => {
-                    let mapped = |rule: &Rule| matches!(rule, Rule::From(from) if from == field);
-                    if !target.spec.mapping.fields.iter().any(|f| mapped(&f.rule)) {
-                        return refuse(
+                    let Some(to) = tells_newer(&target.spec.mapping, field) else {
+                        return Err(wrong(
                             "the field that tells how new a record is is not mapped to the object, so nothing there tells which one is newer; map it, or redrive by `read_again`",
-                        );
+                        ));
+                    };
+                    let from = self
+                        .dataset
+                        .schema()
+                        .field(field)
+                        .map(|field| &field.field_type);
+                    let there = destination.schema().field(&to.field);
+                    let ordered = from
+                        .zip(there)
+                        .is_some_and(|(from, there)| keeps_order(from, &there.field_type));
+                    if to.on != WriteOn::Always || to.lossy || !ordered {
+                        return Err(wrong(
+                            "the field that tells how new a record is must be mapped to an object field that always has all of it: an `integer` to an `integer` or `decimal`, a `datetime` to a `datetime`, written always, and not `lossy`; map it so, or redrive by `read_again`",
+                        )
+                        .with("field", field));
                     }
                 }
                 Redrive::ReadAgain { .. } | Redrive::Inserts => {}
             }
+            names.push(name);
         }
-        Ok(())
+        Ok(names)
     }
 
-    /// Sends what was refused for one destination, or in front of all.
+    /// Sends what was refused for one destination, or in front of all, and tells what became of each; `None` if the run did not come to its
+    /// end.
     async fn try_again(
         mut self,
         context: &Context,
         request: &RunRequest,
         by: &Redrive,
-        destination: Option<&str>,
-        kept: &[KeptRejects],
+        entries: &[Entry],
+        patience: &Patience,
         report: &mut RedriveReport,
-    ) -> Result<()> {
-        let version = self.version();
+    ) -> Result<Option<RejectMarks>> {
         let source = Arc::clone(&self.dataset);
-        let mut seen: Option<Arc<Mutex<HashSet<Key>>>> = None;
-        let mut keys = None;
-        let stale = Stale::default();
-        let mut left: HashSet<String> = HashSet::new();
-        match by {
+        let columns = Arc::clone(&source.info().columns);
+        let passed = Passed::default();
+        let sent = match by {
             Redrive::Newer { field } => {
-                let sent = Kept::new(&source, kept, Some(field))?;
-                left.extend(sent.left().iter().cloned());
-                self.dataset = Arc::new(sent);
+                let kept = Kept::new(&source, entries, Some(field))?;
+                let sent = Sent::AsKept(kept.given());
+                self.dataset = Arc::new(kept);
                 for target in &mut self.targets {
-                    let mapping = &target.spec.mapping.fields;
-                    let to = mapping
-                        .iter()
-                        .find(|to| matches!(&to.rule, Rule::From(from) if from == field));
-                    if let Some(to) = to {
+                    if let Some(to) = tells_newer(&target.spec.mapping, field) {
                         let connection = Arc::clone(&target.connection);
-                        let stale = Arc::clone(&stale);
-                        target.connection = Arc::new(Newer::new(connection, &to.field, stale));
+                        let passed = Arc::clone(&passed);
+                        target.connection = Arc::new(Newer::new(connection, &to.field, passed));
                     }
                 }
+                sent
             }
             Redrive::Inserts => {
-                let sent = Kept::new(&source, kept, None)?;
-                left.extend(sent.left().iter().cloned());
-                self.dataset = Arc::new(sent);
+                let kept = Kept::new(&source, entries, None)?;
+                let sent = Sent::AsKept(kept.given());
+                self.dataset = Arc::new(kept);
+                sent
             }
             Redrive::ReadAgain { key } => {
-                let by_key = Keys::new(&*source, key)?;
-                let found = by_key.of_rejects(kept)?;
-                left.extend(found.left.iter().cloned());
-                let wanted: HashSet<Key> = found.by_position.values().cloned().collect();
-                let again = Again::new(source, by_key.clone(), wanted);
-                seen = Some(again.seen());
+                let keys = Keys::new(&*source, key)?;
+                let of_entries = keys.of_entries(entries)?;
+                let again = Again::new(source, keys.clone(), &of_entries);
+                let seen = again.seen();
                 self.dataset = Arc::new(again);
-                keys = Some((by_key, found.by_position));
+                Sent::ByKey {
+                    keys,
+                    of_entries,
+                    seen,
+                }
             }
-        }
+        };
         let captured = Arc::new(Captured::default());
         let mut inner = request.clone();
         inner.rejects = Arc::clone(&captured) as _;
-        inner.start = Start::Over;
-        inner.range = None;
-        inner.redrives = true;
-        let run = self.run(context, inner).await?;
-        report.runs.push(run);
-        let found: Vec<&Reject> = kept.iter().flat_map(|kept| &kept.rejects).collect();
-        report.found += found.len() as u64;
+        let before = patience.retries();
+        let mut ended = guarded::run_once(&self, context, inner).await?;
+        ended.retries = patience.retries().saturating_sub(before);
+        report.runs.push(ended);
         if !report.ended() {
-            report.left += found.len() as u64;
-            return Ok(());
+            return Ok(None);
         }
-        // A record that several destinations refused is refused once more if any of them did.
-        let mut again: HashMap<String, Reject> = HashMap::new();
-        let mut again_by_key: HashMap<Key, Reject> = HashMap::new();
-        for segment in captured.take() {
-            for reject in &segment.rejects {
-                if let Some((keys, _)) = &keys {
-                    let one =
-                        KeptRejects::new(Arc::clone(&segment.columns), None, vec![reject.clone()]);
-                    let key = keys.of_rejects(&[one])?.by_position.into_values().next();
-                    if let Some(key) = key {
-                        again_by_key.insert(key, reject.clone());
+        let refused = sent.refused(captured.take())?;
+        let passed = std::mem::take(&mut *lock(&passed));
+        let mut marks = RejectMarks::new(request.job_version.clone());
+        for (number, entry) in entries.iter().enumerate() {
+            let number = number as u64;
+            let fate = match refused.get(&number) {
+                Some(_) => Fate::Again,
+                None if passed.unknown.contains(&number) => Fate::Left,
+                None => match sent.fate(number, entry) {
+                    Fate::Resolved if passed.stale.contains(&number) => Fate::Stale,
+                    fate => fate,
+                },
+            };
+            let count = match fate {
+                Fate::Resolved => &mut report.resolved,
+                Fate::Stale => &mut report.stale,
+                Fate::Gone => &mut report.gone,
+                Fate::Again => &mut report.again,
+                Fate::Left => &mut report.left,
+            };
+            *count += 1;
+            if fate != Fate::Left {
+                let again = refused
+                    .get(&number)
+                    .map(|again| entry.once_more(again, &columns));
+                marks.by_key.insert(entry.key.clone(), again);
+            }
+        }
+        Ok(Some(marks))
+    }
+}
+
+/// The rule that carries the field which tells how new a record is.
+fn tells_newer<'a>(mapping: &'a MappingSpec, field: &str) -> Option<&'a FieldMapping> {
+    let mut rules = mapping.fields.iter();
+    rules.find(|to| matches!(&to.rule, Rule::From(from) if from == field))
+}
+
+/// Whether of two values the greater one is so at the object too, and no two become one.
+fn keeps_order(from: &FieldType, to: &FieldType) -> bool {
+    match from {
+        FieldType::Integer => matches!(to, FieldType::Integer | FieldType::Decimal { .. }),
+        FieldType::DateTime => *to == FieldType::DateTime,
+        _ => false,
+    }
+}
+
+/// What becomes of a refused record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Resolved,
+    Stale,
+    Gone,
+    Again,
+    Left,
+}
+
+/// A refused record that is to be sent.
+struct Entry {
+    key: RejectKey,
+    columns: Arc<[String]>,
+    reject: Reject,
+}
+
+impl Entry {
+    fn all(kept: &[KeptRejects]) -> Vec<Entry> {
+        let all = kept.iter().flat_map(|kept| {
+            kept.rejects.iter().map(|reject| Entry {
+                key: RejectKey::new(Arc::clone(&kept.place), reject),
+                columns: Arc::clone(&kept.columns),
+                reject: reject.clone(),
+            })
+        });
+        all.collect()
+    }
+
+    fn is_delete(&self) -> bool {
+        self.reject.op == RowOp::Delete
+    }
+
+    /// The same record, refused once more for this reason. Its cells are those of now where the ledger has the columns of now.
+    fn once_more(&self, again: &Reject, columns: &Arc<[String]>) -> Reject {
+        let mut reject = again.clone().after(self.reject.attempts.saturating_add(1));
+        reject.position = self.reject.position.clone();
+        if self.columns != *columns {
+            reject.raw = self.reject.raw.clone();
+        }
+        reject
+    }
+}
+
+/// How the entries were sent, by number.
+enum Sent {
+    /// As they were kept: those with these numbers.
+    AsKept(Arc<Mutex<HashSet<u64>>>),
+    /// What the source has of their keys.
+    ByKey {
+        keys: Keys,
+        of_entries: Vec<Option<Key>>,
+        seen: Arc<Mutex<Seen>>,
+    },
+}
+
+impl Sent {
+    /// What was refused once more. A record that several destinations refused is refused once more if any of them did.
+    fn refused(&self, segments: Vec<RejectSegment>) -> Result<HashMap<u64, Reject>> {
+        let rejects = segments.into_iter().flat_map(|segment| {
+            let columns = segment.columns;
+            let rejects = segment.rejects.into_iter();
+            rejects.map(move |reject| (Arc::clone(&columns), reject))
+        });
+        match self {
+            Sent::AsKept(_) => Ok(rejects
+                .map(|(_, reject)| (reject.position.record, reject))
+                .collect()),
+            Sent::ByKey {
+                keys, of_entries, ..
+            } => {
+                let mut by_key: HashMap<Key, Reject> = HashMap::new();
+                for (columns, reject) in rejects {
+                    if let Some(key) = keys.of_reject(&columns, &reject)? {
+                        by_key.insert(key, reject);
                     }
                 }
-                again.insert(reject.position.to_string(), reject.clone());
+                let refused = |(number, key): (usize, &Option<Key>)| {
+                    let reject = by_key.get(key.as_ref()?)?;
+                    Some((number as u64, reject.clone()))
+                };
+                Ok(of_entries.iter().enumerate().filter_map(refused).collect())
             }
         }
-        let stale = std::mem::take(&mut *stale.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut marks = RejectMarks::new(Some(version.as_str().into()));
-        for reject in found {
-            let position = reject.position.to_string();
-            if left.contains(&position) {
-                report.left += 1;
-                continue;
-            }
-            let (refused, is_there) = match &keys {
-                None => (again.get(&position), true),
-                Some((_, by_position)) => {
-                    let key = by_position.get(&position);
-                    let is_there = seen.as_ref().zip(key).is_some_and(|(seen, key)| {
-                        seen.lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .contains(key)
-                    });
-                    (key.and_then(|key| again_by_key.get(key)), is_there)
-                }
-            };
-            let mark = refused.map(|refused| Reject {
-                position: reject.position.clone(),
-                ..refused.clone().after(reject.attempts.saturating_add(1))
-            });
-            match (&mark, is_there) {
-                (Some(_), _) => report.again += 1,
-                (None, false) => report.gone += 1,
-                (None, true) if stale.contains(&position) => report.stale += 1,
-                (None, true) => report.resolved += 1,
-            }
-            marks.by_position.insert(position, mark);
-        }
-        request.rejects.mark(destination, &marks).await
     }
+
+    /// What became of an entry that was not refused.
+    fn fate(&self, number: u64, entry: &Entry) -> Fate {
+        match self {
+            Sent::AsKept(given) => match lock(given).contains(&number) {
+                true => Fate::Resolved,
+                false => Fate::Left,
+            },
+            Sent::ByKey {
+                of_entries, seen, ..
+            } => {
+                let seen = lock(seen);
+                match of_entries.get(number as usize) {
+                    Some(Some(key)) if seen.keys.contains(key) => Fate::Resolved,
+                    // It may be one that could not be read, and a delete is done only if the source tells it again.
+                    Some(Some(_)) if !seen.unread && !entry.is_delete() => Fate::Gone,
+                    _ => Fate::Left,
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes what is refused once more, to compare it with what was.

@@ -13,12 +13,20 @@ use crate::destination::{
     RowOutcome, WriteReport, Writer,
 };
 use crate::host::Context;
-use crate::lookup::{Lookup, LookupKeys, LookupRequest};
+use crate::lookup::{Lookup, LookupKeys, LookupRequest, Match};
 use crate::record::{Batch, Schema};
 use crate::{Error, Result};
 
-/// The positions of records that were skipped, since there were newer ones.
-pub(super) type Stale = Arc<Mutex<HashSet<String>>>;
+/// The numbers of records that were passed over.
+#[derive(Debug, Default)]
+pub(super) struct PassedOver {
+    /// There were newer ones.
+    pub(super) stale: HashSet<u64>,
+    /// There is one, and how new it is nobody knows.
+    pub(super) unknown: HashSet<u64>,
+}
+
+pub(super) type Passed = Arc<Mutex<PassedOver>>;
 
 /// A connection whose writers skip a row if the object has a record of its identifiers with a greater value in a field.
 #[derive(Debug)]
@@ -26,19 +34,19 @@ pub(super) struct Newer {
     connection: Arc<dyn Connection>,
     /// The object's field that tells how new a record is.
     field: String,
-    stale: Stale,
+    passed: Passed,
 }
 
 impl Newer {
     pub(super) fn new(
         connection: Arc<dyn Connection>,
         field: impl Into<String>,
-        stale: Stale,
+        passed: Passed,
     ) -> Self {
         Newer {
             connection,
             field: field.into(),
-            stale,
+            passed,
         }
     }
 }
@@ -63,7 +71,7 @@ impl Connection for Newer {
             connection: Arc::clone(&self.connection),
             object: object.to_owned(),
             field: self.field.clone(),
-            stale: Arc::clone(&self.stale),
+            passed: Arc::clone(&self.passed),
         }))
     }
 
@@ -78,7 +86,7 @@ struct Guarded {
     connection: Arc<dyn Connection>,
     object: String,
     field: String,
-    stale: Stale,
+    passed: Passed,
 }
 
 #[async_trait]
@@ -108,7 +116,7 @@ impl Destination for Guarded {
             writer: opened.writer,
             lookups,
             version,
-            stale: Arc::clone(&self.stale),
+            passed: Arc::clone(&self.passed),
         });
         Ok(Opened::new(writer).with_checkpoint(opened.checkpoint))
     }
@@ -119,44 +127,62 @@ struct Guard {
     writer: Box<dyn Writer>,
     lookups: Vec<(Vec<usize>, Arc<dyn Lookup>)>,
     version: usize,
-    stale: Stale,
+    passed: Passed,
 }
 
 /// For each identifier the places of its fields, and what finds the value in the field by them.
 type Lookups = [(Vec<usize>, Arc<dyn Lookup>)];
 
-/// The rows that are newer than what is there, or as new, by the column of this place.
-async fn fresh(
+/// What there is for a row already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// Nothing, or something older, or the same.
+    Older,
+    Newer,
+    Unknown,
+}
+
+/// What there is for each row, whose version is in the column of this place.
+async fn look(
     context: &Context,
     lookups: &Lookups,
     version: usize,
     batch: &Batch,
-) -> Result<BooleanArray> {
+) -> Result<Vec<There>> {
     let column = |at: usize| -> Result<ArrayRef> {
         let column = batch.records.columns().get(at).cloned();
         column.ok_or_else(|| Error::contract("a batch lacks a field that is written"))
     };
     let own = column(version)?;
-    let mut fresh = vec![true; batch.len()];
+    let mut all = vec![There::Older; batch.len()];
     for (places, lookup) in lookups {
         let keys = places
             .iter()
             .map(|at| column(*at))
             .collect::<Result<Vec<_>>>()?;
-        let there = lookup.resolve(context, LookupKeys::new(keys)).await?.values;
-        let older = arrow_ord::cmp::lt(&own, &there)?;
-        for (row, fresh) in fresh.iter_mut().enumerate() {
-            // A null on either side tells nothing, and is left to the writer.
-            *fresh &= !(older.is_valid(row) && older.value(row));
+        let matches = lookup.resolve(context, LookupKeys::new(keys)).await?;
+        let older = arrow_ord::cmp::lt(&own, &matches.values)?;
+        for (row, (there, found)) in all.iter_mut().zip(&matches.found).enumerate() {
+            // Of several records the writer refuses to choose one.
+            if *found != Match::One {
+                continue;
+            }
+            if older.is_null(row) {
+                *there = There::Unknown;
+            } else if older.value(row) && *there == There::Older {
+                *there = There::Newer;
+            }
         }
     }
-    Ok(BooleanArray::from(fresh))
+    Ok(all)
 }
 
 #[async_trait]
 impl Writer for Guard {
     async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
-        let fresh = fresh(context, &self.lookups, self.version, &batch).await?;
+        let there = look(context, &self.lookups, self.version, &batch).await?;
+        let fresh = there.iter().map(|there| Some(*there == There::Older));
+        let fresh: BooleanArray = fresh.collect();
         if fresh.true_count() == batch.len() {
             return self.writer.write(context, batch).await;
         }
@@ -164,9 +190,15 @@ impl Writer for Guard {
             .filter(|row| fresh.value(*row as usize))
             .collect();
         {
-            let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
-            let old = (0..batch.len()).filter(|row| !fresh.value(*row));
-            stale.extend(old.map(|row| batch.origins.position(row).to_string()));
+            let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+            for (row, there) in there.iter().enumerate() {
+                let number = batch.origins.position(row).record;
+                match there {
+                    There::Older => {}
+                    There::Newer => drop(passed.stale.insert(number)),
+                    There::Unknown => drop(passed.unknown.insert(number)),
+                }
+            }
         }
         let all = batch.len();
         let report = self.writer.write(context, batch.filter(&fresh)?).await?;
