@@ -230,12 +230,11 @@ fn random_bytes_come_again_or_are_none() {
     let drawn = |fate: Fate| {
         let effects = nth(EffectKind::EntropyFill, 2, fate);
         let entropy = effects.entropy(Arc::new(SeededEntropy::new(1)));
-        let draws = [4, 8, 4].map(|length| {
+        [4, 8, 4].map(|length| {
             let mut bytes = vec![1; length];
             entropy.fill(&mut bytes);
             bytes
-        });
-        draws
+        })
     };
     let [first, second, third] = drawn(Fate::Proceed);
     assert!(first != second[..4] && first != third && second != [0; 8]);
@@ -517,6 +516,7 @@ conformance!(an_undisturbed_ledger: reject_ledger, {
         move || undisturbed().eager_rejects(ledger.clone()),
         move || std::future::ready(Ok(crate::ports::kept_in_memory(&kept))),
     )
+    .giving_back()
 }, skip: [("RL-06", "it keeps those of many runs")]);
 conformance!(an_undisturbed_executor: executor,
     ExecutorFixture::new(FaultyExecutor::new(&undisturbed(), Arc::new(ThreadPool::new(2)?))));

@@ -25,6 +25,10 @@ pub enum Capability {
     Rewinds,
     /// A ledger keeps the rejects of one run only.
     OneRun,
+    /// A ledger gives its records back, to be tried again.
+    GivesBack,
+    /// A ledger that gives back those of many runs.
+    GivesBackRuns,
     /// An executor runs several tasks at a time: its parallelism is more than 1.
     Parallel,
     /// A dataset is [resumable](crate::dataset::DatasetInfo::resumable).

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use super::clause::{Checked, OrBroken as _, clause, opaque, same};
 use super::{Capability, Fixture, Suite};
-use crate::host::{Context, RejectLedger, RejectRewind, RejectSegment};
+use crate::host::{Context, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
 use crate::record::{Position, RawRecord, Reason, Refusal, Reject};
 use crate::{ErrorKind, Result};
 
@@ -53,6 +53,7 @@ pub struct RejectLedgerFixture {
     open: Box<dyn Fn() -> Arc<dyn RejectLedger> + Send + Sync>,
     kept: Box<dyn Fn() -> Kept + Send + Sync>,
     capability: Capability,
+    gives_back: bool,
 }
 
 opaque!(RejectLedgerFixture);
@@ -71,7 +72,15 @@ impl RejectLedgerFixture {
             open: Box::new(open),
             kept: Box::new(move || Box::pin(kept())),
             capability: Capability::Rewinds,
+            gives_back: false,
         }
+    }
+
+    /// The same, of a ledger that answers [`list`](RejectLedger::list) and [`mark`](RejectLedger::mark).
+    #[must_use]
+    pub fn giving_back(mut self) -> Self {
+        self.gives_back = true;
+        self
     }
 
     /// The same, for one run that is never broken off.
@@ -93,7 +102,14 @@ impl Fixture for RejectLedgerFixture {
     }
 
     async fn declares(&self, _: &Context) -> Result<BTreeSet<Capability>> {
-        Ok([self.capability].into())
+        let mut all = BTreeSet::from([self.capability]);
+        if self.gives_back {
+            all.insert(Capability::GivesBack);
+            if self.capability == Capability::Rewinds {
+                all.insert(Capability::GivesBackRuns);
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -142,6 +158,27 @@ pub static REJECT_LEDGER: Suite<RejectLedgerFixture> = Suite {
             "A ledger of one run answers `flush` and `rewind` with `Unsupported`.",
             "A run that goes on would believe that its rejects are safe.",
             one_run
+        ),
+        clause!(
+            "RL-07",
+            Some(Capability::GivesBack),
+            "`list` gives back the records of a destination, and no others, in the order appended, as they were: columns, record, reason, position, attempts, operation, version of the job.",
+            "What is sent again would be another record, or one that somebody else was refused.",
+            given_back
+        ),
+        clause!(
+            "RL-08",
+            Some(Capability::GivesBack),
+            "`mark` takes away what is resolved and puts what was refused once more in its place; all others stay as they are. Doing it again changes nothing.",
+            "A record would be lost that nobody resolved, or sent again that somebody did.",
+            marked
+        ),
+        clause!(
+            "RL-09",
+            Some(Capability::GivesBackRuns),
+            "Records of several runs that stood at the same position have places of their own, and are marked one by one.",
+            "A position numbers a record within one reading of its source: another run's record would go with it.",
+            told_apart
         ),
     ],
 };
@@ -345,4 +382,174 @@ async fn one_run(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
         same(call, &kind, &Some(ErrorKind::Unsupported))?;
     }
     Ok(())
+}
+
+/// A record as it is given back.
+#[derive(Debug, Clone, PartialEq)]
+struct Given {
+    columns: Vec<String>,
+    version: Option<Arc<str>>,
+    /// The text, of which alone it is sure that it is kept.
+    position: String,
+    reject: Reject,
+}
+
+impl Given {
+    fn new(columns: &[String], version: Option<&Arc<str>>, reject: &Reject) -> Self {
+        let position = reject.position.to_string();
+        let mut reject = reject.clone();
+        reject.position = Position::new("", 0);
+        Given {
+            columns: columns.to_vec(),
+            version: version.cloned(),
+            position,
+            reject,
+        }
+    }
+
+    /// What must be given back of a reject.
+    fn of(version: &str, reject: &Reject) -> Self {
+        Given::new(&columns(), Some(&version.into()), reject)
+    }
+}
+
+/// What a ledger gives back of a destination, and the place of each.
+async fn given(
+    ledger: &dyn RejectLedger,
+    destination: Option<&str>,
+) -> Result<(Vec<Arc<str>>, Vec<Given>)> {
+    let kept = ledger.list(destination).await?;
+    let all = kept.iter().flat_map(|kept| {
+        let given = |reject| Given::new(&kept.columns, kept.job_version.as_ref(), reject);
+        let rejects = kept.rejects.iter();
+        rejects.map(move |reject| (Arc::clone(&kept.place), given(reject)))
+    });
+    Ok(all.unzip())
+}
+
+async fn append_of(
+    ledger: &dyn RejectLedger,
+    destination: Option<&str>,
+    group: u64,
+    version: &str,
+    rejects: &[Reject],
+) -> Result<()> {
+    let segment = RejectSegment::new(destination.map(Into::into), columns(), rejects.to_vec());
+    let segment = segment.with_group(group, 0);
+    ledger
+        .append(segment.with_job_version(Some(version.into())))
+        .await
+}
+
+async fn given_back(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
+    let person = [plain(3), plain(1).after(4), plain(2).of_delete()];
+    let (source, company) = ([plain(5)], [plain(6)]);
+    let ledger = fixture.ledger();
+    append_of(&*ledger, Some("person"), 1, "v1", &person[..2]).await?;
+    append_of(&*ledger, None, 1, "v1", &source).await?;
+    append_of(&*ledger, Some("person"), 1, "v2", &person[2..]).await?;
+    append_of(&*ledger, Some("company"), 1, "v1", &company).await?;
+    ledger.seal().await?;
+    let ledger = fixture.ledger();
+    let wanted = [
+        ("person", Some("person"), &person[..], ["v1", "v1", "v2"]),
+        ("company", Some("company"), &company[..], ["v1"; 3]),
+        ("in front of all", None, &source[..], ["v1"; 3]),
+        ("a destination without any", Some("other"), &[], ["v1"; 3]),
+    ];
+    for (what, destination, rejects, versions) in wanted {
+        let (_, given) = given(&*ledger, destination).await.or_broken("list")?;
+        let all = rejects.iter().zip(versions);
+        let all: Vec<Given> = all
+            .map(|(reject, version)| Given::of(version, reject))
+            .collect();
+        same(what, &given, &all)?;
+    }
+    Ok(())
+}
+
+async fn marked(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
+    let rejects = [plain(1), plain(2), plain(3), plain(4)];
+    let ledger = fixture.ledger();
+    append_of(&*ledger, Some("person"), 1, "v1", &rejects).await?;
+    append_of(&*ledger, Some("company"), 1, "v1", &rejects).await?;
+    ledger.seal().await?;
+    let ledger = fixture.ledger();
+    let (places, _) = given(&*ledger, Some("person")).await?;
+    let mut marks = RejectMarks::new(Some("v2".into()));
+    let again = reject(
+        3,
+        Reason::NoMatch,
+        RawRecord::Cells(vec![Some("other".into()), Some("note".into())]),
+    );
+    let again = again.after(2);
+    let fates = [None, Some(None), Some(Some(again.clone())), None];
+    for (place, (own, fate)) in places.iter().zip(rejects.iter().zip(fates)) {
+        if let Some(fate) = fate {
+            marks
+                .by_key
+                .insert(RejectKey::new(Arc::clone(place), own), fate);
+        }
+    }
+    let left = [
+        Given::of("v1", &rejects[0]),
+        Given::of("v2", &again),
+        Given::of("v1", &rejects[3]),
+    ];
+    for time in ["once", "twice"] {
+        let ledger = fixture.ledger();
+        ledger
+            .mark(Some("person"), &marks)
+            .await
+            .or_broken("mark")?;
+        let ledger = fixture.ledger();
+        let (_, mut found) = given(&*ledger, Some("person")).await?;
+        // A ledger may tell one version for all that it keeps together.
+        for (found, left) in found.iter_mut().zip(&left) {
+            if found.version.as_deref() == Some("v2") {
+                found.version.clone_from(&left.version);
+            }
+        }
+        same(&format!("marked {time}"), &found, &left.to_vec())?;
+        let (_, others) = given(&*ledger, Some("company")).await?;
+        let all: Vec<Given> = rejects
+            .iter()
+            .map(|reject| Given::of("v1", reject))
+            .collect();
+        same("of another destination", &others, &all)?;
+    }
+    Ok(())
+}
+
+async fn told_apart(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
+    let of = |name: &'static str| {
+        let cells = vec![Some(name.into()), None];
+        reject(1, Reason::BadValue, RawRecord::Cells(cells))
+    };
+    let runs = [of("monday"), of("tuesday"), of("wednesday")];
+    for (group, run) in (1..).zip(&runs) {
+        let ledger = fixture.ledger();
+        append_of(
+            &*ledger,
+            Some("person"),
+            group,
+            "v1",
+            std::slice::from_ref(run),
+        )
+        .await?;
+        ledger.seal().await?;
+    }
+    let ledger = fixture.ledger();
+    let (places, _) = given(&*ledger, Some("person")).await?;
+    let distinct: BTreeSet<&Arc<str>> = places.iter().collect();
+    same("places of three runs", &distinct.len(), &3)?;
+    let mut marks = RejectMarks::new(Some("v1".into()));
+    if let Some(place) = places.get(1) {
+        let key = RejectKey::new(Arc::clone(place), &runs[1]);
+        marks.by_key.insert(key, None);
+    }
+    ledger.mark(Some("person"), &marks).await?;
+    let (_, left) = given(&*fixture.ledger(), Some("person")).await?;
+    let others = vec![Given::of("v1", &runs[0]), Given::of("v1", &runs[2])];
+    same("those of the other runs", &left, &others)
 }

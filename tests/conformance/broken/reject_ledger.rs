@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use syncline::Result;
-use syncline::host::{RejectLedger, RejectRewind, RejectSegment};
+use syncline::host::{
+    KeptRejects, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
+};
 use syncline::memory::MemoryRejects;
-use syncline::record::RawRecord;
+use syncline::record::{RawRecord, RowOp};
 use syncline::testing::conformance::{REJECT_LEDGER, RejectLedgerFixture};
 
 use super::{Broken, broken};
@@ -22,6 +24,29 @@ enum Flaw {
     RewindsNothing,
     FencesNobody,
     AnswersAsIfForManyRuns,
+    ForgetsAttempts,
+    ForgetsDeletes,
+    GivesBackThoseOfOthers,
+    MarksAll,
+    MarksNothing,
+    MarksOthersToo,
+    MarksByPosition,
+}
+
+impl Flaw {
+    /// Whether it shows when records are given back and marked.
+    fn gives_back(self) -> bool {
+        !matches!(
+            self,
+            Flaw::Sorts
+                | Flaw::TrimsBlanks
+                | Flaw::FlushesOnce
+                | Flaw::RewindsAll
+                | Flaw::RewindsNothing
+                | Flaw::FencesNobody
+                | Flaw::AnswersAsIfForManyRuns
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -89,6 +114,64 @@ impl RejectLedger for Ledger {
         }
         self.inner.rewind(to).await
     }
+
+    async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
+        let mut kept = self.inner.list(destination).await?;
+        match self.flaw {
+            Flaw::GivesBackThoseOfOthers if destination.is_none() => {
+                kept.extend(self.inner.list(Some("person")).await?);
+            }
+            Flaw::ForgetsAttempts | Flaw::ForgetsDeletes => {
+                for reject in kept.iter_mut().flat_map(|kept| &mut kept.rejects) {
+                    match self.flaw {
+                        Flaw::ForgetsDeletes => reject.op = RowOp::Upsert,
+                        // Of what was tried again the attempts are known.
+                        _ if reject.attempts > 2 => reject.attempts = 1,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(kept)
+    }
+
+    async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
+        let mut marks = marks.clone();
+        let all = self.inner.list(destination).await?;
+        let all = all.iter().flat_map(|kept| {
+            let key = |reject| RejectKey::new(Arc::clone(&kept.place), reject);
+            kept.rejects.iter().map(key).collect::<Vec<_>>()
+        });
+        match self.flaw {
+            Flaw::MarksNothing => return Ok(()),
+            Flaw::MarksAll => {
+                for key in all {
+                    marks.by_key.entry(key).or_insert(None);
+                }
+            }
+            Flaw::MarksByPosition => {
+                for key in all {
+                    let mut alike = marks.by_key.iter();
+                    let alike = alike.find(|(other, _)| other.position == key.position);
+                    if let Some((_, mark)) = alike.map(|(key, mark)| (key.clone(), mark.clone())) {
+                        marks.by_key.insert(key, mark);
+                    }
+                }
+            }
+            Flaw::MarksOthersToo => {
+                for kept in self.inner.list(Some("company")).await? {
+                    for reject in &kept.rejects {
+                        let key = RejectKey::new(Arc::clone(&kept.place), reject);
+                        marks.by_key.insert(key, None);
+                    }
+                }
+                self.inner.mark(Some("company"), &marks).await?;
+            }
+            _ => {}
+        }
+        self.inner.mark(destination, &marks).await
+    }
 }
 
 fn place(flaw: Flaw) -> RejectLedgerFixture {
@@ -106,12 +189,13 @@ fn place(flaw: Flaw) -> RejectLedgerFixture {
     let fixture = RejectLedgerFixture::new(open, kept);
     match flaw {
         Flaw::AnswersAsIfForManyRuns => fixture.of_one_run(),
+        flaw if flaw.gives_back() => fixture.giving_back(),
         _ => fixture,
     }
 }
 
 pub(super) fn broken_ledgers() -> Vec<Broken> {
-    let all: [(&str, Flaw, &[&str]); 7] = [
+    let all: [(&str, Flaw, &[&str]); 14] = [
         ("RL-01", Flaw::Sorts, &[]),
         ("RL-02", Flaw::TrimsBlanks, &[]),
         ("RL-03", Flaw::FlushesOnce, &["RL-05"]),
@@ -119,6 +203,13 @@ pub(super) fn broken_ledgers() -> Vec<Broken> {
         ("RL-04", Flaw::RewindsNothing, &["RL-03"]),
         ("RL-05", Flaw::FencesNobody, &[]),
         ("RL-06", Flaw::AnswersAsIfForManyRuns, &[]),
+        ("RL-07", Flaw::ForgetsAttempts, &[]),
+        ("RL-07", Flaw::ForgetsDeletes, &[]),
+        ("RL-07", Flaw::GivesBackThoseOfOthers, &[]),
+        ("RL-08", Flaw::MarksAll, &["RL-09"]),
+        ("RL-08", Flaw::MarksNothing, &["RL-09"]),
+        ("RL-08", Flaw::MarksOthersToo, &[]),
+        ("RL-09", Flaw::MarksByPosition, &[]),
     ];
     all.into_iter()
         .map(|(clause, flaw, collateral)| {
