@@ -566,13 +566,11 @@ fn records_of_several_runs_that_stood_at_one_position_are_told_apart() {
 #[derive(Debug)]
 struct Gone(Arc<dyn Dataset>, DatasetInfo);
 
-impl Gone {
-    fn new(rows: &[Value]) -> Arc<dyn Dataset> {
-        let rows = dataset(rows);
-        let mut info = rows.info().clone();
-        info.tells_deletes = true;
-        Arc::new(Gone(rows, info))
-    }
+fn gone(rows: &[Value]) -> Arc<dyn Dataset> {
+    let rows = dataset(rows);
+    let mut info = rows.info().clone();
+    info.tells_deletes = true;
+    Arc::new(Gone(rows, info))
 }
 
 #[async_trait]
@@ -588,7 +586,7 @@ impl Dataset for Gone {
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
         let batches = self.0.read(context, request);
         let gone = batches.map_ok(|mut batch| {
-            batch.ops = Some(vec![RowOp::Delete; batch.len()].into());
+            batch.ops = Some(vec![RowOp::Delete; batch.len()]);
             batch
         });
         gone.boxed()
@@ -614,7 +612,7 @@ fn a_delete_that_was_refused_is_never_sent_as_a_record() {
     };
     let tombstone = [json!({"no": 1, "seats": null, "version": 9})];
     for ledger in [memory.clone() as Arc<dyn RejectLedger>, in_files()] {
-        let job = deleting(Gone::new(&tombstone));
+        let job = deleting(gone(&tombstone));
         let report = block_on(job.run(&Context::new(), RunRequest::new(ledger))).unwrap();
         assert_eq!(report.destinations[0].rejected, 1, "{report}");
     }
@@ -624,13 +622,10 @@ fn a_delete_that_was_refused_is_never_sent_as_a_record() {
             counts(&redrive_with(&job, RunRequest::new(ledger.clone()), by).unwrap())
         };
         let left = [1, 0, 0, 0, 0, 1];
-        assert_eq!(
-            redrive(Gone::new(&tombstone), &Redrive::newer("version")),
-            left
-        );
+        assert_eq!(redrive(gone(&tombstone), &Redrive::newer("version")), left);
         // A source that forgets what is gone cannot tell it again.
-        assert_eq!(redrive(Gone::new(&[]), &Redrive::read_again(["no"])), left);
-        let again = redrive(Gone::new(&tombstone), &Redrive::read_again(["no"]));
+        assert_eq!(redrive(gone(&[]), &Redrive::read_again(["no"])), left);
+        let again = redrive(gone(&tombstone), &Redrive::read_again(["no"]));
         assert_eq!(again, [1, 0, 0, 0, 1, 0], "there are two of them still");
         assert_eq!(written(&home).len(), 2);
     }
