@@ -31,7 +31,8 @@ pub struct CallLimits {
     /// window that it could count in its neighbour. At most a tenth of the window is kept free on either side. 500 ms.
     pub margin: Duration,
     /// How long a call waits for its turn. If that would take longer, the answer is
-    /// [`QuotaSpent`](crate::ErrorKind::QuotaSpent). 10 seconds.
+    /// [`QuotaSpent`](crate::ErrorKind::QuotaSpent). No longer in any case than half of what is left to the
+    /// [deadline](crate::host::Context::deadline) of the call. 10 seconds.
     pub longest_wait: Duration,
     /// How long a call may take, where their number at the same time is bounded: one that a dead process made is counted
     /// so long. 10 minutes.
