@@ -1,6 +1,8 @@
 //! Everything that a run may use, in one value.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{
     CancelToken, Clock, Entropy, Executor, Ignore, Inline, Observer, SystemClock, SystemEntropy,
@@ -25,6 +27,8 @@ pub struct Context {
     executor: Arc<dyn Executor>,
     observer: Arc<dyn Observer>,
     cancel: CancelToken,
+    /// In nanoseconds. Clones share it, since it moves from batch to batch of one read.
+    deadline: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Context {
@@ -35,6 +39,7 @@ impl Default for Context {
             executor: Arc::new(Inline),
             observer: Arc::new(Ignore),
             cancel: CancelToken::new(),
+            deadline: None,
         }
     }
 }
@@ -80,6 +85,37 @@ impl Context {
         self
     }
 
+    /// For a call that is waited for until then, by [`monotonic`](Clock::monotonic).
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(Arc::new(AtomicU64::new(nanoseconds(deadline))));
+        self
+    }
+
+    /// Moves the deadline of this context and of its clones, if it was given one.
+    pub(crate) fn move_deadline(&self, to: Duration) {
+        if let Some(deadline) = &self.deadline {
+            deadline.store(nanoseconds(to), Ordering::Relaxed);
+        }
+    }
+
+    /// Until when the call is waited for to which this context was given, by [`monotonic`](Clock::monotonic); for a read, the batch
+    /// that was asked for last. `None` if nobody said.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use syncline::host::Context;
+    ///
+    /// let context = Context::new();
+    /// assert_eq!(context.deadline(), None);
+    /// let soon = context.clock().monotonic() + Duration::from_secs(5);
+    /// assert_eq!(context.with_deadline(soon).deadline(), Some(soon));
+    /// ```
+    pub fn deadline(&self) -> Option<Duration> {
+        let deadline = self.deadline.as_ref()?.load(Ordering::Relaxed);
+        (deadline < u64::MAX).then(|| Duration::from_nanos(deadline))
+    }
+
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         &*self.clock
@@ -109,4 +145,9 @@ impl Context {
     pub fn cancel(&self) -> &CancelToken {
         &self.cancel
     }
+}
+
+/// Beyond five hundred years: never.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -23,7 +23,10 @@ use crate::record::Reason;
 /// | `retried` | a call failed and is made again | `call`, `kind`, `tries`, `wait` |
 /// | `throttled` | a call waits for its turn | `account`, `wait` |
 /// | `circuit_opened` | calls are no longer made for a while | `connection`, `rest` |
-/// | `run_finished` | the run ended | `job`, `outcome` |
+/// | `run_finished` | the run ended, with its report | `job`, `outcome` |
+///
+/// A run that ends with an error in place of a report did not begin: neither `run_started` nor `run_finished` comes. One that ends
+/// before all is open, paused or without its lease, has a report and only `run_finished`. Of one that is dropped or killed no end comes.
 ///
 /// ```
 /// use syncline::host::Event;
@@ -85,7 +88,7 @@ pub enum Event<'a> {
     },
     /// A call failed, and is made again after a wait.
     Retried {
-        /// What was called: `open`, `read`, `write`, `commit`, `lookup`, `saved state`, `keep rejects` or `acknowledge`.
+        /// What was called: `prepare`, `open`, `read`, `write`, `commit`, `lookup`, `saved state`, `keep rejects` or `acknowledge`.
         call: &'a str,
         /// How it failed.
         #[serde(serialize_with = "word")]

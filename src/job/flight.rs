@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use arrow_array::cast::AsArray as _;
@@ -19,6 +19,9 @@ pub(super) struct Flight(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     budget: u64,
+    /// How many batches may be in flight.
+    most: usize,
+    batches: AtomicUsize,
     bytes: AtomicU64,
     /// The most that one batch took so far when it was mapped; 0 before the first was.
     largest: AtomicU64,
@@ -35,9 +38,12 @@ pub(super) struct Charge {
 }
 
 impl Flight {
-    pub(super) fn new(budget: u64) -> Self {
+    /// So many bytes, and so many batches.
+    pub(super) fn new(budget: u64, most: usize) -> Self {
         Flight(Arc::new(Inner {
             budget,
+            most,
+            batches: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             largest: AtomicU64::new(0),
         }))
@@ -48,9 +54,14 @@ impl Flight {
     fn has_room(&self) -> bool {
         let Inner {
             budget,
+            most,
+            batches,
             bytes,
             largest,
         } = &*self.0;
+        if batches.load(Ordering::Acquire) >= *most {
+            return false;
+        }
         let bytes = bytes.load(Ordering::Acquire);
         let largest = largest.load(Ordering::Acquire);
         let fits = largest > 0 && bytes.saturating_add(largest) <= *budget;
@@ -59,6 +70,7 @@ impl Flight {
 
     /// A batch was read. Until it is mapped it counts as the largest so far.
     pub(super) fn charge(&self, read: u64) -> Charge {
+        self.0.batches.fetch_add(1, Ordering::AcqRel);
         let mut charge = Charge {
             flight: self.clone(),
             read,
@@ -68,11 +80,13 @@ impl Flight {
         charge
     }
 
-    /// The stream, which is not asked for its next batch while there is no room. Whoever polls it must poll it again when a batch
-    /// was dropped: nobody wakes it.
+    /// The stream, which is not asked for its next batch while there is no room; what it was asked for it may bring to its end,
+    /// or the call would hold its place at the other side. Whoever polls it must poll it again when a batch was dropped: nobody
+    /// wakes it.
     pub(super) fn gate<S: Stream + Unpin>(&self, stream: S) -> Gate<S> {
         Gate {
             flight: self.clone(),
+            asked: false,
             stream,
         }
     }
@@ -97,13 +111,17 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.flight.0.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        let Inner { batches, bytes, .. } = &*self.flight.0;
+        bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        batches.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// A stream that waits for room.
 pub(super) struct Gate<S> {
     flight: Flight,
+    /// Whether a batch is under way.
+    asked: bool,
     stream: S,
 }
 
@@ -111,10 +129,12 @@ impl<S: Stream + Unpin> Stream for Gate<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        match self.flight.has_room() {
-            true => Pin::new(&mut self.stream).poll_next(task),
-            false => Poll::Pending,
+        if !self.asked && !self.flight.has_room() {
+            return Poll::Pending;
         }
+        let polled = Pin::new(&mut self.stream).poll_next(task);
+        self.asked = polled.is_pending();
+        polled
     }
 }
 
@@ -157,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_let_in_when_the_largest_so_far_has_room() {
-        let flight = Flight::new(100);
+        let flight = Flight::new(100, 9);
         let mut gate = flight.gate(stream::iter(1..));
         let mut next = || gate.next().now_or_never().flatten();
         assert_eq!(next(), Some(1));
@@ -177,6 +197,29 @@ mod tests {
         assert_eq!(next(), Some(4), "one that is larger than all goes alone");
         let _other = flight.charge(0);
         assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn a_batch_that_was_asked_for_may_come_and_no_more_than_so_many_do() {
+        let flight = Flight::new(100, 2);
+        let (mut send, receive) = futures::channel::mpsc::channel(9);
+        let mut gate = flight.gate(receive);
+        let mut next = || gate.next().now_or_never().flatten();
+        assert_eq!(next(), None, "it is asked for");
+        let mut charges = vec![flight.charge(200)];
+        send.try_send(1).unwrap();
+        assert_eq!(next(), Some(1), "there is no room, but it was under way");
+        send.try_send(2).unwrap();
+        assert_eq!(next(), None);
+        charges.clear();
+        for _ in 0..2 {
+            let mut small = flight.charge(1);
+            small.mapped(0);
+            charges.push(small);
+        }
+        assert_eq!(next(), None, "two are in flight");
+        charges.pop();
+        assert_eq!(next(), Some(2));
     }
 
     #[test]

@@ -21,10 +21,12 @@ pub(super) enum Stop {
     Paused(DateTime<Utc>),
 }
 
-/// When a run goes on that met this error, if it is one to wait for.
+/// When a run goes on that met this error, if it is one to wait for: nothing was done, and the moment is known.
 pub(super) fn paused_until(error: &Error, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let wait = match error.retry() {
-        _ if error.kind() != ErrorKind::QuotaSpent => return None,
+        _ if !matches!(error.kind(), ErrorKind::QuotaSpent | ErrorKind::CircuitOpen) => {
+            return None;
+        }
         Retry::After(wait) => wait,
         Retry::Now | Retry::Never => Duration::ZERO,
     };

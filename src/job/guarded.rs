@@ -32,6 +32,10 @@ pub(super) async fn run(
     let ended = run_settled(&settled.job, context, request, started_at).await;
     let mut report = ended.map_err(|error| settled.blame(error))?;
     report.drift = settled.report();
+    context.observer().observe(&Event::RunFinished {
+        job: &report.job,
+        outcome: report.outcome.word(),
+    });
     Ok(report)
 }
 
@@ -171,7 +175,7 @@ fn within_lease(timeouts: Timeouts, terms: LeaseTerms) -> Timeouts {
     }
 }
 
-/// An account may be spent before anything is open.
+/// A run may have to wait before anything is open.
 fn paused_or(
     ended: Result<RunReport>,
     job: &SyncJob,
@@ -180,9 +184,12 @@ fn paused_or(
 ) -> Result<RunReport> {
     let now = context.clock().now();
     ended.or_else(|error| {
-        let until = paused_until(&error, now).ok_or(error)?;
+        let Some(until) = paused_until(&error, now) else {
+            return Err(error);
+        };
         let mut report = RunReport::new(&job.info.name, started_at, now);
         report.outcome = Outcome::Paused { until };
+        report.paused_by = Some(error);
         Ok(report)
     })
 }

@@ -1,6 +1,7 @@
 //! Jobs: the run loop, reports that add up, and the job that syncs a dataset to destinations.
 
 mod admit;
+mod ahead;
 mod apart;
 mod bind;
 mod checkpoint;

@@ -25,10 +25,10 @@ pub enum Outcome {
     Failed,
     /// The cancel token was set.
     Cancelled,
-    /// An account has no more calls for now. That is no failure: what was done is kept, and where state is saved the next run
-    /// goes on with it.
+    /// An account has no more calls for now, or a [circuit](crate::policy::Breaker) is open. That is no failure: what was done is kept,
+    /// and where state is saved the next run goes on with it.
     Paused {
-        /// When there are calls again.
+        /// When calls are made again.
         until: DateTime<Utc>,
     },
 }
@@ -96,6 +96,9 @@ pub struct RunReport {
     /// What an incremental job read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowReport>,
+    /// What a run waits for that is paused, and whether nothing of what it read could be kept.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
+    pub paused_by: Option<Error>,
     /// Why the run broke off.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub failure: Option<Error>,
@@ -123,6 +126,7 @@ impl RunReport {
             destinations: Vec::new(),
             drift: None,
             window: None,
+            paused_by: None,
             failure: None,
         }
     }
@@ -360,10 +364,10 @@ impl fmt::Display for RunReport {
         if self.retries > 0 {
             writeln!(f, "  tried again {} times", self.retries)?;
         }
-        match &self.failure {
-            Some(failure) => writeln!(f, "  {failure}"),
-            None => Ok(()),
+        for error in self.paused_by.iter().chain(&self.failure) {
+            writeln!(f, "  {error}")?;
         }
+        Ok(())
     }
 }
 

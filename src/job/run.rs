@@ -1,12 +1,12 @@
 //! The run loop: read, prepare, map, write, commit, account.
 //!
 //! Batches are prepared and mapped on the executor, a few ahead, and taken in source order; from
-//! there on everything happens on the run's own future, one batch after the other.
+//! there on everything happens on the run's own future, one batch after the other. While that waits, reading goes on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt as _;
 
 use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
@@ -16,6 +16,7 @@ use crate::spec::RejectLimit;
 use crate::{Error, ErrorKind, Result, Retry};
 
 use super::admit::{Admitted, admitted};
+use super::ahead::Ahead;
 use super::bind::{Bound, bind};
 use super::checkpoint::{Border, Checkpoints};
 use super::flight::{Flight, bytes_of};
@@ -103,6 +104,7 @@ pub(super) async fn run(
         stage.set_lookup_bytes(mapper.write.lookup_bytes());
     }
     let safe = checkpoints.as_ref().map(Checkpoints::safe);
+    let safe_before = safe.map(|safe| safe.group);
     context.observer().observe(&Event::RunStarted {
         job: &job.info.name,
         epoch: request.epoch,
@@ -127,6 +129,7 @@ pub(super) async fn run(
         reading,
         started_at,
         booked,
+        paused_by: None,
         timings: Timings {
             open: seconds(started_at, context.clock().now()),
             ..Timings::default()
@@ -138,10 +141,19 @@ pub(super) async fn run(
         Ok(End::Finished) => (None, None),
         Ok(End::Stopped(stop)) => (None, Some(stop)),
         Err(failure) => match paused_until(&failure, context.clock().now()) {
-            Some(until) => (None, Some(Stop::Paused(until))),
+            Some(until) => {
+                run.paused_by = Some(failure);
+                (None, Some(Stop::Paused(until)))
+            }
             None => (Some(failure), None),
         },
     };
+    let safe = run.checkpoints.as_ref().map(|saved| saved.safe().group);
+    if safe.is_some() && safe == safe_before && run.records > run.resumed {
+        // The next run would come just as far.
+        let vain = "nothing of what this run read; if it goes on like that, allow more calls, or make the commit groups smaller";
+        run.paused_by = run.paused_by.map(|error| error.with("kept", vain));
+    }
     if broke_off {
         // Records that were refused are kept, whatever else failed; the failure that came first is told.
         let _ = request.rejects.seal().await;
@@ -151,11 +163,8 @@ pub(super) async fn run(
         abort(context, &mut run.stages).await;
     }
     let destinations = run.stages.iter().map(|stage| stage.report().clone());
-    let report = run.report(job, destinations.collect(), failure, stop);
-    context.observer().observe(&Event::RunFinished {
-        job: &report.job,
-        outcome: report.outcome.word(),
-    });
+    let mut report = run.report(job, destinations.collect(), failure, stop);
+    report.paused_by = run.paused_by;
     Ok(report)
 }
 
@@ -231,6 +240,8 @@ struct Run<'a> {
     reading: Option<Reading>,
     started_at: DateTime<Utc>,
     booked: Option<&'a Booked>,
+    /// What it has to wait for.
+    paused_by: Option<Error>,
     timings: Timings,
 }
 
@@ -297,7 +308,7 @@ impl Run<'_> {
                 break;
             }
             let asked = self.context.clock().now();
-            let next = batches.try_next().await;
+            let next = batches.next().await;
             let given = self.context.clock().now();
             let ready = match next {
                 Ok(Some(ready)) => ready,
@@ -310,30 +321,17 @@ impl Run<'_> {
                     break;
                 }
                 Err(error) => {
-                    let until = paused_until(&error, given).ok_or(error)?;
+                    let Some(until) = paused_until(&error, given) else {
+                        return Err(error);
+                    };
+                    self.paused_by = Some(error);
                     stop = Some(Stop::Paused(until));
                     break;
                 }
             };
             self.timings.read += seconds(asked, given);
-            let ready = self.begin(ready).await?;
-            self.book(job);
-            if row_by_row {
-                for row in 0..ready.prepared.len() as u32 {
-                    let record = ready.prepared.clone().take(&[row])?;
-                    for (stage, mapper) in self.stages.iter_mut().zip(mappers) {
-                        let mapped = mapper.map(self.context, &record, ready.deletes).await?;
-                        stage.take(self.context, ready.deletes, 1, mapped).await?;
-                    }
-                }
-            } else {
-                let rows = ready.prepared.len() as u64;
-                for (stage, mapped) in self.stages.iter_mut().zip(ready.mapped) {
-                    stage
-                        .take(self.context, ready.deletes, rows, mapped)
-                        .await?;
-                }
-            }
+            let taken = self.take(job, ready, mappers, row_by_row);
+            batches.beside(taken).await?;
             let written = self.context.clock().now();
             self.timings.write += seconds(given, written);
             self.progress();
@@ -341,7 +339,8 @@ impl Run<'_> {
             self.check_rejects(self.limit.records)?;
             let full = self.group.is_full(&self.request.commit, written);
             if full && again.is_none() && self.may_close() {
-                self.commit(job, GroupEnd::Full).await?;
+                let committed = self.commit(job, GroupEnd::Full);
+                batches.beside(committed).await?;
             }
         }
         drop(batches);
@@ -382,6 +381,34 @@ impl Run<'_> {
         Ok(stop.map_or(End::Finished, End::Stopped))
     }
 
+    /// Takes a batch through all destinations.
+    async fn take(
+        &mut self,
+        job: &SyncJob,
+        ready: Ready,
+        mappers: &[Bound],
+        row_by_row: bool,
+    ) -> Result<()> {
+        let ready = self.begin(ready).await?;
+        self.book(job);
+        if row_by_row {
+            for row in 0..ready.prepared.len() as u32 {
+                let record = ready.prepared.clone().take(&[row])?;
+                for (stage, mapper) in self.stages.iter_mut().zip(mappers) {
+                    let mapped = mapper.map(self.context, &record, ready.deletes).await?;
+                    stage.take(self.context, ready.deletes, 1, mapped).await?;
+                }
+            }
+        } else {
+            let rows = ready.prepared.len() as u64;
+            for (stage, mapped) in self.stages.iter_mut().zip(ready.mapped) {
+                let taken = stage.take(self.context, ready.deletes, rows, mapped);
+                taken.await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a group may end here: a run that saves its state must be able to go on behind it.
     fn may_close(&self) -> bool {
         let at_cursor = self.at_cursor || Bug::ClosedWithoutCursor.is_on();
@@ -414,7 +441,7 @@ impl Run<'_> {
         plan: &JobPlan,
         mappers: Arc<[Bound]>,
         until: Option<Cursor>,
-    ) -> futures::stream::BoxStream<'static, Result<Ready>> {
+    ) -> Ahead<Ready> {
         let request = ReadRequest::new()
             .with_fields(plan.fields.clone())
             .with_raw(plan.raw.clone())
@@ -428,7 +455,9 @@ impl Run<'_> {
         let preparation = Arc::clone(&plan.preparation);
         // A lookup that asks somebody else must be awaited here, by the run itself.
         let computes_only = mappers.iter().all(Bound::in_memory);
-        let flight = Flight::new(self.request.memory);
+        // One is being written. Where nothing runs beside the run, nothing is read beside it.
+        let most = if ahead == 1 { 1 } else { ahead + 1 };
+        let flight = Flight::new(self.request.memory, most);
         let batches = flight.gate(job.dataset.read(self.context, request));
         let prepare = move |admitted: Result<Admitted>| {
             let admitted = admitted.map(|admitted| {
@@ -452,10 +481,8 @@ impl Run<'_> {
                 }
             }
         };
-        admitted(batches.boxed(), admission)
-            .map(prepare)
-            .buffered(ahead)
-            .boxed()
+        let ready = admitted(batches.boxed(), admission).map(prepare);
+        Ahead::new(ready.buffered(ahead).boxed())
     }
 
     /// Counts a batch, and hands on what was refused before any destination saw it.
@@ -666,6 +693,7 @@ impl Run<'_> {
             destinations,
             drift: None,
             window,
+            paused_by: None,
             failure,
         }
     }

@@ -1,6 +1,6 @@
 //! The calls of one account, counted over all jobs and all processes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result, Retry, Tenant};
 const VERSION: u8 = 1;
 /// The longest wait between two looks at a book that somebody else writes, or at a busy account.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a call that is over says so before its entry is left to run out.
+/// How often a call that is over tries to say so itself.
 const GOODBYES: u32 = 20;
 
 /// An account at an outside system, whose [limits](CallLimits) all jobs share, in all processes that use the same state store.
@@ -26,7 +26,12 @@ const GOODBYES: u32 = 20;
 /// [`Paused`](crate::job::Outcome::Paused): what it has done is kept, and it goes on when there are calls again.
 ///
 /// A call is entered in the store before it is made, one compare-and-swap each, and an entry is never taken back: a process
-/// that dies may leave calls unused, but never makes one too many. All processes must give the same limits.
+/// that dies may leave calls unused, but never makes one too many. All processes must give the same limits, and their clocks must not
+/// differ by more than the [margin](CallLimits::margin); those that differ by more than a minute count apart.
+///
+/// Where the number of calls at the same time is bounded, a call that nobody waits for any more, since it took too long or its run
+/// ended, is given back with the next call of this account and its clones: keep it for the next run. To one that was made
+/// anew, the call is under way for [its longest time](CallLimits::longest_call).
 ///
 /// Through [`connection`](Account::connection) each question to a contract counts as one call: a discovery, an opening, a batch read or
 /// written, a commit, a lookup. Where one of these takes several requests, the connection holds the account itself and makes
@@ -60,6 +65,20 @@ struct Inner {
     name: String,
     store: Arc<dyn StateStore>,
     limits: CallLimits,
+    /// Calls of this process that are over, and of which the book may not know that.
+    over: Mutex<Vec<u64>>,
+}
+
+/// A place in the book among the calls under way. Dropped, it is given back with the next entry: nobody waits for that call.
+struct Place<'a> {
+    account: &'a Inner,
+    id: Option<u64>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.account.over().extend(self.id);
+    }
 }
 
 impl Account {
@@ -79,6 +98,7 @@ impl Account {
             name,
             store,
             limits,
+            over: Mutex::default(),
         })))
     }
 
@@ -121,6 +141,27 @@ impl Inner {
         }
     }
 
+    /// No panic can leave it half changed.
+    fn over(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The book no longer has these.
+    fn forget(&self, over: &[u64]) {
+        self.over().retain(|id| !over.contains(id));
+    }
+
+    /// How long a call of this context may wait. Half of the time that it is waited for is left to the call itself: one that is cut
+    /// while it waits would have been counted and not made, and who asked could not tell.
+    fn longest_wait(&self, context: &Context) -> Duration {
+        let now = context.clock().monotonic();
+        let left = context.deadline().and_then(|end| end.checked_sub(now));
+        // One that has passed is that of an older call.
+        let left = left.filter(|left| !left.is_zero());
+        let longest = self.limits.longest_wait;
+        left.map_or(longest, |left| longest.min(left / 2))
+    }
+
     /// `false`: somebody else was faster.
     async fn write(&self, context: &Context, mut book: Book, expected: Expected) -> Result<bool> {
         book.entry = draw(context);
@@ -141,15 +182,25 @@ impl Inner {
 #[async_trait]
 impl Layer for Inner {
     async fn enter(&self, context: &Context) -> Result<Pass> {
-        let id = draw(context);
         let clock = context.clock();
-        let began = clock.monotonic();
+        let now = || clock.now().timestamp_micros();
+        let (began, longest) = (clock.monotonic(), self.longest_wait(context));
+        let bounded = self.limits.concurrency.is_some();
         let mut failed = 0;
         loop {
             let (mut book, expected) = self.read().await?;
-            match book.enter(&self.limits, clock.now().timestamp_micros(), id) {
-                Turn::In(wait) => {
+            let over = self.over().clone();
+            book.leave(&over);
+            let id = draw(context);
+            let left = longest.saturating_sub(clock.monotonic() - began);
+            match book.enter(&self.limits, left, now(), id) {
+                Turn::In(wait, within) => {
+                    let mut place = Place {
+                        account: self,
+                        id: bounded.then_some(id),
+                    };
                     if self.write(context, book, expected).await? {
+                        self.forget(&over);
                         if !wait.is_zero() {
                             let account = &self.name;
                             context
@@ -157,17 +208,20 @@ impl Layer for Inner {
                                 .observe(&Event::Throttled { account, wait });
                             clock.sleep(wait).await;
                         }
-                        let bounded = self.limits.concurrency.is_some();
-                        return Ok(Pass {
-                            id: bounded.then_some(id),
-                            time: bounded.then_some(self.limits.longest_call),
-                        });
+                        // Store and wait may have taken longer than they should: then the entry is wasted.
+                        if within.contains(&now()) {
+                            return Ok(Pass {
+                                id: place.id.take(),
+                                time: bounded.then_some(self.limits.longest_call),
+                            });
+                        }
+                        if clock.monotonic() - began >= longest {
+                            return Err(self.spent(LOOK));
+                        }
                     }
                 }
                 Turn::Spent(wait) => return Err(self.spent(wait)),
-                Turn::Busy if clock.monotonic() - began >= self.limits.longest_wait => {
-                    return Err(self.spent(LOOK));
-                }
+                Turn::Busy if left.is_zero() => return Err(self.spent(LOOK)),
                 Turn::Busy => {}
             }
             failed += 1;
@@ -177,16 +231,27 @@ impl Layer for Inner {
 
     async fn leave(&self, context: &Context, pass: Pass, _: Option<&Error>) {
         let Some(id) = pass.id else { return };
-        // An entry that stays runs out by itself.
+        self.over().push(id);
+        // What is not said now is said with the next entry; if none comes, it runs out by itself.
         for failed in 1..=GOODBYES {
+            let over = self.over().clone();
             let Ok((mut book, expected)) = self.read().await else {
                 return;
             };
-            if !book.leave(id) || !matches!(self.write(context, book, expected).await, Ok(false)) {
-                return;
+            let done = match book.leave(&over) {
+                true => self.write(context, book, expected).await,
+                false => Ok(true),
+            };
+            match done {
+                Ok(true) => return self.forget(&over),
+                Ok(false) => context.clock().sleep(pause(context, failed)).await,
+                Err(_) => return,
             }
-            context.clock().sleep(pause(context, failed)).await;
         }
+    }
+
+    fn dropped(&self, _: &Context, pass: Pass, _: bool) {
+        self.over().extend(pass.id);
     }
 }
 

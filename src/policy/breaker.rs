@@ -61,8 +61,8 @@ impl BreakerPolicy {
 /// is answered [`CircuitOpen`](ErrorKind::CircuitOpen) at once; then one is tried, and decides. Clones share it, and so may the
 /// jobs of one process.
 ///
-/// Failures that count are [`Io`](ErrorKind::Io) and [`Timeout`](ErrorKind::Timeout), each by itself. Any other error
-/// is an answer: who gives it is alive.
+/// Failures that count are [`Io`](ErrorKind::Io) and [`Timeout`](ErrorKind::Timeout), each by itself; a call that its run gave up since
+/// no answer came [in time](super::Timeouts) is one of the latter. Any other error is an answer: who gives it is alive.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -144,34 +144,11 @@ impl Inner {
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-#[async_trait]
-impl Layer for Inner {
-    async fn enter(&self, context: &Context) -> Result<Pass> {
-        let now = context.clock().monotonic();
-        let mut circuit = self.circuit();
-        if let Some(until) = circuit.until {
-            if let Some(rest) = until.checked_sub(now).filter(|rest| !rest.is_zero()) {
-                let message = "the other side has failed too often in a row, so this call was not made; see whether it is up";
-                return Err(Error::new(ErrorKind::CircuitOpen, message)
-                    .with("connection", &self.name)
-                    .with("seconds", rest.as_secs_f64().ceil())
-                    .retrying(Retry::After(rest)));
-            }
-            // This call is the trial. If its run dies, another one comes after the same time.
-            circuit.until = Some(now.saturating_add(self.policy.rest));
-            return Ok(Pass {
-                id: Some(TRIAL),
-                time: None,
-            });
-        }
-        Ok(Pass::default())
-    }
-
-    async fn leave(&self, context: &Context, pass: Pass, failure: Option<&Error>) {
+    /// Books how a call ended.
+    fn book(&self, context: &Context, pass: Pass, failure: Option<ErrorKind>) {
         let counted = |kind: &ErrorKind| matches!(kind, ErrorKind::Io | ErrorKind::Timeout);
-        let kind = failure.map(Error::kind).filter(counted);
+        let kind = failure.filter(counted);
         let mut circuit = self.circuit();
         let Some(kind) = kind else {
             *circuit = Circuit::default();
@@ -202,5 +179,40 @@ impl Layer for Inner {
         context
             .observer()
             .observe(&Event::CircuitOpened { connection, rest });
+    }
+}
+
+#[async_trait]
+impl Layer for Inner {
+    async fn enter(&self, context: &Context) -> Result<Pass> {
+        let now = context.clock().monotonic();
+        let mut circuit = self.circuit();
+        if let Some(until) = circuit.until {
+            if let Some(rest) = until.checked_sub(now).filter(|rest| !rest.is_zero()) {
+                let message = "the other side has failed too often in a row, so this call was not made; see whether it is up";
+                return Err(Error::new(ErrorKind::CircuitOpen, message)
+                    .with("connection", &self.name)
+                    .with("seconds", rest.as_secs_f64().ceil())
+                    .retrying(Retry::After(rest)));
+            }
+            // This call is the trial. If its run dies, another one comes after the same time.
+            circuit.until = Some(now.saturating_add(self.policy.rest));
+            return Ok(Pass {
+                id: Some(TRIAL),
+                time: None,
+            });
+        }
+        Ok(Pass::default())
+    }
+
+    async fn leave(&self, context: &Context, pass: Pass, failure: Option<&Error>) {
+        self.book(context, pass, failure.map(Error::kind));
+    }
+
+    fn dropped(&self, context: &Context, pass: Pass, late: bool) {
+        // What was dropped for another reason tells nothing.
+        if late {
+            self.book(context, pass, Some(ErrorKind::Timeout));
+        }
     }
 }

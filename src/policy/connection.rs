@@ -54,27 +54,42 @@ impl Connection for Connected {
     }
 
     async fn discover(&self, context: &Context) -> Result<Catalog> {
+        let context = &Patience::context(context);
         let discover = || self.connection.discover(context);
-        self.patience.call(Call::Prepare, discover).await
+        self.patience
+            .call(Call::Prepare, Some(context), discover)
+            .await
     }
 
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
+        let context = &Patience::context(context);
         let dataset = || self.connection.dataset(context, object);
-        let dataset = self.patience.call(Call::Prepare, dataset).await?;
+        let dataset = self
+            .patience
+            .call(Call::Prepare, Some(context), dataset)
+            .await?;
         Ok(self.patience.dataset(dataset))
     }
 
     async fn destination(&self, context: &Context, object: &str) -> Result<Arc<dyn Destination>> {
+        let context = &Patience::context(context);
         let destination = || self.connection.destination(context, object);
         Ok(Arc::new(Written {
-            destination: self.patience.call(Call::Prepare, destination).await?,
+            destination: self
+                .patience
+                .call(Call::Prepare, Some(context), destination)
+                .await?,
             patience: self.patience.clone(),
         }))
     }
 
     async fn lookup(&self, context: &Context, request: LookupRequest) -> Result<Arc<dyn Lookup>> {
+        let context = &Patience::context(context);
         let lookup = || self.connection.lookup(context, request.clone());
-        let lookup = self.patience.call(Call::Prepare, lookup).await?;
+        let lookup = self
+            .patience
+            .call(Call::Prepare, Some(context), lookup)
+            .await?;
         Ok(self.patience.lookup(lookup))
     }
 }
@@ -110,8 +125,9 @@ impl Destination for Written {
 
     async fn open(&self, context: &Context, request: OpenRequest) -> Result<Opened> {
         let may_repeat = self.may_repeat(&request);
+        let context = &Patience::context(context);
         let open = || self.destination.open(context, request.clone());
-        let opened = self.patience.call(Call::Open, open).await?;
+        let opened = self.patience.call(Call::Open, Some(context), open).await?;
         let writer = Writing {
             patience: self.patience.clone(),
             writer: opened.writer,
@@ -131,10 +147,11 @@ struct Writing {
 #[async_trait]
 impl Writer for Writing {
     async fn write(&mut self, context: &Context, batch: Batch) -> Result<WriteReport> {
+        let context = &Patience::context(context);
         let mut tries = self.patience.tries(Call::Write);
         loop {
             let write = self.writer.write(context, batch.clone());
-            match self.patience.once(Call::Write, write).await {
+            match self.patience.once(Call::Write, Some(context), write).await {
                 Ok(report) => return Ok(report),
                 Err(error) if self.may_repeat || was_not_made(error.kind()) => {
                     tries.fail(error).await?
@@ -145,10 +162,15 @@ impl Writer for Writing {
     }
 
     async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        let context = &Patience::context(context);
         let mut tries = self.patience.tries(Call::Commit);
         loop {
             let commit = self.writer.commit(context, request.clone());
-            match self.patience.once(Call::Commit, commit).await {
+            match self
+                .patience
+                .once(Call::Commit, Some(context), commit)
+                .await
+            {
                 Ok(report) => return Ok(report),
                 Err(error) => tries.fail(error).await?,
             }
@@ -156,8 +178,9 @@ impl Writer for Writing {
     }
 
     async fn abort(&mut self, context: &Context) -> Result<()> {
+        let context = &Patience::context(context);
         let abort = self.writer.abort(context);
-        self.patience.once(Call::Commit, abort).await
+        self.patience.once(Call::Commit, Some(context), abort).await
     }
 
     async fn lookup(
@@ -165,10 +188,15 @@ impl Writer for Writing {
         context: &Context,
         request: LookupRequest,
     ) -> Result<Arc<dyn Lookup>> {
+        let context = &Patience::context(context);
         let mut tries = self.patience.tries(Call::Prepare);
         loop {
             let lookup = self.writer.lookup(context, request.clone());
-            match self.patience.once(Call::Prepare, lookup).await {
+            match self
+                .patience
+                .once(Call::Prepare, Some(context), lookup)
+                .await
+            {
                 Ok(lookup) => return Ok(self.patience.lookup(lookup)),
                 Err(error) => tries.fail(error).await?,
             }
@@ -176,10 +204,11 @@ impl Writer for Writing {
     }
 
     async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        let context = &Patience::context(context);
         let mut tries = self.patience.tries(Call::Write);
         loop {
             let set = self.writer.patch(context, patch.clone());
-            match self.patience.once(Call::Write, set).await {
+            match self.patience.once(Call::Write, Some(context), set).await {
                 Ok(()) => return Ok(()),
                 Err(error) => tries.fail(error).await?,
             }
@@ -189,16 +218,19 @@ impl Writer for Writing {
     /// What a delete did whose answer was lost is not found again. All of its records had been found in front of it and are gone
     /// behind it, so if one came to no answer, each of them counts.
     async fn delete(&mut self, context: &Context, ids: ArrayRef) -> Result<u64> {
+        let context = &Patience::context(context);
         let mut tries = self.patience.tries(Call::Write);
         let mut lost = false;
         loop {
             let delete = self.writer.delete(context, Arc::clone(&ids));
-            match self.patience.once(Call::Write, delete).await {
+            match self.patience.once(Call::Write, Some(context), delete).await {
                 Ok(_) if lost => return Ok((ids.len() - ids.null_count()) as u64),
                 Ok(count) => return Ok(count),
-                Err(error) => tries.fail(error).await?,
+                Err(error) => {
+                    lost |= !was_not_made(error.kind());
+                    tries.fail(error).await?;
+                }
             }
-            lost = true;
         }
     }
 }
@@ -227,8 +259,11 @@ impl Lookup for LookedUp {
     }
 
     async fn resolve(&self, context: &Context, keys: LookupKeys) -> Result<LookupMatches> {
+        let context = &Patience::context(context);
         let resolve = || self.lookup.resolve(context, keys.clone());
-        self.patience.call(Call::Lookup, resolve).await
+        self.patience
+            .call(Call::Lookup, Some(context), resolve)
+            .await
     }
 }
 
@@ -236,10 +271,16 @@ impl Lookup for LookedUp {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use std::time::Duration;
+
+    use arrow_array::Int64Array;
+    use futures::executor::block_on;
+
     use super::*;
     use crate::destination::{DestinationCapabilities, WriteField};
     use crate::policy::{RetryPolicy, Timeouts};
     use crate::spec::{Identity, WriteMode, WriteOn};
+    use crate::{ErrorKind, Retry};
 
     /// Is only asked what it is.
     #[derive(Debug)]
@@ -294,5 +335,49 @@ mod tests {
             let allowed = always.with_unanswered_inserts(UnansweredInserts::Repeat);
             assert!(may_repeat(keyed, mode.clone(), on, allowed));
         }
+    }
+
+    /// Deletes one record, behind a failure.
+    #[derive(Debug)]
+    struct Deletes(Option<ErrorKind>);
+
+    #[async_trait]
+    impl Writer for Deletes {
+        async fn write(&mut self, _: &Context, _: Batch) -> Result<WriteReport> {
+            Err(Error::contract("nobody writes"))
+        }
+
+        async fn commit(&mut self, _: &Context, _: CommitRequest) -> Result<CommitReport> {
+            Err(Error::contract("nobody commits"))
+        }
+
+        async fn abort(&mut self, _: &Context) -> Result<()> {
+            Ok(())
+        }
+
+        async fn delete(&mut self, _: &Context, _: ArrayRef) -> Result<u64> {
+            match self.0.take() {
+                Some(kind) => Err(Error::new(kind, "failed").retrying(Retry::Now)),
+                None => Ok(1),
+            }
+        }
+    }
+
+    #[test]
+    fn deletes_count_as_lost_only_where_they_may_have_been_made() {
+        let count = |failure| {
+            let retry = RetryPolicy::default().with_backoff(Duration::ZERO, Duration::ZERO);
+            let mut writing = Writing {
+                patience: Patience::new(&Context::new(), retry, Timeouts::default()),
+                writer: Box::new(Deletes(failure)),
+                may_repeat: true,
+            };
+            let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+            block_on(writing.delete(&Context::new(), ids)).unwrap()
+        };
+        assert_eq!(count(None), 1);
+        assert_eq!(count(Some(ErrorKind::Timeout)), 3);
+        assert_eq!(count(Some(ErrorKind::QuotaSpent)), 1);
+        assert_eq!(count(Some(ErrorKind::CircuitOpen)), 1);
     }
 }

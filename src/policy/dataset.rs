@@ -39,11 +39,12 @@ impl Dataset for Read {
     }
 
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
+        let context = Patience::context(context);
         let reading = Reading {
-            batches: self.dataset.read(context, request.clone()),
+            batches: self.dataset.read(&context, request.clone()),
             patience: self.patience.clone(),
             dataset: Arc::clone(&self.dataset),
-            context: context.clone(),
+            context,
             request,
             given: None,
         };
@@ -59,13 +60,19 @@ impl Dataset for Read {
     }
 
     async fn upper_bound(&self, context: &Context, field: &str) -> Result<Option<CursorValue>> {
+        let context = &Patience::context(context);
         let upper_bound = || self.dataset.upper_bound(context, field);
-        self.patience.call(Call::Read, upper_bound).await
+        self.patience
+            .call(Call::Read, Some(context), upper_bound)
+            .await
     }
 
     async fn acknowledge(&self, context: &Context, cursor: &Cursor) -> Result<()> {
+        let context = &Patience::context(context);
         let acknowledge = || self.dataset.acknowledge(context, cursor);
-        self.patience.call(Call::Acknowledge, acknowledge).await
+        self.patience
+            .call(Call::Acknowledge, Some(context), acknowledge)
+            .await
     }
 }
 
@@ -86,7 +93,8 @@ impl Reading {
         let patience = self.patience.clone();
         let mut tries = patience.tries(Call::Read);
         loop {
-            match patience.once(Call::Read, self.batches.try_next()).await {
+            let next = self.batches.try_next();
+            match patience.once(Call::Read, Some(&self.context), next).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(batch)) => {
                     let cursor = batch.resume.clone();
@@ -99,6 +107,8 @@ impl Reading {
                     }
                 }
                 Err(error) => {
+                    // A call that may be under way in it is over for us, and those behind it need not wait.
+                    self.batches = stream::empty().boxed();
                     if self.given.is_some() && !self.dataset.info().resumable {
                         return Err(error);
                     }

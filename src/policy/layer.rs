@@ -27,8 +27,29 @@ use crate::{Error, ErrorKind, Result, Retry};
 pub(super) trait Layer: fmt::Debug + Send + Sync {
     /// A call is about to be made. An error is its answer, and it is not made.
     async fn enter(&self, context: &Context) -> Result<Pass>;
-    /// It was answered. Does not come if the run died meanwhile.
+    /// It was answered.
     async fn leave(&self, context: &Context, pass: Pass, failure: Option<&Error>);
+    /// It was dropped before an answer came; `late`: since none came in time. Neither comes if the process died meanwhile.
+    fn dropped(&self, context: &Context, pass: Pass, late: bool);
+}
+
+/// A call under way.
+struct UnderWay<'a> {
+    layer: &'a dyn Layer,
+    context: &'a Context,
+    /// `None` once it was answered.
+    pass: Option<Pass>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            let now = self.context.clock().monotonic();
+            let deadline = self.context.deadline();
+            let late = deadline.is_some_and(|deadline| deadline <= now);
+            self.layer.dropped(self.context, pass, late);
+        }
+    }
 }
 
 /// The leave to make one call.
@@ -69,12 +90,18 @@ pub(super) async fn guarded<T>(
     work: impl Future<Output = Result<T>> + Send,
 ) -> Result<T> {
     let pass = layer.enter(context).await?;
+    let mut under_way = UnderWay {
+        layer,
+        context,
+        pass: Some(pass),
+    };
     let answer = match pass.time {
         None => work.await,
         Some(time) => within(context.clock(), time, work)
             .await
             .unwrap_or_else(|| Err(unanswered(time))),
     };
+    under_way.pass = None;
     layer.leave(context, pass, answer.as_ref().err()).await;
     answer
 }

@@ -1,5 +1,6 @@
 //! What an account allows, and the book in which calls are entered.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,8 @@ pub struct CallLimits {
     /// window that it could count in its neighbour. At most a tenth of the window is kept free on either side. 500 ms.
     pub margin: Duration,
     /// How long a call waits for its turn. If that would take longer, the answer is
-    /// [`QuotaSpent`](crate::ErrorKind::QuotaSpent). 10 seconds.
+    /// [`QuotaSpent`](crate::ErrorKind::QuotaSpent). No longer in any case than half of what is left to the
+    /// [deadline](crate::host::Context::deadline) of the call. 10 seconds.
     pub longest_wait: Duration,
     /// How long a call may take, where their number at the same time is bounded: one that a dead process made is counted
     /// so long. 10 minutes.
@@ -50,6 +52,21 @@ pub struct CallWindow {
 impl CallWindow {
     fn micros(&self) -> Micros {
         micros(self.length).max(1)
+    }
+
+    /// No call begins so close to a border.
+    fn margin(&self, margin: Duration) -> Micros {
+        micros(margin).min(self.micros() / 10)
+    }
+
+    /// Where one of the windows begins, and the last moment for a call of it.
+    fn bounds(&self, margin: Duration, index: i64) -> (Micros, Micros) {
+        let begins = index.saturating_mul(self.micros());
+        let ends = begins.saturating_add(self.micros());
+        (
+            begins,
+            ends.saturating_sub(self.margin(margin)).saturating_sub(1),
+        )
     }
 }
 
@@ -112,7 +129,10 @@ impl CallLimits {
 }
 
 /// Microseconds since 1970.
-type Micros = i64;
+pub(super) type Micros = i64;
+
+/// Clocks that differ by more than this are wrong, and whoever has them counts apart.
+const SKEW: Duration = Duration::from_secs(60);
 
 fn micros(time: Duration) -> Micros {
     Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX)
@@ -124,7 +144,7 @@ fn micros(time: Duration) -> Micros {
 pub(super) struct Book {
     /// Tells this entry from every other, so that no two writers ever save the same bytes.
     pub(super) entry: u64,
-    /// When the last call was to begin. No later one begins earlier, whatever a clock says.
+    /// When the last call was to begin. No later one begins earlier, unless that is so far ahead that a clock must be wrong.
     latest: Micros,
     /// When the next one may, by the rate.
     next: Micros,
@@ -151,28 +171,39 @@ struct Running {
 }
 
 /// When a call may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// After this wait; it is entered in the book.
-    In(Duration),
-    /// Not within the longest wait: in this time.
+    /// After this wait; it is entered in the book for calls that begin within this time.
+    In(Duration, RangeInclusive<Micros>),
+    /// Not as soon as was asked: in this time.
     Spent(Duration),
     /// When one of those under way is over.
     Busy,
 }
 
 impl Book {
-    /// Enters a call.
-    pub(super) fn enter(&mut self, limits: &CallLimits, now: Micros, id: u64) -> Turn {
+    /// Enters a call that would wait so long at most.
+    pub(super) fn enter(
+        &mut self,
+        limits: &CallLimits,
+        longest_wait: Duration,
+        now: Micros,
+        id: u64,
+    ) -> Turn {
         if let Some(most) = limits.concurrency {
             self.running.retain(|call| call.until > now);
             if self.running.len() >= most as usize {
                 return Turn::Busy;
             }
         }
-        let mut at = now.max(self.latest);
-        if limits.per_second.is_some() {
-            at = at.max(self.next);
+        // Nobody waits for longer, so whoever entered a later one has another clock.
+        let farthest = micros(limits.longest_wait.saturating_add(SKEW));
+        let mut at = now;
+        if self.latest <= now.saturating_add(farthest) {
+            at = at.max(self.latest);
+            if limits.per_second.is_some() {
+                at = at.max(self.next);
+            }
         }
         // Each pass moves to a window that is free, so this ends, but for windows that allow no call.
         loop {
@@ -188,34 +219,42 @@ impl Book {
             }
         }
         let wait = Duration::from_micros(u64::try_from(at.saturating_sub(now)).unwrap_or(0));
-        if wait > limits.longest_wait {
+        if wait > longest_wait {
             return Turn::Spent(wait);
         }
         self.latest = at;
         if let Some(rate) = limits.per_second {
             self.next = at.saturating_add(i64::from(1_000_000_u32.div_ceil(rate.max(1))));
         }
-        let used = limits.windows.iter().map(|window| {
+        let mut windows = Vec::with_capacity(limits.windows.len());
+        let (mut from, mut until) = (Micros::MIN, Micros::MAX);
+        for window in &limits.windows {
             let length = window.micros();
             let index = at.div_euclid(length);
-            Used {
+            windows.push(Used {
                 length,
                 index,
                 calls: self.used(length, index) + 1,
-            }
-        });
-        self.windows = used.collect();
+            });
+            // What a clock that is far off has counted is kept beside what the others have.
+            let others = self.windows.iter();
+            let others = others.filter(|used| used.length == length && used.index != index);
+            windows.extend(others.max_by_key(|used| used.index).cloned());
+            let (begins, last) = window.bounds(limits.margin, index);
+            (from, until) = (from.max(begins), until.min(last));
+        }
+        self.windows = windows;
         if limits.concurrency.is_some() {
             let until = at.saturating_add(micros(limits.longest_call));
             self.running.push(Running { id, until });
         }
-        Turn::In(wait)
+        Turn::In(wait, from..=until)
     }
 
-    /// A call is over. `false`: the book did not know of it.
-    pub(super) fn leave(&mut self, id: u64) -> bool {
+    /// These calls are over. `false`: the book knows none of them.
+    pub(super) fn leave(&mut self, over: &[u64]) -> bool {
         let before = self.running.len();
-        self.running.retain(|call| call.id != id);
+        self.running.retain(|call| !over.contains(&call.id));
         self.running.len() < before
     }
 
@@ -226,16 +265,13 @@ impl Book {
 
     /// The first instant from `at` on at which this window has a call left.
     fn free_from(&self, window: &CallWindow, margin: Duration, at: Micros) -> Micros {
-        let length = window.micros();
-        let margin = micros(margin).min(length / 10);
-        let index = at.div_euclid(length);
-        let (begins, ends) = (
-            index.saturating_mul(length),
-            (index.saturating_add(1)).saturating_mul(length),
-        );
-        let full = self.used(length, index) >= window.calls;
-        if full || at >= ends.saturating_sub(margin) {
-            return ends.saturating_add(margin);
+        let index = at.div_euclid(window.micros());
+        let (begins, last) = window.bounds(margin, index);
+        let margin = window.margin(margin);
+        if self.used(window.micros(), index) >= window.calls || at > last {
+            return begins
+                .saturating_add(window.micros())
+                .saturating_add(margin);
         }
         at.max(begins.saturating_add(margin))
     }
@@ -253,6 +289,17 @@ mod tests {
 
     const MILLI: i64 = 1_000;
 
+    /// With the limits' own longest wait.
+    fn enter(book: &mut Book, limits: &CallLimits, now: Micros, id: u64) -> Result<Duration, Turn> {
+        match book.enter(limits, limits.longest_wait, now, id) {
+            Turn::In(wait, within) => {
+                assert!(within.contains(&(now + micros(wait))));
+                Ok(wait)
+            }
+            other => Err(other),
+        }
+    }
+
     fn millis(time: u64) -> Duration {
         Duration::from_millis(time)
     }
@@ -262,7 +309,7 @@ mod tests {
         let mut book = Book::default();
         let mut begun = Vec::new();
         for (id, now) in calls.iter().enumerate() {
-            if let Turn::In(wait) = book.enter(limits, *now, id as u64) {
+            if let Ok(wait) = enter(&mut book, limits, *now, id as u64) {
                 begun.push(now + micros(wait));
             }
         }
@@ -318,8 +365,8 @@ mod tests {
             .with_margin(Duration::ZERO)
             .with_window(1, millis(1000));
         let mut book = Book::default();
-        assert_eq!(book.enter(&limits, 5_000_000, 1), Turn::In(Duration::ZERO));
-        assert_eq!(book.enter(&limits, 3_000_000, 2), Turn::In(millis(3000)));
+        assert_eq!(enter(&mut book, &limits, 5_000_000, 1), Ok(Duration::ZERO));
+        assert_eq!(enter(&mut book, &limits, 3_000_000, 2), Ok(millis(3000)));
     }
 
     #[test]
@@ -328,15 +375,18 @@ mod tests {
             .with_margin(Duration::ZERO)
             .with_window(1, Duration::from_secs(3600));
         let mut book = Book::default();
-        assert_eq!(book.enter(&limits, 0, 1), Turn::In(Duration::ZERO));
+        assert_eq!(enter(&mut book, &limits, 0, 1), Ok(Duration::ZERO));
         let before = book.clone();
         assert_eq!(
-            book.enter(&limits, 1_000_000, 2),
-            Turn::Spent(Duration::from_secs(3599))
+            enter(&mut book, &limits, 1_000_000, 2),
+            Err(Turn::Spent(Duration::from_secs(3599)))
         );
         assert_eq!(book, before);
         let none = CallLimits::default().with_window(0, millis(1000));
-        assert_eq!(book.enter(&none, 0, 3), Turn::Spent(millis(1000)));
+        assert_eq!(
+            enter(&mut book, &none, 0, 3),
+            Err(Turn::Spent(millis(1000)))
+        );
     }
 
     #[test]
@@ -345,15 +395,45 @@ mod tests {
             .with_concurrency(2)
             .with_longest_call(millis(100));
         let mut book = Book::default();
-        assert_eq!(book.enter(&limits, 0, 1), Turn::In(Duration::ZERO));
-        assert_eq!(book.enter(&limits, 10, 2), Turn::In(Duration::ZERO));
-        assert_eq!(book.enter(&limits, 20, 3), Turn::Busy);
-        assert!(book.leave(1) && !book.leave(1));
-        assert_eq!(book.enter(&limits, 30, 3), Turn::In(Duration::ZERO));
-        assert_eq!(book.enter(&limits, 40, 4), Turn::Busy);
+        assert_eq!(enter(&mut book, &limits, 0, 1), Ok(Duration::ZERO));
+        assert_eq!(enter(&mut book, &limits, 10, 2), Ok(Duration::ZERO));
+        assert_eq!(enter(&mut book, &limits, 20, 3), Err(Turn::Busy));
+        assert!(book.leave(&[1]) && !book.leave(&[1]));
+        assert_eq!(enter(&mut book, &limits, 30, 3), Ok(Duration::ZERO));
+        assert_eq!(enter(&mut book, &limits, 40, 4), Err(Turn::Busy));
         assert_eq!(
-            book.enter(&limits, 100 * MILLI + 20, 4),
-            Turn::In(Duration::ZERO)
+            enter(&mut book, &limits, 100 * MILLI + 20, 4),
+            Ok(Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_a_day_ahead_keeps_nobody_waiting() {
+        const HOUR: i64 = 3_600_000 * MILLI;
+        let limits = CallLimits::default()
+            .with_rate(1)
+            .with_window(3, Duration::from_secs(3600));
+        let mut book = Book::default();
+        let noon = 12 * HOUR;
+        for id in 0..2 {
+            assert!(enter(&mut book, &limits, noon + id * 1_000 * MILLI, id as u64).is_ok());
+        }
+        assert!(enter(&mut book, &limits, noon + 24 * HOUR, 2).is_ok());
+        // What was counted before is not forgotten, on neither side.
+        let later = noon + 5_000 * MILLI;
+        assert_eq!(enter(&mut book, &limits, later, 3), Ok(Duration::ZERO));
+        assert!(matches!(
+            enter(&mut book, &limits, later + 1_000 * MILLI, 4),
+            Err(Turn::Spent(_))
+        ));
+        for id in 5..7 {
+            let now = noon + 24 * HOUR + id * 1_000 * MILLI;
+            assert!(enter(&mut book, &limits, now, id as u64).is_ok());
+        }
+        let now = noon + 24 * HOUR + 10_000 * MILLI;
+        assert!(matches!(
+            enter(&mut book, &limits, now, 8),
+            Err(Turn::Spent(_))
+        ));
     }
 }

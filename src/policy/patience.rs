@@ -83,13 +83,23 @@ impl Patience {
         &self.0.retry
     }
 
-    /// Waits for an answer as long as the call may take.
+    /// A context in which calls can be told how long they are waited for.
+    pub(super) fn context(context: &Context) -> Context {
+        context.clone().with_deadline(Duration::MAX)
+    }
+
+    /// Waits for an answer as long as the call may take, and tells its context.
     pub(super) async fn once<T>(
         &self,
         call: Call,
+        context: Option<&Context>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let time = self.0.timeouts.of(call);
+        if let Some(context) = context {
+            let now = context.clock().monotonic();
+            context.move_deadline(now.saturating_add(time));
+        }
         let time = match Bug::TimeoutIgnored.is_on() {
             true => Duration::MAX,
             false => time,
@@ -113,13 +123,18 @@ impl Patience {
     }
 
     /// Calls until an answer comes.
-    pub(super) async fn call<T, F>(&self, call: Call, mut work: impl FnMut() -> F) -> Result<T>
+    pub(super) async fn call<T, F>(
+        &self,
+        call: Call,
+        context: Option<&Context>,
+        mut work: impl FnMut() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let mut tries = self.tries(call);
         loop {
-            match self.once(call, work()).await {
+            match self.once(call, context, work()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => tries.fail(error).await?,
             }

@@ -41,7 +41,7 @@ struct State {
 impl StateStore for State {
     async fn get(&self, key: &StateKey) -> Result<Option<Stored>> {
         self.patience
-            .call(Call::State, || self.store.get(key))
+            .call(Call::State, None, || self.store.get(key))
             .await
     }
 
@@ -49,7 +49,7 @@ impl StateStore for State {
         let mut tries = self.patience.tries(Call::State);
         loop {
             let put = self.store.put(key, bytes.clone(), expected.clone());
-            match self.patience.once(Call::State, put).await {
+            match self.patience.once(Call::State, None, put).await {
                 // An earlier try may be what it conflicts with.
                 Ok(Swap::Conflict) if tries.has_failed() => {
                     let found = self.get(key).await?.filter(|found| found.bytes == bytes);
@@ -65,7 +65,7 @@ impl StateStore for State {
         let mut tries = self.patience.tries(Call::State);
         loop {
             let delete = self.store.delete(key, expected.clone());
-            match self.patience.once(Call::State, delete).await {
+            match self.patience.once(Call::State, None, delete).await {
                 Ok(false) if tries.has_failed() => return Ok(self.get(key).await?.is_none()),
                 Ok(done) => return Ok(done),
                 Err(error) => tries.fail(error).await?,
@@ -81,7 +81,7 @@ impl StateStore for State {
         limit: usize,
     ) -> Result<Vec<StateKey>> {
         let list = || self.store.list(tenant, kind, start_after, limit);
-        self.patience.call(Call::State, list).await
+        self.patience.call(Call::State, None, list).await
     }
 }
 
@@ -95,33 +95,33 @@ struct Rejects {
 impl RejectLedger for Rejects {
     async fn append(&self, segment: RejectSegment) -> Result<()> {
         let append = self.ledger.append(segment);
-        self.patience.once(Call::Rejects, append).await
+        self.patience.once(Call::Rejects, None, append).await
     }
 
     async fn seal(&self) -> Result<()> {
         self.patience
-            .call(Call::Rejects, || self.ledger.seal())
+            .call(Call::Rejects, None, || self.ledger.seal())
             .await
     }
 
     async fn flush(&self) -> Result<()> {
         self.patience
-            .call(Call::Rejects, || self.ledger.flush())
+            .call(Call::Rejects, None, || self.ledger.flush())
             .await
     }
 
     async fn rewind(&self, to: &RejectRewind) -> Result<()> {
         let rewind = || self.ledger.rewind(to);
-        self.patience.call(Call::Rejects, rewind).await
+        self.patience.call(Call::Rejects, None, rewind).await
     }
 
     async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
         let list = || self.ledger.list(destination);
-        self.patience.call(Call::Rejects, list).await
+        self.patience.call(Call::Rejects, None, list).await
     }
 
     async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
         let mark = || self.ledger.mark(destination, marks);
-        self.patience.call(Call::Rejects, mark).await
+        self.patience.call(Call::Rejects, None, mark).await
     }
 }

@@ -4,3 +4,4 @@ mod account;
 mod breaker;
 mod processes;
 mod rejects;
+mod runs;
