@@ -32,57 +32,31 @@ pub(super) async fn run(
     let ended = run_settled(&settled.job, context, request, started_at).await;
     let mut report = ended.map_err(|error| settled.blame(error))?;
     report.drift = settled.report();
-    context.observer().observe(&Event::RunFinished {
-        job: &report.job,
-        outcome: report.outcome.word(),
-    });
+    tell_end(context, &report);
     Ok(report)
 }
 
 async fn run_settled(
     job: &SyncJob,
     context: &Context,
-    mut request: RunRequest,
+    request: RunRequest,
     started_at: DateTime<Utc>,
 ) -> Result<RunReport> {
-    if request.dry_run {
-        request.lease = None;
-    }
-    let timeouts = match &request.lease {
-        Some(lease) => within_lease(request.timeouts, lease.terms),
-        None => request.timeouts,
-    };
-    let patience = Patience::new(context, request.retry, timeouts);
-    let lease = acquire(job, context, &request).await?;
-    // A try comes behind a look at the lease, so the lease is the inner one.
-    if lease.is_some() {
-        request.rejects = leased_rejects(request.rejects);
-    }
-    request.rejects = patience.rejects(request.rejects);
-    if let Some(state) = &mut request.state {
-        state.store = patience.state(Arc::clone(&state.store));
-    }
-    let Some(lease) = lease else {
-        let job = with_patience(job, &patience, |connection| connection);
-        let ended = run::run(&job, context, request, None).await;
-        let mut report = paused_or(ended, &job, context, started_at)?;
-        report.retries = patience.retries();
-        return Ok(report);
-    };
-    request.epoch = request.epoch.max(lease.epoch());
-    let held = with_patience(job, &patience, leased);
+    let Guarded {
+        job: held,
+        request,
+        patience,
+        lease,
+    } = Guarded::new(job, context, request).await?;
     let booked = Booked::default();
-    let work = run::run(&held, context, request, Some(&booked));
-    let mut report = match lease.hold(context, work).await {
-        Ok(ended) => match paused_or(ended, job, context, started_at) {
-            Ok(report) => report,
-            Err(error) => {
-                if patience.given_up() == 0 && was_answered(&error) {
-                    let _ = lease.release().await;
-                }
-                return Err(error);
-            }
-        },
+    let books = lease.as_ref().map(|_| &booked);
+    let work = run::run(&held, context, request, books);
+    let (ended, lease) = match lease {
+        None => (Ok(work.await), None),
+        Some(lease) => (lease.hold(context, work).await, Some(lease)),
+    };
+    let ended = match ended {
+        Ok(ended) => paused_or(ended, job, context, started_at),
         Err(lost) => {
             let now = context.clock().now();
             let nothing = || RunReport::new(&job.info.name, started_at, now);
@@ -90,58 +64,93 @@ async fn run_settled(
             report.finished_at = now;
             report.outcome = Outcome::Failed;
             report.failure = Some(lost);
-            report
+            Ok(report)
         }
     };
-    report.retries = patience.retries();
-    // A call that was given up may still be done: then the lease runs out by itself.
-    let all_answered = patience.given_up() == 0 && report.failure.as_ref().is_none_or(was_answered);
-    if all_answered {
-        // The run is done. Who comes next waits, if this fails.
-        let _ = lease.release().await;
-    }
-    Ok(report)
+    let failure = match &ended {
+        Ok(report) => report.failure.as_ref(),
+        Err(error) => Some(error),
+    };
+    give_back(lease, &patience, failure).await;
+    ended.map(|mut report| {
+        report.retries = patience.retries();
+        report
+    })
 }
 
 /// Does something with a job as a run does it: with patience, and under the lease, which is held from here to the end.
 pub(super) async fn hold<T, F>(
     job: &SyncJob,
     context: &Context,
-    mut request: RunRequest,
+    request: RunRequest,
     work: impl FnOnce(SyncJob, RunRequest, Patience) -> F,
 ) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    if request.dry_run {
-        request.lease = None;
-    }
-    let timeouts = match &request.lease {
-        Some(lease) => within_lease(request.timeouts, lease.terms),
-        None => request.timeouts,
-    };
-    let patience = Patience::new(context, request.retry, timeouts);
-    let lease = acquire(job, context, &request).await?;
-    if lease.is_some() {
-        request.rejects = leased_rejects(request.rejects);
-    }
-    request.rejects = patience.rejects(request.rejects);
-    if let Some(state) = &mut request.state {
-        state.store = patience.state(Arc::clone(&state.store));
-    }
+    let Guarded {
+        job,
+        request,
+        patience,
+        lease,
+    } = Guarded::new(job, context, request).await?;
+    let work = work(job, request, patience.clone());
     let Some(lease) = lease else {
-        let job = with_patience(job, &patience, |connection| connection);
-        return work(job, request, patience).await;
+        return work.await;
     };
-    request.epoch = request.epoch.max(lease.epoch());
-    let job = with_patience(job, &patience, leased);
-    let ended = lease.hold(context, work(job, request, patience.clone()));
-    let ended = ended.await.and_then(|ended| ended);
+    let ended = lease.hold(context, work).await.and_then(|ended| ended);
+    give_back(Some(lease), &patience, ended.as_ref().err()).await;
+    ended
+}
+
+/// A job and the request of its run with all that stands before the world.
+struct Guarded {
+    job: SyncJob,
+    request: RunRequest,
+    patience: Patience,
+    lease: Option<Lease>,
+}
+
+impl Guarded {
+    async fn new(job: &SyncJob, context: &Context, mut request: RunRequest) -> Result<Self> {
+        if request.dry_run {
+            request.lease = None;
+        }
+        let timeouts = match &request.lease {
+            Some(lease) => within_lease(request.timeouts, lease.terms),
+            None => request.timeouts,
+        };
+        let patience = Patience::new(context, request.retry, timeouts);
+        let lease = acquire(job, context, &request).await?;
+        // A try comes behind a look at the lease, so the lease is the inner one.
+        let job = match &lease {
+            None => with_patience(job, &patience, |connection| connection),
+            Some(lease) => {
+                request.epoch = request.epoch.max(lease.epoch());
+                request.rejects = leased_rejects(request.rejects);
+                with_patience(job, &patience, leased)
+            }
+        };
+        request.rejects = patience.rejects(request.rejects);
+        if let Some(state) = &mut request.state {
+            state.store = patience.state(Arc::clone(&state.store));
+        }
+        Ok(Guarded {
+            job,
+            request,
+            patience,
+            lease,
+        })
+    }
+}
+
+/// What was to be done is done. Who comes next waits, if this fails.
+async fn give_back(lease: Option<Lease>, patience: &Patience, failure: Option<&Error>) {
     // A call that was given up may still be done: then the lease runs out by itself.
-    if patience.given_up() == 0 && ended.as_ref().err().is_none_or(was_answered) {
+    let all_answered = patience.given_up() == 0 && failure.is_none_or(was_answered);
+    if let (Some(lease), true) = (lease, all_answered) {
         let _ = lease.release().await;
     }
-    ended
 }
 
 /// A run of a job that is held already.
@@ -152,7 +161,16 @@ pub(super) async fn run_once(
 ) -> Result<RunReport> {
     let started_at = context.clock().now();
     let ended = run::run(job, context, request, None).await;
-    paused_or(ended, job, context, started_at)
+    let report = paused_or(ended, job, context, started_at)?;
+    tell_end(context, &report);
+    Ok(report)
+}
+
+fn tell_end(context: &Context, report: &RunReport) {
+    context.observer().observe(&Event::RunFinished {
+        job: &report.job,
+        outcome: report.outcome.word(),
+    });
 }
 
 /// Whether an error tells what became of its call. Of others nobody knows whether they are done yet.
