@@ -2,6 +2,7 @@
 
 mod apply;
 mod chunks;
+mod cipher;
 mod clock;
 mod connection;
 mod dataset;
@@ -18,10 +19,12 @@ mod table;
 mod texts;
 mod touched;
 mod transaction;
+mod transport;
 mod versions;
 mod writer;
 
 pub use crate::host::SeededEntropy;
+pub use cipher::MemoryCipher;
 pub use clock::ManualClock;
 pub use connection::MemoryConnection;
 pub use dataset::MemoryDataset;
@@ -30,3 +33,4 @@ pub use files::MemoryFiles;
 pub use object::MemoryObject;
 pub use rejects::MemoryRejects;
 pub use state::MemoryState;
+pub use transport::MemoryTransport;
