@@ -90,6 +90,9 @@ fn canonical(text: &str) -> std::result::Result<Box<str>, &'static str> {
             _ => "it has characters that no host name has",
         });
     }
+    if text.chars().any(|c| !c.is_ascii() && !c.is_alphanumeric()) {
+        return Err("it has characters that are neither letters nor digits");
+    }
     let Ok(Host::Domain(name)) = Host::parse(text) else {
         return Err("it is an address, or no name at all");
     };

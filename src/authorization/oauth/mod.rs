@@ -313,6 +313,8 @@ impl Inner {
             Renewal::TooLittle(_, error) | Renewal::Bad(_, error) | Renewal::Later(error) => {
                 Err(error)
             }
+            // There was no refresh token yet: it is the code.
+            Renewal::Refused(ReauthorizationCause::RefreshRefused) => Err(refused("invalid_grant")),
             Renewal::Refused(cause) => Err(cause.error()),
         }
     }
@@ -408,7 +410,7 @@ impl Inner {
 fn refused(code: &str) -> Error {
     let code = serde_json::Value::String(code.to_owned());
     let code = serde_json::from_value(code).map(|code| answer::word(&code));
-    let message = "consent was not given; begin again";
+    let message = "consent was not given, or came too late; begin again";
     Error::new(ErrorKind::ReauthorizationRequired, message).with(
         "because",
         code.unwrap_or("a code that the protocol does not have"),
