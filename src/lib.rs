@@ -15,7 +15,12 @@
 //! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "object-store", feature = "tracing", feature = "metrics"))]
+#[cfg(any(
+    feature = "object-store",
+    feature = "reqwest",
+    feature = "tracing",
+    feature = "metrics"
+))]
 pub mod adapter;
 pub mod authorization;
 pub mod connection;
