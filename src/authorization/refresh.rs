@@ -257,7 +257,8 @@ impl Current {
         mut record: CredentialRecord,
         expected: Expected,
     ) -> Result<Option<Credential>> {
-        let began = context.clock().monotonic();
+        let clock = context.clock();
+        let (began, began_at) = (clock.monotonic(), clock.now());
         let ttl = self.terms.ttl();
         let claim = Claim {
             holder: unique(context),
@@ -270,7 +271,11 @@ impl Current {
         let Some(version) = swap.await? else {
             return Ok(None);
         };
-        let passed = || context.clock().monotonic().saturating_sub(began);
+        // The longer of two: one clock may stand still while the machine is suspended, the other may be set back.
+        let passed = || {
+            let calendar = (clock.now() - began_at).to_std().unwrap_or_default();
+            clock.monotonic().saturating_sub(began).max(calendar)
+        };
         let reserve = self
             .terms
             .timeout

@@ -71,6 +71,8 @@ pub enum EffectKind {
     FileFinish,
     /// A file is removed.
     FileRemove,
+    /// A request is sent over HTTP.
+    HttpSend,
     /// A task is given to an executor.
     Spawn,
     /// The calendar's time is read.

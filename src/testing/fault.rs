@@ -129,6 +129,7 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     ),
     (EffectKind::FileFinish, call!()),
     (EffectKind::FileRemove, call!(Duplicate)),
+    (EffectKind::HttpSend, call!(Duplicate)),
     // What is not a call that answers.
     (
         EffectKind::Spawn,
@@ -158,6 +159,7 @@ impl EffectKind {
     /// | | `FileWrite` | `CrashAmid`, `Partial`, `Duplicate`, `Corrupt` |
     /// | | `FileRemove` | `Duplicate` |
     /// | | `FileList`, `FileCreate`, `FileFinish` | |
+    /// | [`FaultyTransport`](super::FaultyTransport) | `HttpSend` | `Duplicate` |
     /// | [`FaultyExecutor`](super::FaultyExecutor) | `Spawn` | only `Reject`, `Silence`, `Reorder` |
     /// | [`FaultyClock`](super::FaultyClock) | `ClockRead` | only `ClockJump` |
     ///

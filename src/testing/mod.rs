@@ -63,6 +63,7 @@ mod files;
 mod host;
 mod simulation;
 mod state;
+mod transport;
 
 pub use crate::host::Bug;
 pub use connection::{FaultyConnection, FaultyDestination, FaultyLookup, FaultyWriter};
@@ -73,3 +74,4 @@ pub use files::FaultyFiles;
 pub use host::{FaultyClock, FaultyExecutor};
 pub use simulation::{Simulation, Violation};
 pub use state::{FaultyRejects, FaultyState};
+pub use transport::FaultyTransport;

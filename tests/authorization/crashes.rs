@@ -1,58 +1,25 @@
 //! A process that dies at any step of a refresh, or of a callback.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use syncline::Result;
 use syncline::authorization::{
     Authorization, AuthorizationState, CredentialRequest, Grant, OAuth, ReauthorizationCause,
 };
-use syncline::host::{HttpRequest, HttpResponse, Transport};
-use syncline::memory::{ManualClock, MemoryTransport};
+use syncline::host::HttpRequest;
 use syncline::testing::{Effects, Ended, Fate, drive};
 
 use super::server::World;
 
-/// A transport that dies in front of the call or behind it.
-#[derive(Debug, Clone)]
-struct Dying {
-    inner: MemoryTransport,
-    /// Calls until it dies; none if it does not.
-    left: Arc<Mutex<Option<u32>>>,
-    behind: bool,
+/// A process whose store and network are disturbed.
+fn disturbed(world: &World, effects: &Effects) -> OAuth {
+    let state = effects.state(Arc::new(world.state.clone()));
+    let mut config = world.config(Grant::AuthorizationCode, state);
+    config.transport = effects.transport(Arc::new(world.server.transport()));
+    OAuth::new(config).unwrap()
 }
 
-#[async_trait]
-impl Transport for Dying {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let dies = {
-            let mut left = self.left.lock().unwrap();
-            *left = left.map(|left| left.saturating_sub(1));
-            *left == Some(0)
-        };
-        if dies && !self.behind {
-            return std::future::pending().await;
-        }
-        let answer = self.inner.send(request).await;
-        if dies {
-            return std::future::pending().await;
-        }
-        answer
-    }
-}
-
-/// Runs a future for at most so long, and drops it then: the process dies.
-fn until_dead<F: Future>(clock: &ManualClock, future: F) -> Option<F::Output> {
-    use syncline::host::Clock as _;
-    let dead = clock.sleep(std::time::Duration::from_secs(1));
-    match clock.drive(futures::future::select(Box::pin(future), dead))? {
-        futures::future::Either::Left((done, _)) => Some(done),
-        futures::future::Either::Right(_) => None,
-    }
-}
-
-/// What the next process finds.
-fn next_start(world: &World, what: &str) {
+/// What the next process finds: whether there is a token, or a person must act.
+fn next_start(world: &World, what: &str) -> bool {
     let before = world.server.books().token_requests;
     let oauth = world.oauth(Grant::AuthorizationCode);
     let got = world.run(oauth.credential(world.context(), CredentialRequest::new()));
@@ -60,6 +27,7 @@ fn next_start(world: &World, what: &str) {
     let calls = books.token_requests - before;
     drop(books);
     let state = world.run(oauth.state(world.context())).unwrap();
+    let valid = got.is_ok();
     match got {
         Ok(credential) => {
             let request = HttpRequest::get(credential.url("/users").unwrap());
@@ -89,6 +57,7 @@ fn next_start(world: &World, what: &str) {
         world.server.books().shown.values().all(|times| *times <= 2),
         "{what}"
     );
+    valid
 }
 
 fn refreshable() -> World {
@@ -99,16 +68,13 @@ fn refreshable() -> World {
 }
 
 #[test]
-fn a_process_dies_at_each_effect_on_the_store() {
-    let mut number = 0;
+fn a_process_dies_at_each_effect_of_a_refresh() {
+    let (mut number, mut lost) = (0, 0);
     for fate in [Fate::CrashBefore, Fate::CrashAfter] {
         for at in 1.. {
             let world = refreshable();
             let effects = Effects::scripted([(at, fate)]);
-            let oauth = world.oauth_on(
-                Grant::AuthorizationCode,
-                effects.state(Arc::new(world.state.clone())),
-            );
+            let oauth = disturbed(&world, &effects);
             let got = oauth.credential(world.context(), CredentialRequest::new());
             if let Ended::Done(done) = drive(&world.clock, &effects, got) {
                 done.unwrap();
@@ -116,30 +82,13 @@ fn a_process_dies_at_each_effect_on_the_store() {
             }
             number += 1;
             drop(oauth);
-            next_start(&world, &format!("{fate:?} {at}"));
+            let valid = next_start(&world, &format!("{fate:?} {at}"));
+            lost += u32::from(!valid);
         }
     }
     assert!(number >= 6, "{number} deaths");
-}
-
-#[test]
-fn a_process_dies_around_the_call() {
-    for behind in [false, true] {
-        let world = refreshable();
-        let mut config = world.config(Grant::AuthorizationCode, Arc::new(world.state.clone()));
-        config.transport = Arc::new(Dying {
-            inner: world.server.transport(),
-            left: Arc::new(Mutex::new(Some(1))),
-            behind,
-        });
-        let oauth = OAuth::new(config).unwrap();
-        let got = oauth.credential(world.context(), CredentialRequest::new());
-        assert!(until_dead(&world.clock, got).is_none());
-        next_start(&world, &format!("dead behind the call: {behind}"));
-        // In front of it nothing was lost.
-        let state = world.run(world.oauth(Grant::AuthorizationCode).state(world.context()));
-        assert_eq!(state.unwrap() == AuthorizationState::Healthy, !behind);
-    }
+    // Behind the call, and in front of the swap that saves what it brought.
+    assert_eq!(lost, 2);
 }
 
 #[test]
@@ -180,10 +129,7 @@ fn a_process_dies_amid_a_callback() {
             let world = World::new();
             let callback = world.consent(&world.oauth(Grant::AuthorizationCode));
             let effects = Effects::scripted([(at, fate)]);
-            let oauth = world.oauth_on(
-                Grant::AuthorizationCode,
-                effects.state(Arc::new(world.state.clone())),
-            );
+            let oauth = disturbed(&world, &effects);
             let done = oauth.complete(world.context(), callback.clone());
             if let Ended::Done(done) = drive(&world.clock, &effects, done) {
                 done.unwrap();
