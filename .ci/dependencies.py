@@ -14,8 +14,9 @@ FORBIDDEN = """
 
 # Distinct crates in the default graph, our own included: 83 when this was written. Raise it on purpose only: to 90 for
 # wide with its two leaves (safe SIMD lanes for the scanner and the encoder) and simdutf8; to 95 for crc32fast, and for fs4 with
-# rustix and its two leaves (locks between processes, which std has from Rust 1.89 on only).
-MOST = 95
+# rustix and its two leaves (locks between processes, which std has from Rust 1.89 on only); to 114 for secrets and OAuth: secrecy, http and
+# oauth2, which brings SHA-256, base64 and its own random numbers, though none of ours are drawn from those.
+MOST = 114
 
 listed = subprocess.run(
     ["cargo", "tree", "--locked", "--package", "syncline", "--edges", "normal", "--prefix", "none", "--format", "{p}"],

@@ -10,12 +10,13 @@ from pathlib import Path
 from rust_source import ROOT, files, tokens
 
 # What each module of the crate may use, besides itself, from the bottom up. A new module is added here first.
-VOCABULARY = {"error", "name", "record"}
+VOCABULARY = {"error", "name", "secret", "record"}
 CONTRACT = VOCABULARY | {"host", "spec"}
-BELOW_BACKENDS = CONTRACT | {"expr", "dataset", "lookup", "destination", "connection"}
+BELOW_BACKENDS = CONTRACT | {"expr", "dataset", "lookup", "destination", "authorization", "connection"}
 MAY_USE = {
     "error": set(),
     "name": {"error"},
+    "secret": set(),
     "record": {"error"},
     "spec": VOCABULARY,
     "expr": VOCABULARY | {"spec"},
@@ -24,7 +25,8 @@ MAY_USE = {
     "dataset": CONTRACT,
     "lookup": CONTRACT | {"dataset"},
     "destination": CONTRACT | {"lookup"},
-    "connection": CONTRACT | {"dataset", "destination", "lookup"},
+    "authorization": CONTRACT,
+    "connection": CONTRACT | {"authorization", "dataset", "destination", "lookup"},
     # Wrappers over the contracts.
     "policy": BELOW_BACKENDS,
     # Backends stand side by side and see neither each other nor what drives them.

@@ -44,6 +44,18 @@ pub enum ErrorKind {
     NotFound,
     /// The implementation cannot do what was asked; its capabilities say so beforehand.
     Unsupported,
+    /// A credential would go to a host that its connection does not allow. Nothing was sent.
+    HostNotAllowed,
+    /// A callback that fits no authorization under way: unknown, used already, too late, or of somebody else. Nothing was sent.
+    StateMismatch,
+    /// The outside system grants less than is needed; [`Error::context`] names what is missing.
+    InsufficientScope,
+    /// Somebody consented for another organisation than the connection belongs to. What was there stays.
+    OtherOrganization,
+    /// An authorization server said what it must not: a wrong type of token, a time that cannot be, a redirect.
+    BadTokenAnswer,
+    /// The outside system no longer knows us: a person must authorize the connection again.
+    ReauthorizationRequired,
     /// The input as a whole cannot be read (wrong header, wrong encoding), unlike a bad record.
     Malformed,
     /// A configured bound was passed.
@@ -82,6 +94,12 @@ impl ErrorKind {
             ErrorKind::Invalid => "invalid",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Unsupported => "unsupported",
+            ErrorKind::HostNotAllowed => "host_not_allowed",
+            ErrorKind::StateMismatch => "state_mismatch",
+            ErrorKind::InsufficientScope => "insufficient_scope",
+            ErrorKind::OtherOrganization => "other_organization",
+            ErrorKind::BadTokenAnswer => "bad_token_answer",
+            ErrorKind::ReauthorizationRequired => "reauthorization_required",
             ErrorKind::Malformed => "malformed",
             ErrorKind::LimitExceeded => "limit_exceeded",
             ErrorKind::QuotaSpent => "quota_spent",

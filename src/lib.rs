@@ -11,11 +11,18 @@
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
 //! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
+//! [authorization](docs::authorization) guide lets a connection into an outside system, [security](docs::security) says who guards what. The
 //! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "object-store", feature = "tracing", feature = "metrics"))]
+#[cfg(any(
+    feature = "object-store",
+    feature = "reqwest",
+    feature = "tracing",
+    feature = "metrics"
+))]
 pub mod adapter;
+pub mod authorization;
 pub mod connection;
 pub mod dataset;
 pub mod destination;
@@ -30,6 +37,7 @@ pub mod memory;
 mod name;
 pub mod policy;
 pub mod record;
+mod secret;
 pub mod spec;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -37,11 +45,14 @@ pub mod workspace;
 
 pub use error::{Error, ErrorKind, Problem, Result, Retry};
 pub use name::Tenant;
+pub use secret::Secret;
 
 /// Guides.
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/authorization.md")]
+    pub mod authorization {}
     #[cfg(feature = "testing")]
     #[doc = include_str!("docs/connector-guide.md")]
     pub mod connector_guide {}
@@ -61,6 +72,8 @@ pub mod docs {
     pub mod policies {}
     #[doc = include_str!("docs/quickstart.md")]
     pub mod quickstart {}
+    #[doc = include_str!("docs/security.md")]
+    pub mod security {}
 }
 
 /// The README's code is compiled and run.

@@ -4,6 +4,8 @@
 mod metrics;
 #[cfg(feature = "object-store")]
 mod objects;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 #[cfg(feature = "tracing")]
 mod tracing;
 
@@ -11,5 +13,7 @@ mod tracing;
 pub use self::metrics::MetricsObserver;
 #[cfg(feature = "object-store")]
 pub use self::objects::ObjectStoreState;
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;

@@ -4,18 +4,23 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The only source of randomness; generated ids are drawn from it.
+/// The only source of randomness: generated ids are drawn from it, and what nobody may guess when a person is asked to
+/// [authorize](crate::authorization::OAuth::begin) a connection.
 pub trait Entropy: fmt::Debug + Send + Sync {
     /// Fills `bytes`.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// Randomness from the standard library's per-process keys: good for ids, not for secrets.
+/// Randomness of the operating system: good for ids and for secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
+        if getrandom::getrandom(bytes).is_ok() {
+            return;
+        }
+        // Where that call is forbidden the standard library has keys from elsewhere, or ends the process.
         for (i, chunk) in bytes.chunks_mut(8).enumerate() {
             // Each `RandomState` has fresh keys; SipHash of the counter under them is one word.
             let mut hasher = RandomState::new().build_hasher();

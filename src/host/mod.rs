@@ -2,6 +2,7 @@
 
 mod bug;
 mod cancel;
+mod cipher;
 mod clock;
 mod context;
 mod entropy;
@@ -13,12 +14,14 @@ mod rejects;
 mod state;
 pub(crate) mod sync;
 mod timeline;
+mod transport;
 
 #[cfg(not(feature = "testing"))]
 pub(crate) use bug::Bug;
 #[cfg(feature = "testing")]
 pub use bug::Bug;
 pub use cancel::CancelToken;
+pub use cipher::Cipher;
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
 pub(crate) use entropy::SplitMix;
@@ -33,3 +36,5 @@ pub use state::{
     Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Stored, Swap, probe,
 };
 pub use timeline::Timeline;
+pub(crate) use transport::secret_header;
+pub use transport::{AddressPolicy, HttpRequest, HttpResponse, Redirects, Transport};

@@ -1,7 +1,9 @@
 //! Backends in memory, each with the whole contract: objects, datasets, rejects, a clock.
 
 mod apply;
+mod authorization;
 mod chunks;
+mod cipher;
 mod clock;
 mod connection;
 mod dataset;
@@ -18,10 +20,14 @@ mod table;
 mod texts;
 mod touched;
 mod transaction;
+mod transcript;
+mod transport;
 mod versions;
 mod writer;
 
 pub use crate::host::SeededEntropy;
+pub use authorization::MemoryAuthorization;
+pub use cipher::MemoryCipher;
 pub use clock::ManualClock;
 pub use connection::MemoryConnection;
 pub use dataset::MemoryDataset;
@@ -30,3 +36,5 @@ pub use files::MemoryFiles;
 pub use object::MemoryObject;
 pub use rejects::MemoryRejects;
 pub use state::MemoryState;
+pub use transcript::{Exchange, RecordedTransport};
+pub use transport::MemoryTransport;

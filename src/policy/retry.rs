@@ -154,6 +154,12 @@ fn can_pass(kind: ErrorKind) -> bool {
         | ErrorKind::NewerState
         | ErrorKind::Cancelled
         | ErrorKind::Closed
+        | ErrorKind::HostNotAllowed
+        | ErrorKind::StateMismatch
+        | ErrorKind::InsufficientScope
+        | ErrorKind::OtherOrganization
+        | ErrorKind::BadTokenAnswer
+        | ErrorKind::ReauthorizationRequired
         | ErrorKind::Contract => false,
     }
 }

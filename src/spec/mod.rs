@@ -4,13 +4,16 @@
 //! The fields, one by one, are described in [the guide](crate::docs::job_spec).
 
 mod dataset;
+mod domain;
 mod drift;
 mod export;
 mod expr;
 mod file;
 mod job;
 mod mapping;
+mod oauth;
 mod object;
+mod org;
 mod policy;
 #[cfg(feature = "schema")]
 mod schema;
@@ -18,6 +21,7 @@ mod sync;
 mod value_format;
 
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
+pub use domain::Domain;
 pub use drift::{BuiltOn, DriftMode};
 pub use export::ExportSpec;
 pub use expr::{
@@ -29,7 +33,9 @@ pub use job::{DestinationSpec, JobSpec};
 pub use mapping::{
     DefaultSpec, FieldMapping, LookupSpec, MappingSpec, MatchPair, Rule, SelfLookupSpec,
 };
+pub use oauth::{ClientProof, EndpointPaths, EndpointsSpec, OAuthSpec, OrganizationSource};
 pub use object::{Identity, ObjectSpec, PreloadSpec, Store, SystemFields};
+pub use org::{AllowedHosts, CustomDomains, Org, OrgHosts, Origin};
 pub use policy::{
     Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, RejectLimit,
     WriteMode, WriteOn,

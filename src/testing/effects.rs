@@ -77,6 +77,8 @@ pub enum EffectKind {
     JobRun,
     /// Random bytes are drawn.
     EntropyFill,
+    /// A request is sent over HTTP.
+    HttpSend,
     /// A task is given to an executor.
     Spawn,
     /// The calendar's time is read.

@@ -132,6 +132,7 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     (EffectKind::FileFinish, call!()),
     (EffectKind::FileRemove, call!(Duplicate)),
     (EffectKind::JobRun, call!(Duplicate)),
+    (EffectKind::HttpSend, call!(Duplicate)),
     // What is not a call that answers.
     (EffectKind::EntropyFill, &[Fault::Duplicate, Fault::Corrupt]),
     (
@@ -165,6 +166,7 @@ impl EffectKind {
     /// | | `FileList`, `FileCreate`, `FileFinish` | |
     /// | [`FaultyJob`](super::FaultyJob) | `JobRun` | `Duplicate` |
     /// | [`FaultyEntropy`](super::FaultyEntropy) | `EntropyFill` | only `Duplicate`, `Corrupt` |
+    /// | [`FaultyTransport`](super::FaultyTransport) | `HttpSend` | `Duplicate` |
     /// | [`FaultyExecutor`](super::FaultyExecutor) | `Spawn` | only `Reject`, `Silence`, `Reorder` |
     /// | [`FaultyClock`](super::FaultyClock) | `ClockRead` | only `ClockJump` |
     ///

@@ -64,6 +64,7 @@ mod host;
 mod job;
 mod simulation;
 mod state;
+mod transport;
 
 pub use crate::host::Bug;
 pub use connection::{FaultyConnection, FaultyDestination, FaultyLookup, FaultyWriter};
@@ -75,3 +76,4 @@ pub use host::{FaultyClock, FaultyEntropy, FaultyExecutor};
 pub use job::FaultyJob;
 pub use simulation::{Simulation, Violation};
 pub use state::{FaultyRejects, FaultyState};
+pub use transport::FaultyTransport;

@@ -1,6 +1,8 @@
 //! The examples of own implementations, certified as their authors would.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../examples/own_cipher.rs"]
+mod own_cipher;
 #[path = "../../examples/own_connection.rs"]
 mod own_connection;
 #[path = "../../examples/own_destination.rs"]
@@ -22,7 +24,8 @@ use syncline::memory::MemoryFiles;
 use syncline::record::array::{RecordBatch, new_null_array};
 use syncline::record::{RecordBuilder, Schema};
 use syncline::testing::conformance::{
-    ConnectionFixture, DatasetFixture, DestinationFixture, JobFixture, StateStoreFixture,
+    CipherFixture, ConnectionFixture, DatasetFixture, DestinationFixture, JobFixture,
+    StateStoreFixture,
 };
 use tempfile::TempDir;
 
@@ -46,6 +49,7 @@ fn readings() -> DatasetFixture {
     DatasetFixture::new(readings)
 }
 
+conformance!(own_cipher_as_a_cipher: cipher, CipherFixture::new(own_cipher::XChaCha::new(&[7; 32])));
 conformance!(own_connection_as_a_connection: connection, ConnectionFixture::new(sensors()));
 conformance!(own_connection_as_a_dataset: dataset, readings(), skip: [
     ("DS-09", "readings are no text"), ("DS-10", "the system cannot be asked for a stretch of time"), ("DS-11", "the system has no clock"),

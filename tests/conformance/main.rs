@@ -8,6 +8,7 @@
     clippy::print_stdout
 )]
 
+mod authorizations;
 mod broken;
 mod destinations;
 mod examples;

@@ -291,12 +291,20 @@ fn own_store_counts_its_starts() {
 }
 
 #[test]
+fn own_cipher_opens_a_secret_in_its_place_only() {
+    let (code, out, _) = said(&example("own_cipher").output().unwrap());
+    let said = "47 bytes are saved\nopened in its place: true\nopened elsewhere: false\n";
+    assert_eq!((code, out), (0, said.into()));
+}
+
+#[test]
 fn own_examples_stay_short() {
     for name in [
         "own_destination",
         "own_connection",
         "own_job",
         "own_store",
+        "own_cipher",
         "filter",
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));

@@ -25,16 +25,22 @@ pub enum StateKind {
     Reject,
     /// The calls of an account at an outside system.
     Account,
+    /// What a connection may show to its outside system.
+    Credential,
+    /// An authorization that waits for a person's consent.
+    Consent,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 5] = [
+    const ALL: [StateKind; 7] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
         StateKind::Account,
+        StateKind::Credential,
+        StateKind::Consent,
         StateKind::Probe,
     ];
 
@@ -45,6 +51,8 @@ impl StateKind {
             StateKind::Lease => "lease",
             StateKind::Reject => "reject",
             StateKind::Account => "account",
+            StateKind::Credential => "credential",
+            StateKind::Consent => "consent",
             StateKind::Probe => "probe",
         }
     }

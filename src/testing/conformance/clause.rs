@@ -63,6 +63,12 @@ pub enum Capability {
     Deletes,
     /// The fixture of a destination has a row that must be refused.
     Refuses,
+    /// The fixture of an authorization has the secrets that must be seen nowhere.
+    KnownSecrets,
+    /// The fixture of an authorization counts the calls that it makes.
+    CountsCalls,
+    /// The fixture of a transport has a policy that forbids its server's address.
+    Addresses,
     /// The fixture of a job can look at the world that the job changes.
     Observed,
 }

@@ -10,6 +10,9 @@
 //! | [`FILE_STORE`] | `FS` | [`FileStore`](crate::host::FileStore) and its writers | [`FileStoreFixture`]: gives handles of one place |
 //! | [`REJECT_LEDGER`] | `RL` | [`RejectLedger`](crate::host::RejectLedger) | [`RejectLedgerFixture`]: reads what is kept |
 //! | [`EXECUTOR`] | `EX` | [`Executor`](crate::host::Executor) | [`ExecutorFixture`] |
+//! | [`CIPHER`] | `CI` | [`Cipher`](crate::host::Cipher) | [`CipherFixture`] |
+//! | [`TRANSPORT`] | `TR` | [`Transport`](crate::host::Transport) | [`TransportFixture`]: with a server that answers as the kit says |
+//! | [`AUTHORIZATION`] | `AU` | [`Authorization`](crate::authorization::Authorization) | [`AuthorizationFixture`]: one that stands |
 //! | [`DATASET`] | `DS` | [`Dataset`](crate::dataset::Dataset) | [`DatasetFixture`]: a few records |
 //! | [`CONNECTION`] | `CN` | [`Connection`](crate::connection::Connection) | [`ConnectionFixture`] |
 //! | [`DESTINATION`] | `DW` | [`Destination`](crate::destination::Destination) and its writers | [`DestinationFixture`]: reads what is kept |
@@ -20,6 +23,8 @@
 //! [`Report::assert_conforms`] lets nothing pass but what was seen to hold and what is named, with the reason why it is not owed. A
 //! suite that cannot see what it must see says [`NotReached`](Verdict::NotReached) and never [`Pass`](Verdict::Pass).
 
+mod authorization;
+mod cipher;
 mod clause;
 mod connection;
 mod corpus;
@@ -33,7 +38,10 @@ mod named;
 mod reject_ledger;
 mod report;
 mod state_store;
+mod transport;
 
+pub use authorization::{AUTHORIZATION, AuthorizationFixture};
+pub use cipher::{CIPHER, CipherFixture};
 pub use clause::{Capability, Check, Checked, Clause, Finding, Fixture, Suite};
 pub use connection::{CONNECTION, ConnectionFixture};
 pub use corpus::{corpus, every_type, fidelity};
@@ -48,3 +56,4 @@ pub use named::{certify, complete};
 pub use reject_ledger::{KeptReject, REJECT_LEDGER, RejectLedgerFixture};
 pub use report::{Judged, Report, Verdict};
 pub use state_store::{STATE_STORE, StateStoreFixture};
+pub use transport::{TRANSPORT, TransportFixture, kit_answer};

@@ -43,6 +43,18 @@ macro_rules! conformance {
         $crate::conformance_tests! { $name, EXECUTOR, $fixture, [$($($skip),*)?],
             ex_01 ex_02 ex_03 ex_04 }
     };
+    ($name:ident: cipher, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, CIPHER, $fixture, [$($($skip),*)?],
+            ci_01 ci_02 ci_03 ci_04 }
+    };
+    ($name:ident: transport, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, TRANSPORT, $fixture, [$($($skip),*)?],
+            tr_01 tr_02 tr_03 tr_04 tr_05 tr_06 tr_07 }
+    };
+    ($name:ident: authorization, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, AUTHORIZATION, $fixture, [$($($skip),*)?],
+            au_01 au_02 au_03 au_04 au_05 au_06 }
+    };
     ($name:ident: dataset, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, DATASET, $fixture, [$($($skip),*)?],
             ds_01 ds_02 ds_03 ds_04 ds_05 ds_06 ds_07 ds_08 ds_09 ds_10 ds_11 ds_12 ds_13 }

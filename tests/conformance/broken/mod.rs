@@ -3,6 +3,8 @@
 //! Each breaks the contract in one point. The clause that is named must see it; other clauses that see it too are
 //! listed, so that it shows how sharp the clauses are.
 
+mod authorization;
+mod cipher;
 mod connection;
 mod dataset;
 mod destination;
@@ -12,6 +14,7 @@ mod job;
 mod lookup;
 mod reject_ledger;
 mod state_store;
+mod transport;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -64,6 +67,9 @@ fn all() -> Vec<Broken> {
     all.extend(file_store::broken_stores());
     all.extend(reject_ledger::broken_ledgers());
     all.extend(executor::broken_executors());
+    all.extend(cipher::broken_ciphers());
+    all.extend(transport::broken_transports());
+    all.extend(authorization::broken_authorizations());
     all.extend(dataset::broken_datasets());
     all.extend(destination::broken_destinations());
     all.extend(connection::broken_connections());
@@ -82,6 +88,9 @@ fn clauses() -> Vec<&'static str> {
     all.extend(of(&kit::FILE_STORE));
     all.extend(of(&kit::REJECT_LEDGER));
     all.extend(of(&kit::EXECUTOR));
+    all.extend(of(&kit::CIPHER));
+    all.extend(of(&kit::TRANSPORT));
+    all.extend(of(&kit::AUTHORIZATION));
     all.extend(of(&kit::DATASET));
     all.extend(of(&kit::DESTINATION));
     all.extend(of(&kit::CONNECTION));

@@ -1,0 +1,153 @@
+//! A process that dies at any step of a refresh, or of a callback.
+
+use std::sync::Arc;
+
+use syncline::authorization::{
+    Authorization, AuthorizationState, CredentialRequest, Grant, OAuth, ReauthorizationCause,
+};
+use syncline::host::HttpRequest;
+use syncline::testing::{Effects, Ended, Fate, drive};
+
+use super::server::World;
+
+/// A process whose store and network are disturbed.
+fn disturbed(world: &World, effects: &Effects) -> OAuth {
+    let state = effects.state(Arc::new(world.state.clone()));
+    let mut config = world.config(Grant::AuthorizationCode, state);
+    config.transport = effects.transport(Arc::new(world.server.transport()));
+    OAuth::new(config).unwrap()
+}
+
+/// What the next process finds: whether there is a token, or a person must act.
+fn next_start(world: &World, what: &str) -> bool {
+    let before = world.server.books().token_requests;
+    let oauth = world.oauth(Grant::AuthorizationCode);
+    let got = world.run(oauth.credential(world.context(), CredentialRequest::new()));
+    let books = world.server.books();
+    let calls = books.token_requests - before;
+    drop(books);
+    let state = world.run(oauth.state(world.context())).unwrap();
+    let valid = got.is_ok();
+    match got {
+        Ok(credential) => {
+            let request = HttpRequest::get(credential.url("/users").unwrap());
+            let request = credential.attach(request).unwrap();
+            let bearer = request.headers["authorization"].to_str().unwrap();
+            let newest = world.server.books().access.last().unwrap().clone();
+            assert_eq!(bearer, format!("Bearer {newest}"), "{what}");
+        }
+        Err(error) => {
+            let cause = ReauthorizationCause::RefreshRefused;
+            assert_eq!(
+                state,
+                AuthorizationState::ReauthorizationRequired(cause),
+                "{what}: {error}"
+            );
+            // No loop: nothing is asked any more.
+            world.later(4_000);
+            let asked = world.server.books().token_requests;
+            world
+                .run(oauth.credential(world.context(), CredentialRequest::new()))
+                .unwrap_err();
+            assert_eq!(world.server.books().token_requests, asked, "{what}");
+        }
+    }
+    assert!(calls <= 2, "{what}: {calls} calls");
+    assert!(
+        world.server.books().shown.values().all(|times| *times <= 2),
+        "{what}"
+    );
+    valid
+}
+
+fn refreshable() -> World {
+    let world = World::new();
+    world.authorized();
+    world.later(3_600);
+    world
+}
+
+#[test]
+fn a_process_dies_at_each_effect_of_a_refresh() {
+    let (mut number, mut lost) = (0, 0);
+    for fate in [Fate::CrashBefore, Fate::CrashAfter] {
+        for at in 1.. {
+            let world = refreshable();
+            let effects = Effects::scripted([(at, fate)]);
+            let oauth = disturbed(&world, &effects);
+            let got = oauth.credential(world.context(), CredentialRequest::new());
+            if let Ended::Done(done) = drive(&world.clock, &effects, got) {
+                done.unwrap();
+                break;
+            }
+            number += 1;
+            drop(oauth);
+            let valid = next_start(&world, &format!("{fate:?} {at}"));
+            lost += u32::from(!valid);
+        }
+    }
+    assert!(number >= 6, "{number} deaths");
+    // Behind the call, and in front of the swap that saves what it brought.
+    assert_eq!(lost, 2);
+}
+
+#[test]
+fn a_store_that_fails_loses_no_token() {
+    let mut failed = 0;
+    for fate in [Fate::Fail(true), Fate::FailAfter(true)] {
+        for at in 1.. {
+            let world = refreshable();
+            let effects = Effects::scripted([(at, fate)]);
+            let oauth = world.oauth_on(
+                Grant::AuthorizationCode,
+                effects.state(Arc::new(world.state.clone())),
+            );
+            let got = world.run(oauth.credential(world.context(), CredentialRequest::new()));
+            let reached = effects.trace().iter().any(|effect| effect.number == at);
+            if got.is_err() {
+                // A failure before the call leaves all as it was, but for a claim at most.
+                assert_eq!(world.server.books().token_requests, 1, "{fate:?} {at}");
+                let oauth = world.oauth(Grant::AuthorizationCode);
+                world
+                    .run(oauth.credential(world.context(), CredentialRequest::new()))
+                    .unwrap();
+            }
+            assert_eq!(world.server.books().token_requests, 2, "{fate:?} {at}");
+            if !reached {
+                break;
+            }
+            failed += 1;
+        }
+    }
+    assert!(failed >= 6, "{failed} failures");
+}
+
+#[test]
+fn a_process_dies_amid_a_callback() {
+    for fate in [Fate::CrashBefore, Fate::CrashAfter] {
+        for at in 1.. {
+            let world = World::new();
+            let callback = world.consent(&world.oauth(Grant::AuthorizationCode));
+            let effects = Effects::scripted([(at, fate)]);
+            let oauth = disturbed(&world, &effects);
+            let done = oauth.complete(world.context(), callback.clone());
+            if let Ended::Done(done) = drive(&world.clock, &effects, done) {
+                done.unwrap();
+                break;
+            }
+            // The callback counts once at most, and a person can always begin again.
+            let again = world.oauth(Grant::AuthorizationCode);
+            let _ = world.run(again.complete(world.context(), callback.clone()));
+            assert!(
+                world
+                    .run(again.complete(world.context(), callback))
+                    .is_err()
+            );
+            assert!(world.server.books().token_requests <= 2);
+            let callback = world.consent(&again);
+            world
+                .run(again.complete(world.context(), callback))
+                .unwrap();
+        }
+    }
+}
