@@ -11,6 +11,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::group::paused_until;
 use super::leased::{leased, leased_rejects};
+use super::redrive::RedriveReport;
 use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
 use super::{Lease, LeaseRequest, LeaseTerms, Outcome, RunReport, RunRequest};
@@ -103,15 +104,15 @@ async fn run_settled(
     Ok(report)
 }
 
-/// Does something with a job as a run does it: with patience, and under the lease, which is held from here to the end.
-pub(super) async fn hold<T, F>(
+/// Redrives a job as a run does it: with patience, and under the lease, which is held from here to the end.
+pub(super) async fn hold<F>(
     job: &SyncJob,
     context: &Context,
     mut request: RunRequest,
     work: impl FnOnce(SyncJob, RunRequest, Patience) -> F,
-) -> Result<T>
+) -> Result<RedriveReport>
 where
-    F: Future<Output = Result<T>>,
+    F: Future<Output = Result<RedriveReport>>,
 {
     if request.dry_run {
         request.lease = None;
@@ -137,8 +138,15 @@ where
     let job = with_patience(job, &patience, leased);
     let ended = lease.hold(context, work(job, request, patience.clone()));
     let ended = ended.await.and_then(|ended| ended);
+    let all_answered = match &ended {
+        Ok(report) => {
+            let mut failures = report.runs.iter().filter_map(|run| run.failure.as_ref());
+            failures.all(was_answered)
+        }
+        Err(error) => was_answered(error),
+    };
     // A call that was given up may still be done: then the lease runs out by itself.
-    if patience.given_up() == 0 && ended.as_ref().err().is_none_or(was_answered) {
+    if patience.given_up() == 0 && all_answered {
         let _ = lease.release().await;
     }
     ended
