@@ -685,6 +685,34 @@ fn what_tells_the_newer_record_must_tell_it_at_the_object_too() {
     assert_eq!(counts(&report.unwrap()), [1, 0, 0, 0, 1, 0]);
 }
 
+/// An older record of the same day would pass for as new.
+#[test]
+fn a_day_does_not_tell_which_record_is_newer() {
+    let ledger = Arc::new(MemoryRejects::new());
+    let redrive = |from: FieldType, there: FieldType, lossy: bool| {
+        let fields = |last: FieldType| {
+            let no = Field::new("no", FieldType::Integer);
+            vec![no, Field::new("at", last)]
+        };
+        let usage = ObjectSpec::new("usage", Identity::Generated, fields(there));
+        let home = MemoryConnection::new("home").with_object(&usage).unwrap();
+        let schema = Schema::new(fields(from));
+        let rows = RecordBuilder::new(&schema).finish().unwrap();
+        let source = MemoryDataset::new("usage", schema, vec![rows]).unwrap();
+        let mut mapping = ["no", "at"].map(|name| FieldMapping::direct(name, name));
+        mapping[1].lossy = lossy;
+        let usage = DestinationSpec::new("usage", upsert(), MappingSpec::new(mapping.to_vec()));
+        let job = SyncJob::new("usage", Arc::new(source)).to(Arc::new(home), usage);
+        self::redrive(&job, &ledger, &Redrive::newer("at"))
+    };
+    for (from, lossy) in [(FieldType::Date, false), (FieldType::DateTime, true)] {
+        let error = redrive(from, FieldType::Date, lossy).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+    let moments = redrive(FieldType::DateTime, FieldType::DateTime, false);
+    assert_eq!(counts(&moments.unwrap()), [0; 6]);
+}
+
 #[test]
 fn the_same_version_is_the_same_record_and_none_at_all_is_unknown() {
     let ledger = Arc::new(MemoryRejects::new());
