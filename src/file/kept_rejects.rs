@@ -1,5 +1,6 @@
 //! Reject files, read back and marked.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::Array as _;
@@ -71,50 +72,97 @@ pub(super) async fn read(files: &Arc<dyn FileStore>, name: &str) -> Result<Vec<K
     Ok(kept)
 }
 
-/// Writes a file anew without the records that are resolved, if it has any that are marked.
+/// Writes a file anew without the records that are resolved, if it has any that are marked. What is told apart comes into the file that
+/// `file_of` names for its destination first: what breaks off in between leaves it in both.
 pub(super) async fn mark(
     files: &Arc<dyn FileStore>,
     name: &str,
     marks: &RejectMarks,
+    file_of: impl Fn(&str) -> String,
 ) -> Result<()> {
     let kept = read(files, name).await?;
-    let all: Vec<usize> = (0..kept.first().map_or(0, |kept| kept.columns.len())).collect();
-    let encoder = encoder()?;
-    let mut text = match kept.first() {
-        Some(kept) => header(&kept.columns, &all)?,
-        None => return Ok(()),
+    let Some(first) = kept.first() else {
+        return Ok(());
     };
-    let (mut changed, mut left) = (false, 0);
-    for KeptRejects {
-        job_version,
-        rejects,
-        ..
-    } in &kept
-    {
-        for reject in rejects {
-            let mark = marks.by_key.get(&RejectKey::new(name, reject));
-            let (version, reject) = match mark {
-                None => (job_version, reject),
-                Some(Some(again)) => (&marks.job_version, again),
-                Some(None) => {
-                    changed = true;
-                    continue;
-                }
-            };
-            changed |= mark.is_some();
-            left += 1;
-            encode(&encoder, reject, version.as_deref(), &all, &mut text)?;
+    let columns = Arc::clone(&first.columns);
+    let mut apart: BTreeMap<&Arc<str>, Vec<Line<'_>>> = BTreeMap::new();
+    let mut stay: Vec<Line<'_>> = Vec::new();
+    let mut changed = false;
+    for (version, reject) in lines(&kept) {
+        let key = RejectKey::new(name, reject);
+        if let Some(refused) = marks.apart.get(&key) {
+            changed = true;
+            for (destination, reject) in refused {
+                let lines = apart.entry(destination).or_default();
+                lines.push((&marks.job_version, reject));
+            }
+            continue;
+        }
+        match marks.by_key.get(&key) {
+            None => stay.push((version, reject)),
+            Some(again) => {
+                changed = true;
+                stay.extend(again.iter().map(|again| (&marks.job_version, again)));
+            }
         }
     }
-    match (changed, left) {
+    for (destination, lines) in apart {
+        add(files, &file_of(destination), &columns, &lines).await?;
+    }
+    match (changed, stay.is_empty()) {
         (false, _) => Ok(()),
-        (true, 0) => files.remove(name).await,
-        (true, _) => {
-            let mut writer = files.create(name).await?;
-            writer.write(text.into()).await?;
-            writer.finish().await
-        }
+        (true, true) => files.remove(name).await,
+        (true, false) => write(files, name, &columns, &stay).await,
     }
+}
+
+/// A reject and the version of the job that refused it.
+type Line<'a> = (&'a Option<Arc<str>>, &'a Reject);
+
+fn lines(kept: &[KeptRejects]) -> impl Iterator<Item = Line<'_>> {
+    kept.iter().flat_map(|kept| {
+        let rejects = kept.rejects.iter();
+        rejects.map(|reject| (&kept.job_version, reject))
+    })
+}
+
+/// Adds records of a run to a file that has others of the same one, or to none. Those that are there already are written once.
+async fn add(
+    files: &Arc<dyn FileStore>,
+    name: &str,
+    columns: &Arc<[String]>,
+    more: &[Line<'_>],
+) -> Result<()> {
+    let there = match files.list(name).await?.iter().any(|file| file == name) {
+        true => read(files, name).await?,
+        false => Vec::new(),
+    };
+    if there.first().is_some_and(|there| there.columns != *columns) {
+        return Err(no_reject_file(name));
+    }
+    let position = |(_, reject): &Line<'_>| reject.position.to_string();
+    let new: HashSet<String> = more.iter().map(position).collect();
+    let mut all: Vec<Line<'_>> = lines(&there).collect();
+    all.retain(|line| !new.contains(&position(line)));
+    all.extend(more);
+    write(files, name, columns, &all).await
+}
+
+async fn write(
+    files: &Arc<dyn FileStore>,
+    name: &str,
+    columns: &[String],
+    lines: &[Line<'_>],
+) -> Result<()> {
+    let all: Vec<usize> = (0..columns.len()).collect();
+    let encoder = encoder()?;
+    let mut text = header(columns, &all)?;
+    for (version, reject) in lines {
+        encode(&encoder, reject, version.as_deref(), &all, &mut text)?;
+    }
+    let mut writer = files.create(name).await?;
+    writer.write(text.into()).await?;
+    writer.finish().await
 }
 
 /// A line of a reject file whose source has so many columns.

@@ -399,7 +399,7 @@ impl RejectLedger for RejectFiles {
     }
 
     async fn list(&self, destination: Option<&str>) -> Result<Vec<KeptRejects>> {
-        let _ = self.state.lock().await;
+        let _held = self.state.lock().await;
         let mut kept = Vec::new();
         for name in self.names(destination).await? {
             kept.extend(super::kept_rejects::read(&self.files, &name).await?);
@@ -408,9 +408,15 @@ impl RejectLedger for RejectFiles {
     }
 
     async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
-        let _ = self.state.lock().await;
+        let _held = self.state.lock().await;
+        let stem = stem_of(destination);
         for name in self.names(destination).await? {
-            super::kept_rejects::mark(&self.files, &name, marks).await?;
+            // Of the same partition and group, so that a run that takes back the one takes back the other.
+            let file_of = |other: &str| {
+                let rest = name.strip_prefix(&stem).unwrap_or(ENDING);
+                format!("{}{rest}", stem_of(Some(other)))
+            };
+            super::kept_rejects::mark(&self.files, &name, marks, file_of).await?;
         }
         Ok(())
     }

@@ -185,6 +185,9 @@ impl RejectKey {
 pub struct RejectMarks {
     /// By record.
     pub by_key: BTreeMap<RejectKey, Option<Reject>>,
+    /// Of records that were refused in front of all destinations: those that some destinations have taken now, with the others, which
+    /// refused them.
+    pub apart: BTreeMap<RejectKey, BTreeMap<Arc<str>, Reject>>,
     /// The version of the job that tried.
     pub job_version: Option<Arc<str>>,
 }
@@ -194,6 +197,7 @@ impl RejectMarks {
     pub fn new(job_version: Option<Arc<str>>) -> Self {
         RejectMarks {
             by_key: BTreeMap::new(),
+            apart: BTreeMap::new(),
             job_version,
         }
     }
@@ -240,7 +244,9 @@ pub trait RejectLedger: fmt::Debug + Send + Sync {
         Err(cannot_be_tried_again())
     }
     /// Records that were appended for a destination, or in front of all with `None`, were tried again: those that are resolved go, and those
-    /// that were refused once more take the places of what they were. What was marked is kept for good. Doing it again changes nothing.
+    /// that were refused once more take the places of what they were. Those that are told [apart](RejectMarks::apart) are kept for each of the
+    /// destinations that refused them, as if that one had refused them in the same group, and no longer where they were: before
+    /// they are gone there, they are kept here. What was marked is kept for good. Doing it again changes nothing.
     async fn mark(&self, _destination: Option<&str>, _marks: &RejectMarks) -> Result<()> {
         Err(cannot_be_tried_again())
     }

@@ -11,6 +11,7 @@ use crate::{Error, ErrorKind, Result};
 
 use super::group::paused_until;
 use super::leased::{leased, leased_rejects};
+use super::redrive::RedriveReport;
 use super::run::{self, Booked};
 use super::sync::{SyncJob, Target};
 use super::{Lease, LeaseRequest, LeaseTerms, Outcome, RunReport, RunRequest};
@@ -78,15 +79,15 @@ async fn run_settled(
     })
 }
 
-/// Does something with a job as a run does it: with patience, and under the lease, which is held from here to the end.
-pub(super) async fn hold<T, F>(
+/// Redrives a job as a run does it: with patience, and under the lease, which is held from here to the end.
+pub(super) async fn hold<F>(
     job: &SyncJob,
     context: &Context,
     request: RunRequest,
     work: impl FnOnce(SyncJob, RunRequest, Patience) -> F,
-) -> Result<T>
+) -> Result<RedriveReport>
 where
-    F: Future<Output = Result<T>>,
+    F: Future<Output = Result<RedriveReport>>,
 {
     let Guarded {
         job,
@@ -99,7 +100,14 @@ where
         return work.await;
     };
     let ended = lease.hold(context, work).await.and_then(|ended| ended);
-    give_back(Some(lease), &patience, ended.as_ref().err()).await;
+    let failure = match &ended {
+        Ok(report) => {
+            let mut failures = report.runs.iter().filter_map(|run| run.failure.as_ref());
+            failures.find(|failure| !was_answered(failure))
+        }
+        Err(error) => Some(error),
+    };
+    give_back(Some(lease), &patience, failure).await;
     ended
 }
 

@@ -141,17 +141,25 @@ impl RejectLedger for MemoryRejects {
 
     async fn mark(&self, destination: Option<&str>, marks: &RejectMarks) -> Result<()> {
         let mut kept = self.kept();
+        let kept = &mut *kept;
+        let mut apart: Vec<RejectSegment> = Vec::new();
         for (number, segment) in &mut kept.segments {
             if segment.destination.as_deref() != destination {
                 continue;
             }
             let mut changed = false;
             let place: Arc<str> = number.to_string().into();
+            let mut by_destination: BTreeMap<&Arc<str>, Vec<Reject>> = BTreeMap::new();
             segment.rejects.retain_mut(|reject| {
-                match marks
-                    .by_key
-                    .get(&RejectKey::new(Arc::clone(&place), reject))
-                {
+                let key = RejectKey::new(Arc::clone(&place), reject);
+                if let Some(refused) = marks.apart.get(&key) {
+                    for (destination, reject) in refused {
+                        let rejects = by_destination.entry(destination).or_default();
+                        rejects.push(reject.clone());
+                    }
+                    return false;
+                }
+                match marks.by_key.get(&key) {
                     None => true,
                     Some(None) => false,
                     Some(Some(again)) => {
@@ -161,9 +169,20 @@ impl RejectLedger for MemoryRejects {
                     }
                 }
             });
+            apart.extend(by_destination.into_iter().map(|(destination, rejects)| {
+                let columns = Arc::clone(&segment.columns);
+                RejectSegment::new(Some(Arc::clone(destination)), columns, rejects)
+                    .with_group(segment.group, segment.epoch)
+                    .in_partition(Arc::clone(&segment.partition))
+                    .with_job_version(marks.job_version.clone())
+            }));
             if changed {
                 segment.job_version.clone_from(&marks.job_version);
             }
+        }
+        for segment in apart {
+            kept.appended += 1;
+            kept.segments.push((kept.appended, segment));
         }
         Ok(())
     }

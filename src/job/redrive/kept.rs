@@ -79,7 +79,7 @@ impl Kept {
                     false => {
                         let lacks = cells.iter().find(|field| !field.is_in(&entry.columns));
                         if let Some(field) = lacks {
-                            let message = "the records were refused when the source had other columns, without one that is a field now; read the source again instead";
+                            let message = "the ledger has no column of a field: the source had none of that name when the records were refused, or the ledger names a column of its own so; redrive by `read_again`";
                             return Err(
                                 Error::new(ErrorKind::Drifted, message).with("field", field.name())
                             );

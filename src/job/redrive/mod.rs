@@ -4,27 +4,26 @@ mod again;
 mod kept;
 mod keys;
 mod newer;
+mod sent;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::host::{
-    Context, KeptRejects, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment,
-};
+use crate::host::{Context, RejectMarks};
 use crate::policy::Patience;
-use crate::record::{FieldType, Reject, RowOp};
+use crate::record::FieldType;
 use crate::spec::{
     FieldMapping, MappingSpec, RejectLimit, Rule, SourceDeletes, SyncMode, WriteMode, WriteOn,
 };
 use crate::{Error, ErrorKind, Result};
 
-use again::{Again, Seen};
+use again::Again;
 use kept::Kept;
-use keys::{Key, Keys};
+use keys::Keys;
 use newer::{Newer, Passed};
+use sent::{Captured, Entry, Fate, Sent, lock};
 
 use super::{Outcome, RunReport, RunRequest, Start, SyncJob, guarded};
 
@@ -53,7 +52,7 @@ pub enum Redrive {
         key: Vec<String>,
     },
     /// The records are sent as they were refused. Only for jobs that insert: there nothing can be overwritten. A record that was inserted
-    /// and could not be marked, as after a crash, is inserted again by the next redrive; what several destinations are to get is left.
+    /// and could not be marked, as after a crash, is inserted again by the next redrive.
     Inserts,
 }
 
@@ -86,12 +85,13 @@ pub struct RedriveReport {
     pub stale: u64,
     /// The source has no record of their key any more. They are resolved.
     pub gone: u64,
-    /// They were refused once more, and stay in the ledger with the new reason and one attempt more.
+    /// They were refused once more, and stay in the ledger with the new reason and one attempt more. What was refused in front of all
+    /// destinations, and now by some of them alone, is kept for these.
     pub again: u64,
     /// They cannot be sent, and stay as they are: they could not be split into cells, or have no key, or no value in the field that tells how
-    /// new they are, or the object's record has none; they are deletes, which only the source can tell again; the source has no
-    /// record of their key, and others whose key could not be read; or all destinations of a job of several inserts are to get
-    /// them. So do all those of a run that did not come to its end.
+    /// new they are, or the object's record has none; they are deletes, which only the source can tell again; or the
+    /// source has no record of their key, and others whose key could not be read. So do all those of a run that did not come to its end, and
+    /// of those behind it.
     pub left: u64,
     /// The runs: one for records that no destination had seen, and one for each destination that refused some.
     pub runs: Vec<RunReport>,
@@ -185,20 +185,26 @@ impl SyncJob {
             context,
             request,
             |job, request, patience| async move {
-                job.redrive_held(context, &request, by, &patience).await
+                let sending = Sending {
+                    context,
+                    request: &request,
+                    by,
+                    patience: &patience,
+                };
+                job.redrive_held(&sending).await
             },
         );
         redriven.await.map_err(|error| error.during("redrive"))
     }
 
     /// Does it, with patience and under the lease.
-    async fn redrive_held(
-        self,
-        context: &Context,
-        request: &RunRequest,
-        by: &Redrive,
-        patience: &Patience,
-    ) -> Result<RedriveReport> {
+    async fn redrive_held(self, sending: &Sending<'_>) -> Result<RedriveReport> {
+        let Sending {
+            context,
+            request,
+            by,
+            ..
+        } = *sending;
         self.plan(context).await?;
         let names = self.check_redrive(context, by).await?;
         let mut stages: Vec<Option<&Arc<str>>> = vec![None];
@@ -208,29 +214,40 @@ impl SyncJob {
             }
         }
         let mut report = RedriveReport::default();
-        // What no destination saw goes to all of them, and as the job does it, before what one alone refused.
-        for stage in stages {
+        // All are listed first: what is told apart at the first stage was sent already.
+        let mut all: Vec<Vec<Entry>> = Vec::new();
+        for stage in &stages {
             let kept = request.rejects.list(stage.map(|name| &**name)).await?;
             let entries = Entry::all(&kept);
+            report.found += entries.len() as u64;
+            all.push(entries);
+        }
+        let destinations = names.iter().collect::<HashSet<_>>().len();
+        let mut ended = true;
+        // What no destination saw goes to all of them, and as the job does it, before what one alone refused.
+        for (stage, entries) in stages.into_iter().zip(all) {
             if entries.is_empty() {
                 continue;
             }
-            report.found += entries.len() as u64;
+            if !ended {
+                report.left += entries.len() as u64;
+                continue;
+            }
             let mut job = self.clone();
             if let Some(stage) = stage {
                 let mut name = names.iter();
                 job.targets.retain(|_| name.next() == Some(stage));
-            } else if *by == Redrive::Inserts && job.targets.len() > 1 {
-                // One that only some of them refuse would be inserted into the others again by the next redrive.
-                report.left += entries.len() as u64;
-                continue;
             }
-            let marks = job
-                .try_again(context, request, by, &entries, patience, &mut report)
-                .await?;
+            let sent_to = match stage {
+                Some(_) => 1,
+                None => destinations,
+            };
+            let marks = job.try_again(sending, &entries, sent_to, &mut report);
+            let marks = marks.await?;
             let Some(marks) = marks else {
                 report.left += entries.len() as u64;
-                break;
+                ended = false;
+                continue;
             };
             if !request.dry_run {
                 let stage = stage.map(|name| &**name);
@@ -313,17 +330,21 @@ impl SyncJob {
         Ok(names)
     }
 
-    /// Sends what was refused for one destination, or in front of all, and tells what became of each; `None` if the run did not come to its
-    /// end.
+    /// Sends what was refused for one destination, or in front of all, to so many, and tells what became of each; `None` if the run did not
+    /// come to its end.
     async fn try_again(
         mut self,
-        context: &Context,
-        request: &RunRequest,
-        by: &Redrive,
+        sending: &Sending<'_>,
         entries: &[Entry],
-        patience: &Patience,
+        sent_to: usize,
         report: &mut RedriveReport,
     ) -> Result<Option<RejectMarks>> {
+        let Sending {
+            context,
+            request,
+            by,
+            patience,
+        } = *sending;
         let source = Arc::clone(&self.dataset);
         let columns = Arc::clone(&source.info().columns);
         let passed = Passed::default();
@@ -370,7 +391,7 @@ impl SyncJob {
         if !report.ended() {
             return Ok(None);
         }
-        let refused = sent.refused(captured.take())?;
+        let mut refused = sent.refused(captured.take())?;
         let passed = std::mem::take(&mut *lock(&passed));
         let mut marks = RejectMarks::new(request.job_version.clone());
         for (number, entry) in entries.iter().enumerate() {
@@ -391,15 +412,37 @@ impl SyncJob {
                 Fate::Left => &mut report.left,
             };
             *count += 1;
-            if fate != Fate::Left {
-                let again = refused
-                    .get(&number)
-                    .map(|again| entry.once_more(again, &columns));
-                marks.by_key.insert(entry.key.clone(), again);
+            if fate == Fate::Left {
+                continue;
+            }
+            let refused = refused.remove(&number).unwrap_or_default();
+            // To be sent to all again is wrong for those that have it now. Where that is not known it is sent under a guard.
+            let some_have_it = (1..sent_to).contains(&refused.len())
+                && !refused.contains_key(&None)
+                && !passed.unknown.contains(&number);
+            let mut again = refused
+                .into_iter()
+                .map(|(by, reject)| (by, entry.once_more(reject, &columns)));
+            let key = entry.key.clone();
+            if some_have_it {
+                let again = again.filter_map(|(by, reject)| Some((by?, reject)));
+                marks.apart.insert(key, again.collect());
+            } else {
+                marks
+                    .by_key
+                    .insert(key, again.next().map(|(_, reject)| reject));
             }
         }
         Ok(Some(marks))
     }
+}
+
+/// What all stages of a redrive have in common.
+struct Sending<'a> {
+    context: &'a Context,
+    request: &'a RunRequest,
+    by: &'a Redrive,
+    patience: &'a Patience,
 }
 
 /// The rule that carries the field which tells how new a record is.
@@ -414,149 +457,5 @@ fn keeps_order(from: &FieldType, to: &FieldType) -> bool {
         FieldType::Integer => matches!(to, FieldType::Integer | FieldType::Decimal { .. }),
         FieldType::DateTime => *to == FieldType::DateTime,
         _ => false,
-    }
-}
-
-/// What becomes of a refused record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Resolved,
-    Stale,
-    Gone,
-    Again,
-    Left,
-}
-
-/// A refused record that is to be sent.
-struct Entry {
-    key: RejectKey,
-    columns: Arc<[String]>,
-    reject: Reject,
-}
-
-impl Entry {
-    fn all(kept: &[KeptRejects]) -> Vec<Entry> {
-        let all = kept.iter().flat_map(|kept| {
-            kept.rejects.iter().map(|reject| Entry {
-                key: RejectKey::new(Arc::clone(&kept.place), reject),
-                columns: Arc::clone(&kept.columns),
-                reject: reject.clone(),
-            })
-        });
-        all.collect()
-    }
-
-    fn is_delete(&self) -> bool {
-        self.reject.op == RowOp::Delete
-    }
-
-    /// The same record, refused once more for this reason. Its cells are those of now where the ledger has the columns of now.
-    fn once_more(&self, again: &Reject, columns: &Arc<[String]>) -> Reject {
-        let mut reject = again.clone().after(self.reject.attempts.saturating_add(1));
-        reject.position = self.reject.position.clone();
-        if self.columns != *columns {
-            reject.raw = self.reject.raw.clone();
-        }
-        reject
-    }
-}
-
-/// How the entries were sent, by number.
-enum Sent {
-    /// As they were kept: those with these numbers.
-    AsKept(Arc<Mutex<HashSet<u64>>>),
-    /// What the source has of their keys.
-    ByKey {
-        keys: Keys,
-        of_entries: Vec<Option<Key>>,
-        seen: Arc<Mutex<Seen>>,
-    },
-}
-
-impl Sent {
-    /// What was refused once more. A record that several destinations refused is refused once more if any of them did.
-    fn refused(&self, segments: Vec<RejectSegment>) -> Result<HashMap<u64, Reject>> {
-        let rejects = segments.into_iter().flat_map(|segment| {
-            let columns = segment.columns;
-            let rejects = segment.rejects.into_iter();
-            rejects.map(move |reject| (Arc::clone(&columns), reject))
-        });
-        match self {
-            Sent::AsKept(_) => Ok(rejects
-                .map(|(_, reject)| (reject.position.record, reject))
-                .collect()),
-            Sent::ByKey {
-                keys, of_entries, ..
-            } => {
-                let mut by_key: HashMap<Key, Reject> = HashMap::new();
-                for (columns, reject) in rejects {
-                    if let Some(key) = keys.of_reject(&columns, &reject)? {
-                        by_key.insert(key, reject);
-                    }
-                }
-                let refused = |(number, key): (usize, &Option<Key>)| {
-                    let reject = by_key.get(key.as_ref()?)?;
-                    Some((number as u64, reject.clone()))
-                };
-                Ok(of_entries.iter().enumerate().filter_map(refused).collect())
-            }
-        }
-    }
-
-    /// What became of an entry that was not refused.
-    fn fate(&self, number: u64, entry: &Entry) -> Fate {
-        match self {
-            Sent::AsKept(given) => match lock(given).contains(&number) {
-                true => Fate::Resolved,
-                false => Fate::Left,
-            },
-            Sent::ByKey {
-                of_entries, seen, ..
-            } => {
-                let seen = lock(seen);
-                match of_entries.get(number as usize) {
-                    Some(Some(key)) if seen.keys.contains(key) => Fate::Resolved,
-                    // It may be one that could not be read, and a delete is done only if the source tells it again.
-                    Some(Some(_)) if !seen.unread && !entry.is_delete() => Fate::Gone,
-                    _ => Fate::Left,
-                }
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Takes what is refused once more, to compare it with what was.
-#[derive(Debug, Default)]
-struct Captured(Mutex<Vec<RejectSegment>>);
-
-impl Captured {
-    fn take(&self) -> Vec<RejectSegment> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-#[async_trait]
-impl RejectLedger for Captured {
-    async fn append(&self, segment: RejectSegment) -> Result<()> {
-        let mut segments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        segments.push(segment);
-        Ok(())
-    }
-
-    async fn seal(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Nothing was appended yet.
-    async fn rewind(&self, _: &RejectRewind) -> Result<()> {
-        Ok(())
     }
 }

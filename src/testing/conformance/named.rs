@@ -37,7 +37,7 @@ macro_rules! conformance {
     };
     ($name:ident: reject_ledger, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, REJECT_LEDGER, $fixture, [$($($skip),*)?],
-            rl_01 rl_02 rl_03 rl_04 rl_05 rl_06 rl_07 rl_08 rl_09 }
+            rl_01 rl_02 rl_03 rl_04 rl_05 rl_06 rl_07 rl_08 rl_09 rl_10 }
     };
     ($name:ident: executor, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, EXECUTOR, $fixture, [$($($skip),*)?],

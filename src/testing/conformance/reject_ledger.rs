@@ -1,5 +1,7 @@
 //! What is asked of a ledger of rejects.
 
+mod given;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,9 +11,11 @@ use futures::future::BoxFuture;
 
 use super::clause::{Checked, OrBroken as _, clause, opaque, same};
 use super::{Capability, Fixture, Suite};
-use crate::host::{Context, RejectKey, RejectLedger, RejectMarks, RejectRewind, RejectSegment};
+use crate::host::{Context, RejectLedger, RejectRewind, RejectSegment};
 use crate::record::{Position, RawRecord, Reason, Refusal, Reject};
 use crate::{ErrorKind, Result};
+
+use given::{given_back, handed_on, marked, told_apart};
 
 /// A reject as it is found again where a ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +183,13 @@ pub static REJECT_LEDGER: Suite<RejectLedgerFixture> = Suite {
             "Records of several runs that stood at the same position have places of their own, and are marked one by one.",
             "A position numbers a record within one reading of its source: another run's record would go with it.",
             told_apart
+        ),
+        clause!(
+            "RL-10",
+            Some(Capability::GivesBack),
+            "What a mark tells apart is kept for each of the destinations that are named, beside what they have, and no longer where it was. Doing it again changes nothing.",
+            "A destination that took the record would be sent it again, or one that refused it would never be.",
+            handed_on
         ),
     ],
 };
@@ -382,174 +393,4 @@ async fn one_run(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
         same(call, &kind, &Some(ErrorKind::Unsupported))?;
     }
     Ok(())
-}
-
-/// A record as it is given back.
-#[derive(Debug, Clone, PartialEq)]
-struct Given {
-    columns: Vec<String>,
-    version: Option<Arc<str>>,
-    /// The text, of which alone it is sure that it is kept.
-    position: String,
-    reject: Reject,
-}
-
-impl Given {
-    fn new(columns: &[String], version: Option<&Arc<str>>, reject: &Reject) -> Self {
-        let position = reject.position.to_string();
-        let mut reject = reject.clone();
-        reject.position = Position::new("", 0);
-        Given {
-            columns: columns.to_vec(),
-            version: version.cloned(),
-            position,
-            reject,
-        }
-    }
-
-    /// What must be given back of a reject.
-    fn of(version: &str, reject: &Reject) -> Self {
-        Given::new(&columns(), Some(&version.into()), reject)
-    }
-}
-
-/// What a ledger gives back of a destination, and the place of each.
-async fn given(
-    ledger: &dyn RejectLedger,
-    destination: Option<&str>,
-) -> Result<(Vec<Arc<str>>, Vec<Given>)> {
-    let kept = ledger.list(destination).await?;
-    let all = kept.iter().flat_map(|kept| {
-        let given = |reject| Given::new(&kept.columns, kept.job_version.as_ref(), reject);
-        let rejects = kept.rejects.iter();
-        rejects.map(move |reject| (Arc::clone(&kept.place), given(reject)))
-    });
-    Ok(all.unzip())
-}
-
-async fn append_of(
-    ledger: &dyn RejectLedger,
-    destination: Option<&str>,
-    group: u64,
-    version: &str,
-    rejects: &[Reject],
-) -> Result<()> {
-    let segment = RejectSegment::new(destination.map(Into::into), columns(), rejects.to_vec());
-    let segment = segment.with_group(group, 0);
-    ledger
-        .append(segment.with_job_version(Some(version.into())))
-        .await
-}
-
-async fn given_back(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
-    let person = [plain(3), plain(1).after(4), plain(2).of_delete()];
-    let (source, company) = ([plain(5)], [plain(6)]);
-    let ledger = fixture.ledger();
-    append_of(&*ledger, Some("person"), 1, "v1", &person[..2]).await?;
-    append_of(&*ledger, None, 1, "v1", &source).await?;
-    append_of(&*ledger, Some("person"), 1, "v2", &person[2..]).await?;
-    append_of(&*ledger, Some("company"), 1, "v1", &company).await?;
-    ledger.seal().await?;
-    let ledger = fixture.ledger();
-    let wanted = [
-        ("person", Some("person"), &person[..], ["v1", "v1", "v2"]),
-        ("company", Some("company"), &company[..], ["v1"; 3]),
-        ("in front of all", None, &source[..], ["v1"; 3]),
-        ("a destination without any", Some("other"), &[], ["v1"; 3]),
-    ];
-    for (what, destination, rejects, versions) in wanted {
-        let (_, given) = given(&*ledger, destination).await.or_broken("list")?;
-        let all = rejects.iter().zip(versions);
-        let all: Vec<Given> = all
-            .map(|(reject, version)| Given::of(version, reject))
-            .collect();
-        same(what, &given, &all)?;
-    }
-    Ok(())
-}
-
-async fn marked(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
-    let rejects = [plain(1), plain(2), plain(3), plain(4)];
-    let ledger = fixture.ledger();
-    append_of(&*ledger, Some("person"), 1, "v1", &rejects).await?;
-    append_of(&*ledger, Some("company"), 1, "v1", &rejects).await?;
-    ledger.seal().await?;
-    let ledger = fixture.ledger();
-    let (places, _) = given(&*ledger, Some("person")).await?;
-    let mut marks = RejectMarks::new(Some("v2".into()));
-    let again = reject(
-        3,
-        Reason::NoMatch,
-        RawRecord::Cells(vec![Some("other".into()), Some("note".into())]),
-    );
-    let again = again.after(2);
-    let fates = [None, Some(None), Some(Some(again.clone())), None];
-    for (place, (own, fate)) in places.iter().zip(rejects.iter().zip(fates)) {
-        if let Some(fate) = fate {
-            marks
-                .by_key
-                .insert(RejectKey::new(Arc::clone(place), own), fate);
-        }
-    }
-    let left = [
-        Given::of("v1", &rejects[0]),
-        Given::of("v2", &again),
-        Given::of("v1", &rejects[3]),
-    ];
-    for time in ["once", "twice"] {
-        let ledger = fixture.ledger();
-        ledger
-            .mark(Some("person"), &marks)
-            .await
-            .or_broken("mark")?;
-        let ledger = fixture.ledger();
-        let (_, mut found) = given(&*ledger, Some("person")).await?;
-        // A ledger may tell one version for all that it keeps together.
-        for (found, left) in found.iter_mut().zip(&left) {
-            if found.version.as_deref() == Some("v2") {
-                found.version.clone_from(&left.version);
-            }
-        }
-        same(&format!("marked {time}"), &found, &left.to_vec())?;
-        let (_, others) = given(&*ledger, Some("company")).await?;
-        let all: Vec<Given> = rejects
-            .iter()
-            .map(|reject| Given::of("v1", reject))
-            .collect();
-        same("of another destination", &others, &all)?;
-    }
-    Ok(())
-}
-
-async fn told_apart(_: &Context, fixture: &RejectLedgerFixture) -> Checked {
-    let of = |name: &'static str| {
-        let cells = vec![Some(name.into()), None];
-        reject(1, Reason::BadValue, RawRecord::Cells(cells))
-    };
-    let runs = [of("monday"), of("tuesday"), of("wednesday")];
-    for (group, run) in (1..).zip(&runs) {
-        let ledger = fixture.ledger();
-        append_of(
-            &*ledger,
-            Some("person"),
-            group,
-            "v1",
-            std::slice::from_ref(run),
-        )
-        .await?;
-        ledger.seal().await?;
-    }
-    let ledger = fixture.ledger();
-    let (places, _) = given(&*ledger, Some("person")).await?;
-    let distinct: BTreeSet<&Arc<str>> = places.iter().collect();
-    same("places of three runs", &distinct.len(), &3)?;
-    let mut marks = RejectMarks::new(Some("v1".into()));
-    if let Some(place) = places.get(1) {
-        let key = RejectKey::new(Arc::clone(place), &runs[1]);
-        marks.by_key.insert(key, None);
-    }
-    ledger.mark(Some("person"), &marks).await?;
-    let (_, left) = given(&*fixture.ledger(), Some("person")).await?;
-    let others = vec![Given::of("v1", &runs[0]), Given::of("v1", &runs[2])];
-    same("those of the other runs", &left, &others)
 }

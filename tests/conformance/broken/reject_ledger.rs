@@ -31,6 +31,11 @@ enum Flaw {
     MarksNothing,
     MarksOthersToo,
     MarksByPosition,
+    ForgetsVersions,
+    RenamesColumns,
+    KeepsOldReasons,
+    TellsNothingApart,
+    LosesWhatIsApart,
 }
 
 impl Flaw {
@@ -121,6 +126,14 @@ impl RejectLedger for Ledger {
             Flaw::GivesBackThoseOfOthers if destination.is_none() => {
                 kept.extend(self.inner.list(Some("person")).await?);
             }
+            Flaw::ForgetsVersions => {
+                kept.iter_mut().for_each(|kept| kept.job_version = None);
+            }
+            Flaw::RenamesColumns => {
+                for kept in &mut kept {
+                    kept.columns = kept.columns.iter().map(|name| format!("_{name}")).collect();
+                }
+            }
             Flaw::ForgetsAttempts | Flaw::ForgetsDeletes => {
                 for reject in kept.iter_mut().flat_map(|kept| &mut kept.rejects) {
                     match self.flaw {
@@ -145,6 +158,14 @@ impl RejectLedger for Ledger {
         });
         match self.flaw {
             Flaw::MarksNothing => return Ok(()),
+            Flaw::KeepsOldReasons => marks.by_key.retain(|_, again| again.is_none()),
+            Flaw::TellsNothingApart => marks.apart.clear(),
+            Flaw::LosesWhatIsApart => {
+                let apart = std::mem::take(&mut marks.apart);
+                marks
+                    .by_key
+                    .extend(apart.into_keys().map(|key| (key, None)));
+            }
             Flaw::MarksAll => {
                 for key in all {
                     marks.by_key.entry(key).or_insert(None);
@@ -195,7 +216,7 @@ fn place(flaw: Flaw) -> RejectLedgerFixture {
 }
 
 pub(super) fn broken_ledgers() -> Vec<Broken> {
-    let all: [(&str, Flaw, &[&str]); 14] = [
+    let all: [(&str, Flaw, &[&str]); 19] = [
         ("RL-01", Flaw::Sorts, &[]),
         ("RL-02", Flaw::TrimsBlanks, &[]),
         ("RL-03", Flaw::FlushesOnce, &["RL-05"]),
@@ -205,11 +226,16 @@ pub(super) fn broken_ledgers() -> Vec<Broken> {
         ("RL-06", Flaw::AnswersAsIfForManyRuns, &[]),
         ("RL-07", Flaw::ForgetsAttempts, &[]),
         ("RL-07", Flaw::ForgetsDeletes, &[]),
-        ("RL-07", Flaw::GivesBackThoseOfOthers, &[]),
-        ("RL-08", Flaw::MarksAll, &["RL-09"]),
-        ("RL-08", Flaw::MarksNothing, &["RL-09"]),
-        ("RL-08", Flaw::MarksOthersToo, &[]),
+        ("RL-07", Flaw::GivesBackThoseOfOthers, &["RL-10"]),
+        ("RL-08", Flaw::MarksAll, &["RL-09", "RL-10"]),
+        ("RL-08", Flaw::MarksNothing, &["RL-09", "RL-10"]),
+        ("RL-08", Flaw::MarksOthersToo, &["RL-10"]),
         ("RL-09", Flaw::MarksByPosition, &[]),
+        ("RL-07", Flaw::ForgetsVersions, &["RL-08", "RL-09", "RL-10"]),
+        ("RL-07", Flaw::RenamesColumns, &["RL-08", "RL-09", "RL-10"]),
+        ("RL-08", Flaw::KeepsOldReasons, &[]),
+        ("RL-10", Flaw::TellsNothingApart, &[]),
+        ("RL-10", Flaw::LosesWhatIsApart, &[]),
     ];
     all.into_iter()
         .map(|(clause, flaw, collateral)| {
