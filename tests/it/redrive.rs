@@ -703,7 +703,7 @@ fn a_day_does_not_tell_which_record_is_newer() {
         mapping[1].lossy = lossy;
         let usage = DestinationSpec::new("usage", upsert(), MappingSpec::new(mapping.to_vec()));
         let job = SyncJob::new("usage", Arc::new(source)).to(Arc::new(home), usage);
-        self::redrive(&job, &ledger, &Redrive::newer("at"))
+        redrive(&job, &ledger, &Redrive::newer("at"))
     };
     for (from, lossy) in [(FieldType::Date, false), (FieldType::DateTime, true)] {
         let error = redrive(from, FieldType::Date, lossy).unwrap_err();
