@@ -20,6 +20,7 @@ use syncline::spec::{
 };
 use syncline::{ErrorKind, Result, Tenant};
 
+mod at_once;
 mod destinations;
 
 /// Texts, since that is what a bad value comes as.
@@ -806,37 +807,4 @@ fn nothing_is_resolved_that_was_not_sent() {
         assert!(ledger.all().is_empty());
         assert_eq!(written(&home).len(), no as usize);
     }
-}
-
-#[test]
-fn two_redrives_at_once_send_nothing_twice() {
-    let ledger = Arc::new(MemoryRejects::new());
-    let rows = [json!({"no": 1, "seats": "2.5", "version": 1})];
-    run(
-        &job(dataset(&rows), &home(FieldType::Integer), WriteMode::Insert),
-        &ledger,
-    );
-    let home = home(FieldType::Decimal {
-        precision: 9,
-        scale: 1,
-    });
-    let state = Arc::new(MemoryState::new());
-    let job = job(dataset(&[]), &home, WriteMode::Insert);
-    let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
-    let context = Context::new().with_clock(Arc::new(clock.clone()));
-    let redrive = |who: &str| {
-        let request = RunRequest::new(ledger.clone() as Arc<dyn RejectLedger>)
-            .with_state(Tenant::new("acme").unwrap(), state.clone())
-            .with_lease(syncline::job::RunLease::new(who));
-        job.redrive(&context, request, &Redrive::Inserts)
-    };
-    let both = async { futures::join!(redrive("one"), redrive("other")) };
-    let (one, other) = clock.drive(both).expect("neither waits for ever");
-    let sent: u64 = [one, other]
-        .into_iter()
-        .filter_map(|report| report.ok())
-        .map(|report| report.resolved)
-        .sum();
-    assert_eq!(sent, 1);
-    assert_eq!(written(&home), [(1, "2.5".to_owned())]);
 }
