@@ -1,21 +1,19 @@
 //! One refresh for each generation, over all tasks and processes.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{Either, select};
 use futures::lock::Mutex;
 
 use super::record::{
     Claim, CredentialRecord, Decision, LEAST_INTERVAL, Renewable, Renewal, Standing, decide,
     renewed,
 };
-use super::store::{CredentialStore, LoadedCredential, unique};
+use super::store::{CredentialStore, LoadedCredential};
 use super::{AfterReject, Credential, CredentialRequest, ReauthorizationCause};
-use crate::host::{Context, Expected, StateVersion};
+use crate::host::{Context, Expected, StateVersion, unique, within};
 use crate::{Error, ErrorKind, Result, Retry};
 
 /// How long things take when a token is refreshed.
@@ -261,7 +259,7 @@ impl Current {
         let (began, began_at) = (clock.monotonic(), clock.now());
         let ttl = self.terms.ttl();
         let claim = Claim {
-            holder: unique(context),
+            holder: unique(context.entropy()),
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
         };
         record.claim = Some(claim);
@@ -285,7 +283,7 @@ impl Current {
             let message = "the state store took too long, so no token was asked for; try again";
             Renewal::Later(Error::new(ErrorKind::Timeout, message).retrying(Retry::Now))
         } else {
-            within(context, self.terms.timeout, renew.renew(context, &record))
+            within(clock, self.terms.timeout, renew.renew(context, &record))
                 .await
                 .unwrap_or_else(|| Renewal::Later(unanswered()))
         };
@@ -357,19 +355,6 @@ impl Current {
                 return Ok(None);
             }
         }
-    }
-}
-
-/// Waits for work as long as this.
-pub(super) async fn within<T>(
-    context: &Context,
-    time: Duration,
-    work: impl Future<Output = T> + Send,
-) -> Option<T> {
-    let alarm = context.clock().sleep(time);
-    match select(pin!(work), alarm).await {
-        Either::Left((done, _)) => Some(done),
-        Either::Right(_) => None,
     }
 }
 

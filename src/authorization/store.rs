@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Claim, CredentialRecord, Standing};
 use crate::host::{
-    Cipher, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
+    Cipher, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap, unique,
 };
 use crate::spec::Org;
 use crate::{Error, Result, Secret, Tenant};
@@ -159,7 +159,7 @@ impl CredentialStore {
                     .to_vec(),
             ),
         };
-        let entry = unique(context);
+        let entry = unique(context.entropy());
         let saved = SavedRecord {
             entry: entry.clone(),
             generation: record.generation,
@@ -198,13 +198,6 @@ impl CredentialStore {
     pub async fn delete(&self, connection: &str, version: StateVersion) -> Result<bool> {
         self.state.delete(&self.key(connection)?, version).await
     }
-}
-
-/// Text that nobody has used yet.
-pub(super) fn unique(context: &Context) -> String {
-    let mut bytes = [0; 16];
-    context.entropy().fill(&mut bytes);
-    format!("{:032x}", u128::from_le_bytes(bytes))
 }
 
 /// All secrets of a record as one.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -28,6 +29,28 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn monotonic(&self) -> Duration;
     /// Is ready when this much time has passed since the call, by [`monotonic`](Clock::monotonic).
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Waits for work as long as this; `None` says that it is not done.
+pub(crate) async fn within<T>(
+    clock: &dyn Clock,
+    time: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    // Most answers are there at once, and need no clock.
+    let mut alarm = None;
+    poll_fn(|task: &mut Context<'_>| {
+        if let Poll::Ready(answer) = work.as_mut().poll(task) {
+            return Poll::Ready(Some(answer));
+        }
+        if time == Duration::MAX {
+            return Poll::Pending;
+        }
+        let alarm = alarm.get_or_insert_with(|| clock.sleep(time));
+        alarm.as_mut().poll(task).map(|()| None)
+    })
+    .await
 }
 
 /// The machine's clock. Those who sleep share one thread, which is started for the first of them.

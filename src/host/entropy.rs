@@ -11,6 +11,13 @@ pub trait Entropy: fmt::Debug + Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
+/// 128 bits of chance, as text: what nobody else has drawn.
+pub(crate) fn unique(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    format!("{:032x}", u128::from_le_bytes(bytes))
+}
+
 /// Randomness of the operating system: good for ids and for secrets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
@@ -22,7 +29,7 @@ impl Entropy for SystemEntropy {
         }
         // Where that call is forbidden the standard library has keys from elsewhere, or ends the process.
         for (i, chunk) in bytes.chunks_mut(8).enumerate() {
-            // Each `RandomState` has fresh keys; SipHash of the counter under them is one word.
+            // Each `RandomState` has other keys; SipHash of the counter under them is one word.
             let mut hasher = RandomState::new().build_hasher();
             hasher.write_usize(i);
             let word = hasher.finish().to_le_bytes();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::sync::{Mutex, MutexGuard};
 use crate::host::{
-    Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap,
+    Bug, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion, Swap, unique,
 };
 use crate::name::Tenant;
 use crate::policy::{Patience, RetryPolicy, Timeouts};
@@ -260,9 +260,7 @@ impl Lease {
         let patience = Patience::new(context, RetryPolicy::never(), timeouts);
         request.store = patience.state(request.store);
         let key = StateKey::new(&request.tenant, StateKind::Lease, [&*request.job])?;
-        let mut unique = [0; 16];
-        context.entropy().fill(&mut unique);
-        let holder = format!("{:032x}", u128::from_le_bytes(unique));
+        let holder = unique(context.entropy());
         let (epoch, expected) = match find(&*request.store, &key).await? {
             None => (1, Expected::Absent),
             Some(found) => {

@@ -1,10 +1,7 @@
 //! What may stand in front of every call of a connection, and the wrappers that put it there.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arrow_array::ArrayRef;
@@ -17,7 +14,7 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Clock, Context};
+use crate::host::{Context, within};
 use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
 use crate::record::{Batch, Cursor, CursorValue, Schema};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -59,28 +56,6 @@ pub(super) struct Pass {
     pub(super) id: Option<u64>,
     /// How long it holds, and so the call.
     pub(super) time: Option<Duration>,
-}
-
-/// Waits for work as long as this; `None` says that it is not done.
-pub(super) async fn within<T>(
-    clock: &dyn Clock,
-    time: Duration,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let mut work = pin!(work);
-    // Most answers are there at once, and need no clock.
-    let mut alarm = None;
-    poll_fn(|task| {
-        if let Poll::Ready(answer) = work.as_mut().poll(task) {
-            return Poll::Ready(Some(answer));
-        }
-        if time == Duration::MAX {
-            return Poll::Pending;
-        }
-        let alarm = alarm.get_or_insert_with(|| clock.sleep(time));
-        alarm.as_mut().poll(task).map(|()| None)
-    })
-    .await
 }
 
 /// Makes one call behind a layer.

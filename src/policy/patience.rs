@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::host::{Bug, Context, Event};
+use crate::host::{Bug, Context, Event, within};
 use crate::{Error, Result};
 
-use super::layer::{unanswered, within};
+use super::layer::unanswered;
 use super::timeouts::Call;
 use super::{RetryPolicy, Timeouts};
 

@@ -72,6 +72,54 @@ fn a_client_is_let_in_by_itself() {
     }
 }
 
+/// What the server has refused for good is asked for again only when somebody says so.
+#[test]
+fn a_client_that_was_mended_or_revoked_is_authorized_again() {
+    for grant in [Grant::ClientCredentials, jwt()] {
+        let world = World::new();
+        let oauth = world.oauth(grant);
+        token(&world, &oauth).unwrap();
+        let asked = || world.server.books().token_requests;
+        for refused in [
+            r#"{"error": "invalid_client"}"#,
+            r#"{"error": "invalid_scope"}"#,
+        ] {
+            world.later(3_600);
+            world.server.fault(Fault::Answer(400, refused.into()));
+            for _ in 0..2 {
+                let error = token(&world, &oauth).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ReauthorizationRequired, "{error}");
+            }
+            let before = asked();
+            let error = world.run(oauth.authorize(world.context())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ReauthorizationRequired, "{error}");
+            world.server.fault(Fault::None);
+            // Mended, and nobody has said so.
+            token(&world, &oauth).unwrap_err();
+            assert_eq!(asked(), before + 1);
+            let done = world.run(oauth.authorize(world.context())).unwrap();
+            assert!(done.again, "{done:?}");
+            token(&world, &oauth).unwrap();
+            assert_eq!(asked(), before + 2);
+        }
+        world
+            .run(oauth.revoke(world.context(), RevokeMode::Force))
+            .unwrap();
+        token(&world, &oauth).unwrap_err();
+        // Into another organisation no connection is authorized again.
+        world.server.books().organization = "org-2".into();
+        let error = world.run(oauth.authorize(world.context())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OtherOrganization, "{error}");
+        world.server.books().organization = "org-1".into();
+        world.run(oauth.authorize(world.context())).unwrap();
+        token(&world, &oauth).unwrap();
+    }
+    let world = World::new();
+    let oauth = world.oauth(Grant::AuthorizationCode);
+    let error = world.run(oauth.authorize(world.context())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
 #[test]
 fn a_person_consents_on_another_device() {
     let world = World::new();

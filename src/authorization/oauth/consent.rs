@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::authorization::store::{CredentialStore, unique};
-use crate::host::{Context, Expected, Saved, StateKey, StateKind, StateVersion, Swap};
+use crate::authorization::store::CredentialStore;
+use crate::host::{Context, Expected, Saved, StateKey, StateKind, StateVersion, Swap, unique};
 use crate::spec::Org;
 use crate::{Error, ErrorKind, Result, Secret, Tenant};
 
@@ -170,7 +170,7 @@ pub(super) async fn keep(
     let key = key(store.tenant(), state)?;
     let sealed = store.cipher().seal(&key, &pending.verifier).await?;
     let saved = SavedPending {
-        entry: unique(context),
+        entry: unique(context.entropy()),
         connection: pending.connection.clone(),
         org: pending.org.clone(),
         issuer: pending.issuer.clone(),

@@ -9,8 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::authorization::store::unique;
-use crate::host::Context;
+use crate::host::{Context, unique};
 use crate::{Error, ErrorKind, Result, Secret};
 
 /// Signs with a private key that stays with the host: in a file, a vault, or hardware.
@@ -83,7 +82,7 @@ impl JwtSpec {
             "aud": self.audience.as_deref().unwrap_or(token_url),
             "iat": now.timestamp(),
             "exp": (now + TimeDelta::minutes(3)).timestamp(),
-            "jti": unique(context),
+            "jti": unique(context.entropy()),
         });
         let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", encode(&head), encode(&claims));

@@ -22,12 +22,12 @@ use self::ask::{Client, scope};
 use self::consent::Pending;
 use self::endpoints::Endpoints;
 use super::record::{ACCESS, CredentialRecord, REFRESH, Renewable, Renewal, Tokens};
-use super::refresh::{Current, Renew, within};
+use super::refresh::{Current, Renew};
 use super::{
     AfterReject, Authorization, AuthorizationInfo, AuthorizationState, Credential,
     CredentialRequest, ReauthorizationCause,
 };
-use crate::host::{Context, Expected, HttpRequest};
+use crate::host::{Context, Expected, HttpRequest, within};
 use crate::spec::{AllowedHosts, EndpointsSpec, Org};
 use crate::{Error, ErrorKind, Result, Secret};
 
@@ -183,6 +183,19 @@ impl OAuth {
         Ok(AuthorizationState::of(record, context.clock().now()))
     }
 
+    /// Gets tokens by a grant that asks nobody, whatever became of the ones before: for the first time, or after the client's secret, its
+    /// key or its rights were mended, or the connection was revoked. A credential that is asked for gets the first ones by itself; but what the
+    /// server has refused it does not ask for again.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) if the grant asks a person,
+    /// [`ReauthorizationRequired`](ErrorKind::ReauthorizationRequired) if the server refuses still, and those of
+    /// [`complete`](OAuth::complete). After any of them what was known before still is.
+    pub async fn authorize(&self, context: &Context) -> Result<Authorized> {
+        let done = self.0.authorize(context).await;
+        done.map_err(|error| error.during("authorize"))
+    }
+
     /// Begins to ask a person: for the first time, or again. What was authorized before stays until they have consented.
     ///
     /// # Errors
@@ -190,8 +203,7 @@ impl OAuth {
     pub async fn begin(&self, context: &Context, request: BeginRequest) -> Result<Consent> {
         let inner = &*self.0;
         if !matches!(inner.config.grant, Grant::AuthorizationCode) {
-            let message =
-                "this grant sends nobody anywhere; ask for a credential, or begin with a device";
+            let message = "this grant sends nobody anywhere; begin with a device, or authorize the client by itself";
             return Err(Error::new(ErrorKind::Unsupported, message).during("begin authorization"));
         }
         let endpoints = inner.endpoints(context).await?;
@@ -276,7 +288,7 @@ impl Inner {
                 body,
             })
         };
-        let answer = within(context, time, call).await;
+        let answer = within(context.clock(), time, call).await;
         answer.unwrap_or_else(|| Err(super::refresh::unanswered()))
     }
 
@@ -306,9 +318,20 @@ impl Inner {
         self.keep(context, tokens).await
     }
 
+    async fn authorize(&self, context: &Context) -> Result<Authorized> {
+        if self.renewable() == Renewable::ByRefreshToken {
+            let message = "this grant asks a person; begin in a browser, or with a device";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let request = self.ask(context, &CredentialRecord::new()).await?;
+        let answer = self.send(context, request).await?;
+        let tokens = self.granted(&answer, context)?;
+        self.keep(context, tokens).await
+    }
+
     /// Tokens that are what was asked for.
     fn granted(&self, answer: &Answer, context: &Context) -> Result<Tokens> {
-        match self.read(answer, true, context) {
+        match self.read(answer, context) {
             Renewal::Got(tokens) => Ok(tokens),
             Renewal::TooLittle(_, error) | Renewal::Bad(_, error) | Renewal::Later(error) => {
                 Err(error)
@@ -319,8 +342,9 @@ impl Inner {
         }
     }
 
-    fn read(&self, answer: &Answer, by_person: bool, context: &Context) -> Renewal {
+    fn read(&self, answer: &Answer, context: &Context) -> Renewal {
         let now = context.clock().now();
+        let by_person = self.renewable() == Renewable::ByRefreshToken;
         read_tokens(answer, &self.config.spec, &self.hosts, by_person, now)
     }
 
@@ -390,13 +414,13 @@ impl Inner {
     async fn next(&self, context: &Context, record: &CredentialRecord) -> Result<Renewal> {
         let request = self.ask(context, record).await?;
         let answer = self.send(context, request).await?;
-        let by_person = self.renewable() == Renewable::ByRefreshToken;
-        let mut tokens = match self.read(&answer, by_person, context) {
+        let mut tokens = match self.read(&answer, context) {
             Renewal::Got(tokens) => tokens,
             other => return Ok(other),
         };
         tokens.org = Some(self.config.org.clone());
-        if !by_person && record.organization.is_none() {
+        let by_client = self.renewable() == Renewable::ByAskingAgain;
+        if by_client && record.organization.is_none() {
             tokens.organization = self.identify(context, &tokens).await?;
         }
         Ok(match organization::same(record, &tokens) {

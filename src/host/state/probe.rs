@@ -1,7 +1,7 @@
 //! Whether a store keeps its word.
 
 use super::{Expected, StateKey, StateKind, StateStore, StateVersion, Swap};
-use crate::host::Context;
+use crate::host::{Context, unique};
 use crate::name::Tenant;
 use crate::{Error, ErrorKind, Result};
 
@@ -26,9 +26,7 @@ use crate::{Error, ErrorKind, Result};
 /// [`Contract`](ErrorKind::Contract) if the store breaks the contract of [`StateStore`], with what it did; and the store's own.
 pub async fn probe(context: &Context, store: &dyn StateStore, tenant: &Tenant) -> Result<()> {
     // Others may try out the same store at the same time.
-    let mut unique = [0; 16];
-    context.entropy().fill(&mut unique);
-    let name = format!("{:032x}", u128::from_le_bytes(unique));
+    let name = unique(context.entropy());
     let key = StateKey::new(tenant, StateKind::Probe, [name])?;
     let tried = try_out(store, &key).await;
     if tried.is_err() {

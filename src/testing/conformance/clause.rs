@@ -138,9 +138,7 @@ impl<T> OrBroken<T> for Result<T> {
 
 /// A name that nobody has used yet, so that a suite can run again and again in one place.
 pub(super) fn unique(context: &Context) -> String {
-    let mut bytes = [0; 16];
-    context.entropy().fill(&mut bytes);
-    format!("conformance-{:032x}", u128::from_le_bytes(bytes))
+    format!("conformance-{}", crate::host::unique(context.entropy()))
 }
 
 /// An implementation that is tried out, with what a suite must know of it.
