@@ -29,8 +29,10 @@ MAY_USE = {
     "connection": CONTRACT | {"authorization", "dataset", "destination", "lookup"},
     # Wrappers over the contracts.
     "policy": BELOW_BACKENDS,
+    # Kinds of outside systems, and what their connections may call.
+    "connector": BELOW_BACKENDS | {"policy"},
     # Backends stand side by side and see neither each other nor what drives them.
-    "memory": BELOW_BACKENDS,
+    "memory": BELOW_BACKENDS | {"connector"},
     "file": BELOW_BACKENDS,
     "adapter": BELOW_BACKENDS,
     # The engine knows contracts, not backends.
@@ -38,9 +40,9 @@ MAY_USE = {
     "prepare": BELOW_BACKENDS,
     "job": BELOW_BACKENDS | {"policy", "mapping", "prepare"},
     # Puts jobs together from specs: the one place that knows engine and backends.
-    "workspace": BELOW_BACKENDS | {"policy", "memory", "file", "adapter", "mapping", "prepare", "job"},
+    "workspace": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job"},
     # Sees all, and nothing sees it.
-    "testing": BELOW_BACKENDS | {"policy", "memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
+    "testing": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
     # Guides: text only.
     "docs": set(),
 }

@@ -15,7 +15,7 @@ use syncline::host::{Context, FileStore};
 use syncline::job::{Job, JobInfo, Outcome, RunReport, RunRequest, SyncJob};
 use syncline::memory::{MemoryFiles, MemoryRejects};
 use syncline::spec::{FileSource, JobSpec, SourceSpec};
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 use syncline::{Error, ErrorKind, Result};
 
 /// Runs `inner` if at most `percent` of the file's records are bad.
@@ -84,9 +84,9 @@ const SPEC: &str = r#"{
 const FILE: &str = "name,born\nAda,10.12.1815\nGrace,09.12.1906\nMary,31.02.1897\n";
 
 /// The job, and the workspace whose objects it writes; files of these objects are kept in `files` when they are saved.
-pub async fn guarded(percent: u64, files: Arc<MemoryFiles>) -> Result<(Guarded, Workspace)> {
+pub async fn guarded(percent: u64, files: Arc<MemoryFiles>) -> Result<(Guarded, LocalWorkspace)> {
     files.insert("people.csv", FILE);
-    let workspace = Workspace::new(files.clone(), files.clone());
+    let workspace = LocalWorkspace::new(files.clone(), files.clone());
     let spec = JobSpec::from_json(SPEC)?;
     let SourceSpec::File(source) = &spec.dataset.source else {
         return Err(Error::new(ErrorKind::Invalid, "only a file can be checked"));

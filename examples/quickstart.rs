@@ -17,7 +17,7 @@ use syncline::file::{LocalFiles, RejectFiles};
 use syncline::host::{Context, Event, Observer, ThreadPool};
 use syncline::job::{Job, Outcome, RunReport, RunRequest};
 use syncline::spec::JobSpec;
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 
 const JOBS: [&str; 5] = ["carriers", "airports", "planes", "flights", "desks"];
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/nycflights");
     let out = std::env::temp_dir().join("syncline-quickstart");
-    let workspace = Workspace::new(
+    let workspace = LocalWorkspace::new(
         Arc::new(LocalFiles::new(&data)),
         Arc::new(LocalFiles::new(&out)),
     );

@@ -23,7 +23,7 @@ use syncline::host::{Context, Executor, Inline, RejectLedger, ThreadPool};
 use syncline::job::{Job, Outcome, RunReport, RunRequest, SyncJob};
 use syncline::memory::MemoryRejects;
 use syncline::spec::JobSpec;
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 use syncline::{Error, ErrorKind, Result};
 
 const USAGE: &str =
@@ -116,7 +116,7 @@ struct Prepared {
     arguments: Arguments,
     context: Context,
     outputs: Arc<LocalFiles>,
-    workspace: Workspace,
+    workspace: LocalWorkspace,
     job: SyncJob,
 }
 
@@ -138,7 +138,8 @@ async fn prepare(arguments: Arguments) -> Result<Prepared> {
         true => outputs,
         false => outputs.without_sync(),
     });
-    let workspace = Workspace::new(Arc::new(LocalFiles::new(&arguments.data)), outputs.clone());
+    let workspace =
+        LocalWorkspace::new(Arc::new(LocalFiles::new(&arguments.data)), outputs.clone());
     let job = workspace.job(&context, &spec).await?;
     Ok(Prepared {
         arguments,

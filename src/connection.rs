@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::dataset::Dataset;
 use crate::destination::Destination;
-use crate::host::Context;
+use crate::host::{Context, FileStore};
 use crate::lookup::{Lookup, LookupIndex, LookupRequest};
 use crate::record::Schema;
 use crate::{Error, ErrorKind, Result};
@@ -130,6 +130,17 @@ pub trait Connection: fmt::Debug + Send + Sync {
 
     /// Finds what objects there are.
     async fn discover(&self, context: &Context) -> Result<Catalog>;
+
+    /// Whether it can be used: the outside system answers and lets us in. By default, whether its objects can be found. Nothing is
+    /// changed, and no more is called than is needed.
+    async fn check(&self, context: &Context) -> Result<()> {
+        self.discover(context).await.map(drop)
+    }
+
+    /// The files that it offers, if it is a place for files. By default it is none.
+    fn files(&self) -> Option<Arc<dyn FileStore>> {
+        None
+    }
 
     /// An object as a source.
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>>;

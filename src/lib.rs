@@ -24,6 +24,7 @@
 pub mod adapter;
 pub mod authorization;
 pub mod connection;
+pub mod connector;
 pub mod dataset;
 pub mod destination;
 mod error;

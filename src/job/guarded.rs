@@ -231,7 +231,7 @@ async fn acquire(job: &SyncJob, context: &Context, request: &RunRequest) -> Resu
     // A lease has its own way to try again.
     let once = Patience::new(context, RetryPolicy::never(), request.timeouts);
     let store = once.state(Arc::clone(&state.store));
-    let wanted = LeaseRequest::new(state.tenant.clone(), &job.info.name, store)
+    let wanted = LeaseRequest::new(state.tenant.clone(), job.info.key(), store)
         .with_runner(&policy.runner)
         .with_terms(policy.terms);
     Lease::acquire(context, wanted).await.map(Some)

@@ -55,12 +55,29 @@ pub use sync::{Preview, SyncJob};
 pub struct JobInfo {
     /// Its name.
     pub name: String,
+    /// What its state is filed under, if not its name: one that is renamed keeps it.
+    pub id: Option<String>,
 }
 
 impl JobInfo {
     /// A job of this name.
     pub fn new(name: impl Into<String>) -> Self {
-        JobInfo { name: name.into() }
+        JobInfo {
+            name: name.into(),
+            id: None,
+        }
+    }
+
+    /// The same, with its state under this id.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// What its state is filed under.
+    pub fn key(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.name)
     }
 }
 

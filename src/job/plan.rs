@@ -247,7 +247,7 @@ impl SyncJob {
             fields.push(first.name.clone());
             raw.extend(self.dataset.info().raw_text.then(|| first.name.clone()));
         }
-        let job = self.info.name.clone();
+        let job = self.info.key().to_owned();
         Ok(JobPlan {
             job,
             preparation: Arc::new(preparation),

@@ -74,7 +74,7 @@ pub(super) async fn run(
         Some(state) => {
             let names = plan.targets.iter().map(|target| target.destination.info());
             let names: Vec<&str> = names.map(|info| &*info.name).collect();
-            let (name, dataset) = (&job.info.name, job.dataset.info());
+            let (name, dataset) = (job.info.key(), job.dataset.info());
             Some(Checkpoints::open(context, state, &request, name, dataset, &names).await?)
         }
         None => None,

@@ -79,6 +79,13 @@ impl SyncJob {
         }
     }
 
+    /// Files its state under this id and not under its name, so that it can be renamed.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.info = self.info.with_id(id);
+        self
+    }
+
     /// Refuses to run if a destination promises less than this, or the run saves no state.
     ///
     /// ```

@@ -14,7 +14,7 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Bug, Context};
+use crate::host::{Bug, Context, FileStore};
 use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
 use crate::record::{Batch, Schema};
 use crate::spec::DuplicateKeys;
@@ -59,6 +59,18 @@ impl Connection for Connected {
         self.patience
             .call(Call::Prepare, Some(context), discover)
             .await
+    }
+
+    async fn check(&self, context: &Context) -> Result<()> {
+        let context = &Patience::context(context);
+        let check = || self.connection.check(context);
+        self.patience
+            .call(Call::Prepare, Some(context), check)
+            .await
+    }
+
+    fn files(&self) -> Option<Arc<dyn FileStore>> {
+        self.connection.files()
     }
 
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {

@@ -28,6 +28,9 @@ pub struct DatasetSpec {
     #[serde(deserialize_with = "version")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
+    /// The connection that has the source, by its name; without one, the source is the host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
     /// Where the records come from.
     pub source: SourceSpec,
     /// Keeps the rows for which it is true. Sees the source's columns.
@@ -49,6 +52,7 @@ impl DatasetSpec {
     pub fn new(source: SourceSpec) -> Self {
         DatasetSpec {
             version: 1,
+            connection: None,
             source,
             filter: None,
             formulas: Vec::new(),
@@ -56,10 +60,17 @@ impl DatasetSpec {
             built_on: None,
         }
     }
+
+    /// The same, of a connection of this name.
+    #[must_use]
+    pub fn of_connection(mut self, name: impl Into<String>) -> Self {
+        self.connection = Some(name.into());
+        self
+    }
 }
 
 /// A form of another version may mean other things by the same words.
-fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+pub(super) fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
         1 => Ok(1),
         other => Err(serde::de::Error::custom(super::unknown_version(other))),
@@ -89,6 +100,14 @@ impl FormulaSpec {
 }
 
 /// Where records come from.
+///
+/// ```
+/// use syncline::spec::{DatasetSpec, SourceSpec};
+///
+/// let dataset: DatasetSpec = serde_json::from_str(r#"{"version": 1, "connection": "crm", "source": {"object": "contact"}}"#)?;
+/// assert_eq!(dataset.source, SourceSpec::Object("contact".into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -96,4 +115,6 @@ impl FormulaSpec {
 pub enum SourceSpec {
     /// A delimited file.
     File(FileSource),
+    /// An object.
+    Object(String),
 }

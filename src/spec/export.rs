@@ -1,19 +1,19 @@
-//! Jobs as one document.
+//! Connections and jobs as one document.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::JobSpec;
 use super::job::{read, wrong};
+use super::{ConnectionSpec, JobSpec};
 use crate::Result;
 
-const NO_EXPORT: &str = "this is no export of jobs";
+const NO_EXPORT: &str = "this is no export of connections and jobs";
 
-/// Jobs as one document, to be kept, compared or carried elsewhere. It holds specs only: no records, no state, no secrets.
+/// Connections and jobs as one document, to be kept, compared or carried elsewhere. It holds specs only: no records, no state, no secrets.
 ///
-/// The same jobs always give the same bytes, in whatever order they come, and reading them gives the same jobs.
+/// The same specs always give the same bytes, in whatever order they come, and reading them gives the same specs.
 ///
 /// ```
 /// use syncline::spec::ExportSpec;
@@ -36,6 +36,9 @@ pub struct ExportSpec {
     /// The version of this form: 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
+    /// The connections that jobs read, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<ConnectionSpec>,
     /// The jobs, by name.
     pub jobs: Vec<JobSpec>,
 }
@@ -44,7 +47,19 @@ impl ExportSpec {
     /// These jobs.
     pub fn new(mut jobs: Vec<JobSpec>) -> Self {
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        ExportSpec { version: 1, jobs }
+        ExportSpec {
+            version: 1,
+            connections: Vec::new(),
+            jobs,
+        }
+    }
+
+    /// The same, with these connections.
+    #[must_use]
+    pub fn with_connections(mut self, mut connections: Vec<ConnectionSpec>) -> Self {
+        connections.sort_by(|a, b| a.name.cmp(&b.name));
+        self.connections = connections;
+        self
     }
 
     /// The document, in lines, with a line end behind the last.
@@ -59,7 +74,7 @@ impl ExportSpec {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with the path and the place in the text of what is wrong. A form of a newer version, also of
-    /// a job in it, is told apart from a wrong one, and so are two jobs of one name.
+    /// a job or a connection in it, is told apart from a wrong one, and so are two jobs or two connections of one name.
     pub fn from_json(text: &str) -> Result<Self> {
         // What a newer form has besides may be anything.
         #[derive(Deserialize)]
@@ -67,8 +82,15 @@ impl ExportSpec {
             version: Option<Value>,
             #[serde(default)]
             jobs: Vec<Value>,
+            #[serde(default)]
+            connections: Vec<Value>,
         }
-        if let Ok(Versioned { version, jobs }) = serde_json::from_str(text) {
+        if let Ok(Versioned {
+            version,
+            jobs,
+            connections,
+        }) = serde_json::from_str(text)
+        {
             let of_jobs = jobs.iter().enumerate().flat_map(|(at, job)| {
                 let of_dataset = job
                     .get("dataset")
@@ -78,8 +100,15 @@ impl ExportSpec {
                     (format!("jobs[{at}].dataset.version"), of_dataset),
                 ]
             });
+            let of_connections = connections.iter().enumerate().map(|(at, connection)| {
+                (
+                    format!("connections[{at}].version"),
+                    connection.get("version"),
+                )
+            });
             let versions = [("version".to_owned(), version.as_ref())]
                 .into_iter()
+                .chain(of_connections)
                 .chain(of_jobs);
             for (path, version) in versions {
                 if let Some(version) = version.filter(|version| **version != 1) {
@@ -88,13 +117,21 @@ impl ExportSpec {
             }
         }
         let export: ExportSpec = read(NO_EXPORT, text)?;
-        let mut names = BTreeSet::new();
-        for (at, job) in export.jobs.iter().enumerate() {
-            if !names.insert(&job.name) {
-                let message = format!("the job `{}` is there twice; keep one of the two", job.name);
-                return Err(wrong(NO_EXPORT, format!("jobs[{at}].name"), message));
-            }
-        }
+        let connections = export.connections.iter().map(|one| &one.name);
+        once("connection", connections)?;
+        once("job", export.jobs.iter().map(|job| &job.name))?;
         Ok(export)
     }
+}
+
+/// Fails at the first name that comes again.
+fn once<'a>(what: &str, all: impl Iterator<Item = &'a String>) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for (at, name) in all.enumerate() {
+        if !names.insert(name) {
+            let message = format!("the {what} `{name}` is there twice; keep one of the two");
+            return Err(wrong(NO_EXPORT, format!("{what}s[{at}].name"), message));
+        }
+    }
+    Ok(())
 }

@@ -29,6 +29,12 @@ pub struct JobSpec {
     /// The version of this form: 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
+    /// Who it is in its [workspace](crate::workspace::Workspace), whatever its name; the workspace gives it, and an export keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The [template](crate::connector::JobTemplate) of its connector that it was made from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// The job's name.
     pub name: String,
     /// What is read.
@@ -52,6 +58,8 @@ impl JobSpec {
     ) -> Self {
         JobSpec {
             version: 1,
+            id: None,
+            template: None,
             name: name.into(),
             dataset,
             objects,

@@ -53,6 +53,11 @@ impl Connection for FaultyConnection {
         self.effects.perform(EffectKind::Connect, work).await
     }
 
+    async fn check(&self, context: &Context) -> Result<()> {
+        let work = self.connection.check(context);
+        self.effects.perform(EffectKind::Connect, work).await
+    }
+
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {
         let work = self.connection.dataset(context, object);
         let dataset = self.effects.perform(EffectKind::Connect, work).await?;

@@ -28,7 +28,7 @@ const NAME: &str = "home";
 /// use syncline::host::Context;
 /// use syncline::memory::MemoryFiles;
 /// use syncline::spec::JobSpec;
-/// use syncline::workspace::Workspace;
+/// use syncline::workspace::LocalWorkspace;
 ///
 /// let files = Arc::new(MemoryFiles::new());
 /// files.insert("people.csv", "name\nAda\n");
@@ -42,7 +42,7 @@ const NAME: &str = "home";
 ///
 /// // Making the job makes its objects, still empty.
 /// let context = Context::new();
-/// let workspace = Workspace::new(files.clone(), files.clone());
+/// let workspace = LocalWorkspace::new(files.clone(), files.clone());
 /// workspace.job(&context, &spec).await?;
 /// assert_eq!(workspace.home().discover(&context).await?.objects[0].name, "person");
 /// assert_eq!(workspace.home().object("person").unwrap().len(), 0);

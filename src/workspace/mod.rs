@@ -1,245 +1,256 @@
-//! One tenant: its home objects, and jobs made from their specs.
+//! One tenant: its connections, their jobs, and the host's own objects that these write.
+//!
+//! | type | is |
+//! |---|---|
+//! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`] and [`Jobs`] |
+//! | [`ConnectionState`], [`ConnectionAction`] | the life of a connection, as a table |
+//! | [`ImportRequest`], [`ImportReport`] | moving connections and jobs between orgs |
+//! | [`LocalWorkspace`], [`Home`] | jobs over files and tables of one process, without a tenant |
 
+mod authorize;
+mod catalog;
+mod connections;
+mod documents;
 mod home;
+mod jobs;
+mod life;
+mod local;
+mod moving;
+mod open;
 mod preload;
+mod provision;
+mod roster;
+mod specs;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dataset::Dataset;
-use crate::error::Problem;
-use crate::file::DelimitedDataset;
-use crate::host::{Context, FileStore};
-use crate::job::SyncJob;
-use crate::memory::MemoryObject;
-use crate::spec::{JobSpec, ObjectSpec, SourceSpec, unknown_version};
-use crate::{Error, Result};
+use self::documents::Documents;
+use self::roster::Roster;
+use crate::authorization::CredentialStore;
+use crate::connection::Connection;
+use crate::connector::Registry;
+use crate::host::{Cipher, Context, FileStore, StateKey, StateKind, StateStore, Transport};
+use crate::policy::Account;
+use crate::{Result, Tenant};
 
+pub use authorize::{Connected, Polled};
+pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
+pub use connections::{ConnectionView, Connections, Deleted, JobsOnDelete};
 pub use home::Home;
+pub use jobs::{JobView, Jobs};
+pub use life::{ConnectionAction, ConnectionState};
+pub use local::LocalWorkspace;
+pub use moving::{ImportAction, ImportReport, ImportRequest, ImportStep};
+pub use provision::{JobRef, NotMade, Provisioned};
 
-/// One tenant: its home objects, the files that its jobs read, and the files that they write.
+/// What a [`Workspace`] is made of.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct WorkspaceConfig {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Keeps all that it knows. All processes share one.
+    pub state: Arc<dyn StateStore>,
+    /// Encrypts secrets.
+    pub cipher: Arc<dyn Cipher>,
+    /// Sends requests.
+    pub transport: Arc<dyn Transport>,
+    /// The host's objects, which jobs write.
+    pub home: Arc<dyn Connection>,
+    /// The connectors that the host offers.
+    pub registry: Arc<Registry>,
+    /// The host's own files, for jobs that read none of a connection.
+    pub files: Option<Arc<dyn FileStore>>,
+}
+
+impl WorkspaceConfig {
+    /// Without connectors and files.
+    pub fn new(
+        tenant: Tenant,
+        state: Arc<dyn StateStore>,
+        cipher: Arc<dyn Cipher>,
+        transport: Arc<dyn Transport>,
+        home: Arc<dyn Connection>,
+    ) -> Self {
+        WorkspaceConfig {
+            tenant,
+            state,
+            cipher,
+            transport,
+            home,
+            registry: Arc::default(),
+            files: None,
+        }
+    }
+
+    /// The same, with these connectors.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Arc<Registry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// The same, with the host's own files.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<dyn FileStore>) -> Self {
+        self.files = Some(files);
+        self
+    }
+}
+
+impl fmt::Debug for WorkspaceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkspaceConfig")
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One tenant: what it has, in the host's state store. Cheap to clone and to make anew; any number of processes may have it at the
+/// same time.
+///
+/// Ids mean something within a workspace only: another tenant's are [`NotFound`](crate::ErrorKind::NotFound).
 ///
 /// ```
 /// # futures::executor::block_on(async {
+/// use std::collections::BTreeMap;
 /// use std::sync::Arc;
-/// use syncline::host::Context;
-/// use syncline::job::{Job, RunRequest};
-/// use syncline::memory::{MemoryFiles, MemoryRejects};
-/// use syncline::spec::JobSpec;
-/// use syncline::workspace::Workspace;
+/// use syncline::connector::{AuthMethod, ConnectorCategory, ConnectorInfo, JobTemplate, KeyForm, Registry};
+/// use syncline::host::{Context, HttpResponse};
+/// use syncline::job::{Outcome, RunRequest};
+/// use syncline::memory::{MemoryCipher, MemoryConnection, MemoryConnector, MemoryRejects, MemoryState, MemoryTransport};
+/// use syncline::record::{Field, FieldType};
+/// use syncline::spec::{
+///     ConnectionSpec, DatasetSpec, DestinationSpec, Domain, FieldMapping, Identity, JobSpec, MappingSpec, ObjectSpec, OrgHosts,
+///     SourceSpec, WriteMode,
+/// };
+/// use syncline::workspace::{Workspace, WorkspaceConfig};
+/// use syncline::{Secret, Tenant};
 ///
-/// let files = Arc::new(MemoryFiles::new());
-/// files.insert("people.csv", "name,born\nAda,1815-12-10\n");
-/// let spec = JobSpec::from_json(r#"{
-///   "version": 1,
-///   "name": "people",
-///   "dataset": {"version": 1, "source": {"file": {"name": "people.csv", "columns": [
-///     {"name": "name", "type": "text"}, {"name": "born", "type": "date"}]}}},
-///   "objects": [{"name": "person", "identity": "generated", "fields": [
-///     {"name": "name", "type": "text", "required": true}, {"name": "born", "type": "date"}]}],
-///   "destinations": [{"object": "person", "mode": {"upsert": {"identifiers": [["name"]]}}, "mapping": {"fields": [
-///     {"field": "name", "from": "name"}, {"field": "born", "from": "born"}]}}]
-/// }"#)?;
+/// // A connector declares how it is authorized and which jobs a connection gets.
+/// let email = || vec![Field::new("email", FieldType::Email)];
+/// let desk = MemoryConnection::new("desk").with_object(&ObjectSpec::new("user", Identity::Generated, email()))?;
+/// let mapping = MappingSpec::new(vec![FieldMapping::direct("email", "email")]);
+/// let person = DestinationSpec::new("person", WriteMode::upsert(["email"]), mapping);
+/// let users = JobSpec::new("", DatasetSpec::new(SourceSpec::Object("user".into())), vec![], vec![person]);
+/// let hosts = OrgHosts::new(Domain::parse("api.desk.example.com")?);
+/// let info = ConnectorInfo::new("desk", "Acme Desk", ConnectorCategory::Support)
+///     .with_methods(vec![AuthMethod::key("key", "API key", KeyForm::Bearer, hosts)])
+///     .with_templates(vec![JobTemplate::new("users", "User", users)]);
+/// let registry = Registry::new().with(Arc::new(MemoryConnector::new(info, desk)))?;
 ///
+/// // The host has a workspace for each tenant.
+/// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("person", Identity::Generated, email()))?;
+/// let transport = MemoryTransport::new(|request| Ok(HttpResponse::of(request, 404, "")));
+/// let (state, cipher) = (Arc::new(MemoryState::new()), Arc::new(MemoryCipher::new()));
+/// let config = WorkspaceConfig::new(Tenant::new("acme")?, state, cipher, Arc::new(transport), Arc::new(home));
+/// let workspace = Workspace::new(config.with_registry(Arc::new(registry)));
+///
+/// // A customer connects a system, authorizes it, and has a job.
 /// let context = Context::new();
-/// let workspace = Workspace::new(files.clone(), files);
-/// let job = workspace.job(&context, &spec).await?;
-/// let report = job.run(&context, RunRequest::new(Arc::new(MemoryRejects::new()))).await?;
-/// assert_eq!(report.destinations[0].inserted, 1);
-/// assert_eq!(workspace.home().object("person").unwrap().len(), 1);
+/// let connection = workspace.connections().create(&context, ConnectionSpec::new("our desk", "desk")).await?;
+/// let key = BTreeMap::from([("token".to_owned(), Secret::new("hunter2"))]);
+/// workspace.connections().give_key(&context, &connection.id, key).await?;
+/// let jobs = workspace.jobs().list(&context).await?;
+/// assert_eq!(jobs[0].spec.name, "User Sync_our desk");
+/// let report = workspace.jobs().run(&context, &jobs[0].id, RunRequest::new(Arc::new(MemoryRejects::new()))).await?;
+/// assert_eq!(report.outcome, Outcome::Success);
 /// # Ok::<(), syncline::Error>(())
 /// # }).unwrap();
 /// ```
-#[derive(Debug)]
-pub struct Workspace {
-    sources: Arc<dyn FileStore>,
-    home: Arc<Home>,
+#[derive(Clone)]
+pub struct Workspace(Arc<Inner>);
+
+struct Inner {
+    config: WorkspaceConfig,
+    credentials: CredentialStore,
+    /// One for each connection whose calls are limited: it remembers calls that nobody waits for any more.
+    accounts: Mutex<HashMap<String, Account>>,
 }
 
 impl Workspace {
-    /// A workspace without objects that reads its files from `sources`; objects that are
-    /// [stored in a file](crate::spec::Store::File) are written to `outputs`.
-    pub fn new(sources: Arc<dyn FileStore>, outputs: Arc<dyn FileStore>) -> Self {
-        Workspace {
-            sources,
-            home: Arc::new(Home::new(outputs)),
-        }
+    /// The workspace of a tenant.
+    pub fn new(config: WorkspaceConfig) -> Self {
+        let state = Arc::clone(&config.state);
+        let cipher = Arc::clone(&config.cipher);
+        Workspace(Arc::new(Inner {
+            credentials: CredentialStore::new(config.tenant.clone(), state, cipher),
+            config,
+            accounts: Mutex::default(),
+        }))
     }
 
-    /// The home objects.
-    pub fn home(&self) -> &Home {
-        &self.home
+    /// Whose it is.
+    pub fn tenant(&self) -> &Tenant {
+        &self.0.config.tenant
     }
 
-    /// Makes a job from its spec. Objects that the workspace does not have yet are made, with their
-    /// preloaded records; of one that it has, a job may name just the fields that it needs, and the
-    /// object keeps its records.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake in the spec and its path; errors of
-    /// the files that it names. Then no object was made.
-    pub async fn job(&self, context: &Context, spec: &JobSpec) -> Result<SyncJob> {
-        let mut problems = own_problems(spec);
-        // What the job will see: the objects that are there, and drafts of those to be made.
-        let draft = Arc::new(self.home.fork());
-        let new = declare(&draft, spec, &mut problems);
-        let SourceSpec::File(source) = &spec.dataset.source;
-        let mut dataset: Option<Arc<dyn Dataset>> = None;
-        let unreadable = source.problems("dataset.source.file");
-        if unreadable.is_empty() {
-            match DelimitedDataset::open(context, Arc::clone(&self.sources), source).await {
-                Ok(opened) => dataset = Some(Arc::new(opened)),
-                Err(error) if problems.is_empty() => {
-                    return Err(error.with("path", "dataset.source.file"));
-                }
-                // The spec's own mistakes come first.
-                Err(_) => {}
-            }
-        }
-        problems.extend(unreadable);
-        if let Some(dataset) = &dataset {
-            match self.sync_job(spec, dataset, &draft).plan(context).await {
-                Ok(_) => {}
-                Err(error) if error.problems().is_empty() => return Err(error),
-                Err(error) => {
-                    // That an object which is wrong cannot be used is no second mistake.
-                    let missing: Vec<String> = (spec.objects.iter())
-                        .filter(|object| !draft.has(&object.name))
-                        .flat_map(|object| {
-                            [
-                                format!("`{}`", object.name),
-                                format!("object: {})", object.name),
-                            ]
-                        })
-                        .collect();
-                    let second = |problem: &&Problem| {
-                        missing.iter().any(|name| problem.message.contains(name))
-                    };
-                    problems.extend(
-                        error
-                            .problems()
-                            .iter()
-                            .filter(|problem| !second(problem))
-                            .cloned(),
-                    );
-                }
-            }
-        }
-        let (Some(dataset), true) = (dataset, problems.is_empty()) else {
-            return Err(
-                Error::invalid("the job cannot run as it is", problems).with("job", &spec.name)
-            );
-        };
-        for New {
-            path,
-            object,
-            table,
-        } in &new
-        {
-            if let (Some(preload), Some(table)) = (&object.preload, table) {
-                let filled = preload::fill(context, &self.sources, preload, table).await;
-                filled.map_err(|error| error.with("path", format!("{path}.preload")))?;
-            }
-        }
-        for New { object, table, .. } in new {
-            self.home.add(object.clone(), table);
-        }
-        Ok(self.sync_job(spec, &dataset, &self.home))
+    /// The host's objects.
+    pub fn home(&self) -> &Arc<dyn Connection> {
+        &self.0.config.home
     }
 
-    fn sync_job(&self, spec: &JobSpec, dataset: &Arc<dyn Dataset>, home: &Arc<Home>) -> SyncJob {
-        let mut job = SyncJob::new(&spec.name, Arc::clone(dataset));
-        if let Some(filter) = &spec.dataset.filter {
-            job = job.filtered(filter.clone());
-        }
-        job = job
-            .reading(spec.dataset.sync.clone())
-            .rejecting_at_most(spec.reject_limit);
-        if let Some(built_on) = &spec.dataset.built_on {
-            job = job.built_on(built_on.clone());
-        }
-        for formula in &spec.dataset.formulas {
-            job = job.with_formula(formula.clone());
-        }
-        for destination in &spec.destinations {
-            job = job.to(Arc::clone(home) as _, destination.clone());
-        }
-        job
+    /// The connectors that it may connect to.
+    pub fn registry(&self) -> &Registry {
+        &self.0.config.registry
+    }
+
+    /// Its connections.
+    pub fn connections(&self) -> Connections<'_> {
+        Connections(self)
+    }
+
+    /// Its jobs.
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    fn documents<'a>(&self, context: &'a Context) -> Documents<'a> {
+        Documents::new(context, &self.0.config.state)
+    }
+
+    fn key<P: Into<String>>(
+        &self,
+        kind: StateKind,
+        parts: impl IntoIterator<Item = P>,
+    ) -> Result<StateKey> {
+        StateKey::new(self.tenant(), kind, parts)
+    }
+
+    async fn roster(&self, context: &Context) -> Result<Roster> {
+        let key = self.roster_key()?;
+        Ok(self
+            .documents(context)
+            .load(&key)
+            .await?
+            .unwrap_or_default())
+    }
+
+    async fn change<R>(
+        &self,
+        context: &Context,
+        change: impl FnMut(&mut Roster) -> Result<R>,
+    ) -> Result<R> {
+        let key = self.roster_key()?;
+        self.documents(context).change(&key, change).await
+    }
+
+    fn roster_key(&self) -> Result<StateKey> {
+        self.key(StateKind::Roster, ["all"])
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<String, Account>> {
+        self.0
+            .accounts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An object that a job makes.
-struct New<'a> {
-    /// Its place in the spec.
-    path: String,
-    object: &'a ObjectSpec,
-    table: Option<MemoryObject>,
-}
-
-/// What is wrong with the job before its parts are looked at.
-fn own_problems(spec: &JobSpec) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if spec.name.is_empty() {
-        problems.push(Problem::new("name", "a job has a name"));
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Workspace").field(self.tenant()).finish()
     }
-    if spec.version != 1 {
-        problems.push(wrong_version("version", spec.version));
-    }
-    if spec.dataset.version != 1 {
-        problems.push(wrong_version("dataset.version", spec.dataset.version));
-    }
-    problems
-}
-
-/// Declares the job's objects in the draft, and answers with those that are new.
-fn declare<'a>(draft: &Home, spec: &'a JobSpec, problems: &mut Vec<Problem>) -> Vec<New<'a>> {
-    let mut new = Vec::new();
-    for (i, object) in spec.objects.iter().enumerate() {
-        let path = format!("objects[{i}]");
-        if spec.objects[..i]
-            .iter()
-            .any(|other| other.name == object.name)
-        {
-            let message = format!(
-                "the object `{}` is there twice; keep one of the two",
-                object.name
-            );
-            problems.push(Problem::new(format!("{path}.name"), message));
-            continue;
-        }
-        match draft.declare(object) {
-            Ok(home::Declared::Known) => {}
-            Ok(home::Declared::New(table)) => {
-                if let Some(table) = &table {
-                    problems.extend(preload::problems(
-                        object,
-                        table.schema(),
-                        &format!("{path}.preload"),
-                    ));
-                }
-                new.push(New {
-                    path,
-                    object,
-                    table,
-                });
-            }
-            Err(error) => problems.extend(under(&path, error)),
-        }
-    }
-    new
-}
-
-fn wrong_version(path: &str, version: u32) -> Problem {
-    Problem::new(path, unknown_version(version))
-}
-
-/// An error's findings, placed under a path.
-fn under(path: &str, error: Error) -> Vec<Problem> {
-    if error.problems().is_empty() {
-        return vec![Problem::new(path, error.to_string())];
-    }
-    let placed = |problem: &Problem| match problem.path.as_str() {
-        "" => Problem::new(path, &problem.message),
-        below => Problem::new(format!("{path}.{below}"), &problem.message),
-    };
-    error.problems().iter().map(placed).collect()
 }

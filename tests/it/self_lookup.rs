@@ -371,7 +371,7 @@ fn a_cancelled_run_judges_nothing_it_holds_back() {
         ],
         64,
     );
-    let workspace = syncline::workspace::Workspace::new(inputs, Arc::new(MemoryFiles::new()));
+    let workspace = syncline::workspace::LocalWorkspace::new(inputs, Arc::new(MemoryFiles::new()));
     let spec = syncline::spec::JobSpec::from_json(&job(r#", "dangling": "reject""#)).unwrap();
     let rejects = Arc::new(MemoryRejects::new());
     let report = futures::executor::block_on(async {

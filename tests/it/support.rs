@@ -9,7 +9,7 @@ use syncline::job::{CommitPolicy, Job, Preview, RunReport, RunRequest};
 use syncline::memory::{ManualClock, MemoryFiles, MemoryRejects};
 use syncline::record::Reject;
 use syncline::spec::JobSpec;
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 
 /// How to run: nothing of this may change what comes out.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Default for How {
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) report: RunReport,
-    pub(crate) workspace: Workspace,
+    pub(crate) workspace: LocalWorkspace,
     pub(crate) outputs: Arc<MemoryFiles>,
     pub(crate) rejects: Arc<MemoryRejects>,
 }
@@ -104,7 +104,7 @@ pub(crate) fn files(files: &[(&str, &str)], chunk_bytes: usize) -> Arc<MemoryFil
 pub(crate) fn try_run(job: &str, inputs: &[(&str, &str)], how: How, dry_run: bool) -> Result<Ran> {
     let context = context(how.threads);
     let outputs = Arc::new(MemoryFiles::new());
-    let workspace = Workspace::new(files(inputs, how.chunk_bytes), outputs.clone());
+    let workspace = LocalWorkspace::new(files(inputs, how.chunk_bytes), outputs.clone());
     let rejects = Arc::new(MemoryRejects::new());
     let report = block_on(async {
         let job = workspace.job(&context, &JobSpec::from_json(job)?).await?;
@@ -140,7 +140,7 @@ pub(crate) fn problems(job: &str, inputs: &[(&str, &str)]) -> Vec<(String, Strin
 /// A job's plan in words, and a preview of all its records.
 pub(crate) fn look(job: &str, inputs: &[(&str, &str)]) -> (String, Preview) {
     let context = context(1);
-    let workspace = Workspace::new(files(inputs, 1 << 20), Arc::new(MemoryFiles::new()));
+    let workspace = LocalWorkspace::new(files(inputs, 1 << 20), Arc::new(MemoryFiles::new()));
     block_on(async {
         let job = JobSpec::from_json(job)?;
         let job = workspace.job(&context, &job).await?;

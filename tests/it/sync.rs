@@ -9,7 +9,7 @@ use syncline::host::{CancelToken, Event, Observer};
 use syncline::job::{CommitPolicy, Job, Outcome, RunRequest};
 use syncline::memory::{MemoryFiles, MemoryRejects};
 use syncline::spec::JobSpec;
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 
 use super::support::{How, context, files, problems, run, try_run};
 
@@ -236,7 +236,7 @@ fn a_later_destination_sees_what_an_earlier_one_wrote() {
 #[test]
 fn a_preview_maps_the_first_records_and_writes_nothing() {
     let rows = "key,amount,on,note\na,1,true,\nb,x,true,\nc,3,true,\nd,4,true,\n";
-    let workspace = Workspace::new(
+    let workspace = LocalWorkspace::new(
         files(&[OLD, ("rows.csv", rows)], 7),
         Arc::new(MemoryFiles::new()),
     );
@@ -259,7 +259,7 @@ fn a_preview_maps_the_first_records_and_writes_nothing() {
 
 #[test]
 fn a_plan_explains_itself() {
-    let workspace = Workspace::new(
+    let workspace = LocalWorkspace::new(
         files(&[OLD, ("rows.csv", "key,amount,on,note\n")], 64),
         Arc::new(MemoryFiles::new()),
     );
@@ -362,7 +362,7 @@ fn a_cancelled_run_reports_what_it_did() {
     let token = CancelToken::new();
     let observer = Arc::new(CancelAfter(100, token.clone()));
     let context = context(2).with_cancel(token).with_observer(observer);
-    let workspace = Workspace::new(
+    let workspace = LocalWorkspace::new(
         files(&[OLD, ("rows.csv", &rows)], 1 << 20),
         Arc::new(MemoryFiles::new()),
     );
@@ -386,7 +386,7 @@ fn a_dropped_run_leaves_no_file_behind() {
         {"name": "key", "type": "text"}, {"name": "amount", "type": "decimal(10,2)"}]"#;
     let context = context(1);
     let outputs = Arc::new(MemoryFiles::new());
-    let workspace = Workspace::new(files(&[("rows.csv", &rows)], 64), outputs.clone());
+    let workspace = LocalWorkspace::new(files(&[("rows.csv", &rows)], 64), outputs.clone());
     let spec = JobSpec::from_json(&job(file, r#""insert""#, KEY_AMOUNT, "")).unwrap();
     let request = RunRequest::new(Arc::new(MemoryRejects::new()))
         .with_batch_rows(3)

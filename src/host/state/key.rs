@@ -29,18 +29,27 @@ pub enum StateKind {
     Credential,
     /// An authorization that waits for a person's consent.
     Consent,
+    /// The connections and jobs of a workspace, and which edition of each job counts.
+    Roster,
+    /// One edition of a job of a workspace.
+    Job,
+    /// The objects that a connection offered when it was looked at last.
+    Catalog,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 7] = [
+    const ALL: [StateKind; 10] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
         StateKind::Account,
         StateKind::Credential,
         StateKind::Consent,
+        StateKind::Roster,
+        StateKind::Job,
+        StateKind::Catalog,
         StateKind::Probe,
     ];
 
@@ -53,6 +62,9 @@ impl StateKind {
             StateKind::Account => "account",
             StateKind::Credential => "credential",
             StateKind::Consent => "consent",
+            StateKind::Roster => "roster",
+            StateKind::Job => "job",
+            StateKind::Catalog => "catalog",
             StateKind::Probe => "probe",
         }
     }

@@ -17,7 +17,7 @@ use syncline::host::{Context, StateStore};
 use syncline::job::{CommitPolicy, Job, RunRequest};
 use syncline::memory::{MemoryFiles, MemoryRejects, MemoryState};
 use syncline::spec::JobSpec;
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 use workload::Workload;
 
 const J1: &str = include_str!("../../../jobs/j1.json");
@@ -29,7 +29,7 @@ fn run(
     store: Option<Arc<dyn StateStore>>,
 ) -> (Duration, u64) {
     let spec = JobSpec::from_json(J1).unwrap();
-    let workspace = Workspace::new(Arc::new(files.clone()), Arc::new(MemoryFiles::new()));
+    let workspace = LocalWorkspace::new(Arc::new(files.clone()), Arc::new(MemoryFiles::new()));
     let context = Context::new();
     let job = block_on(workspace.job(&context, &spec)).unwrap();
     let mut request = RunRequest::new(Arc::new(MemoryRejects::new())).with_commit(commit);

@@ -1,0 +1,54 @@
+//! What a spec comes to, wherever its parts come from.
+
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::dataset::Dataset;
+use crate::error::Problem;
+use crate::job::SyncJob;
+use crate::spec::{JobSpec, unknown_version};
+
+/// The job of a spec, which reads this dataset and writes objects of this connection.
+pub(super) fn sync_job(
+    spec: &JobSpec,
+    dataset: &Arc<dyn Dataset>,
+    home: Arc<dyn Connection>,
+) -> SyncJob {
+    let mut job = SyncJob::new(&spec.name, Arc::clone(dataset));
+    if let Some(id) = &spec.id {
+        job = job.with_id(id);
+    }
+    if let Some(filter) = &spec.dataset.filter {
+        job = job.filtered(filter.clone());
+    }
+    job = job
+        .reading(spec.dataset.sync.clone())
+        .rejecting_at_most(spec.reject_limit);
+    if let Some(built_on) = &spec.dataset.built_on {
+        job = job.built_on(built_on.clone());
+    }
+    for formula in &spec.dataset.formulas {
+        job = job.with_formula(formula.clone());
+    }
+    for destination in &spec.destinations {
+        job = job.to(Arc::clone(&home), destination.clone());
+    }
+    job
+}
+
+/// What is wrong with a job before its parts are looked at.
+pub(super) fn own_problems(spec: &JobSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if spec.name.is_empty() {
+        problems.push(Problem::new("name", "a job has a name"));
+    }
+    for (path, version) in [
+        ("version", spec.version),
+        ("dataset.version", spec.dataset.version),
+    ] {
+        if version != 1 {
+            problems.push(Problem::new(path, unknown_version(version)));
+        }
+    }
+    problems
+}
