@@ -44,7 +44,7 @@ impl Connections<'_> {
     /// [`Unsupported`](ErrorKind::Unsupported) if its method asks nobody in this way, those of
     /// [`OAuth::begin`], and those of [`get`](Self::get).
     pub async fn begin(
-        &self,
+        self,
         context: &Context,
         id: &str,
         request: BeginRequest,
@@ -58,8 +58,8 @@ impl Connections<'_> {
     /// # Errors
     /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace; those of
     /// [`OAuth::complete`].
-    pub async fn complete(&self, context: &Context, callback: Callback) -> Result<Connected> {
-        let id = connection_of(&self.0.0.credentials, &callback).await?;
+    pub async fn complete(self, context: &Context, callback: Callback) -> Result<Connected> {
+        let id = connection_of(&self.0.credentials(context), &callback).await?;
         let oauth = self.to_authorize(context, &id).await?;
         let authorized = oauth.complete(context, callback).await?;
         Ok(self.connected(context, id, Some(authorized)).await)
@@ -69,7 +69,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub async fn begin_device(&self, context: &Context, id: &str) -> Result<DeviceConsent> {
+    pub async fn begin_device(self, context: &Context, id: &str) -> Result<DeviceConsent> {
         let oauth = self.to_authorize(context, id).await?;
         oauth.begin_device(context).await
     }
@@ -79,7 +79,7 @@ impl Connections<'_> {
     /// # Errors
     /// As [`OAuth::poll_device`].
     pub async fn poll_device(
-        &self,
+        self,
         context: &Context,
         id: &str,
         consent: &mut DeviceConsent,
@@ -98,7 +98,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// As [`OAuth::authorize`], and those of [`get`](Self::get).
-    pub async fn authorize(&self, context: &Context, id: &str) -> Result<Connected> {
+    pub async fn authorize(self, context: &Context, id: &str) -> Result<Connected> {
         let oauth = self.to_authorize(context, id).await?;
         let authorized = oauth.authorize(context).await?;
         Ok(self
@@ -112,7 +112,7 @@ impl Connections<'_> {
     /// [`Invalid`](ErrorKind::Invalid) if a part is missing, empty or none of the key's; [`Unsupported`](ErrorKind::Unsupported) if it
     /// is not authorized by a key; and those of [`get`](Self::get).
     pub async fn give_key(
-        &self,
+        self,
         context: &Context,
         id: &str,
         secrets: BTreeMap<String, Secret>,
@@ -152,14 +152,9 @@ impl Connections<'_> {
     /// # Errors
     /// Those of [`OAuth::revoke`], after which it is as it was; [`Invalid`](ErrorKind::Invalid) if there is nothing to give back; and
     /// those of [`get`](Self::get).
-    pub async fn revoke(
-        &self,
-        context: &Context,
-        id: &str,
-        mode: RevokeMode,
-    ) -> Result<Revocation> {
+    pub async fn revoke(self, context: &Context, id: &str, mode: RevokeMode) -> Result<Revocation> {
         let view = self.may(context, id, ConnectionAction::Revoke).await?;
-        match &self.method(&view.spec)?.way {
+        match self.method(&view.spec)?.way {
             AuthWay::Open => {
                 let message =
                     "this connection asks for no authorization; disable it to have it rest";
@@ -175,7 +170,7 @@ impl Connections<'_> {
                 Ok(Revocation { confirmed: false })
             }
             AuthWay::OAuth { .. } => {
-                let config = self.config(id, &view.spec).await?;
+                let config = self.config(context, id, &view.spec).await?;
                 self.oauth(id, &view.spec, &config)?
                     .revoke(context, mode)
                     .await
@@ -183,13 +178,13 @@ impl Connections<'_> {
         }
     }
 
-    async fn to_authorize(&self, context: &Context, id: &str) -> Result<OAuth> {
+    async fn to_authorize(self, context: &Context, id: &str) -> Result<OAuth> {
         let view = self.may(context, id, ConnectionAction::Authorize).await?;
-        self.oauth(id, &view.spec, &self.config(id, &view.spec).await?)
+        self.oauth(id, &view.spec, &self.config(context, id, &view.spec).await?)
     }
 
     async fn connected(
-        &self,
+        self,
         context: &Context,
         id: String,
         authorized: Option<Authorized>,

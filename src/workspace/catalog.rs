@@ -117,7 +117,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// As [`open`](Self::open), and those of finding objects.
-    pub async fn refresh(&self, context: &Context, id: &str) -> Result<Refreshed> {
+    pub async fn refresh(self, context: &Context, id: &str) -> Result<Refreshed> {
         let view = self.may(context, id, ConnectionAction::Refresh).await?;
         let opened = self
             .opened(context, id, &view.spec, Refresh::IfNeeded)
@@ -125,8 +125,9 @@ impl Connections<'_> {
         let catalog = opened.discover(context).await?;
         let then = self.catalog(context, id).await?;
         let change = CatalogChange::between(&then, &catalog);
-        let jobs = self.provision(context, &view, &catalog).await?;
+        // Of the jobs that are new nothing has changed.
         let touched = self.touched(context, id, &change).await?;
+        let jobs = self.provision(context, &view, &catalog).await?;
         // Last: whoever breaks off before sees the same changes again.
         let save = |saved: &mut Vec<SavedObject>| {
             *saved = catalog.objects.iter().map(SavedObject::of).collect();
@@ -146,7 +147,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn catalog(&self, context: &Context, id: &str) -> Result<Catalog> {
+    pub async fn catalog(self, context: &Context, id: &str) -> Result<Catalog> {
         self.0.roster(context).await?.connection(id)?;
         let documents = self.0.documents(context);
         let saved: Option<Vec<SavedObject>> = documents.load(&self.catalog_key(id)?).await?;
@@ -155,7 +156,7 @@ impl Connections<'_> {
     }
 
     async fn touched(
-        &self,
+        self,
         context: &Context,
         id: &str,
         change: &CatalogChange,

@@ -63,18 +63,18 @@ pub struct Deleted {
     pub revocation: Option<Revocation>,
 }
 
-impl Connections<'_> {
+impl<'a> Connections<'a> {
     /// Makes a connection, which is to be authorized.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the spec; [`NotFound`](ErrorKind::NotFound) for a kind without
     /// connector; [`Conflict`](ErrorKind::Conflict) if the name is taken, or the kind has room for one connection and has it.
-    pub async fn create(&self, context: &Context, spec: ConnectionSpec) -> Result<ConnectionView> {
+    pub async fn create(self, context: &Context, spec: ConnectionSpec) -> Result<ConnectionView> {
         let created = self.created(context, spec).await;
         created.map_err(|error| error.during("create connection"))
     }
 
-    async fn created(&self, context: &Context, mut spec: ConnectionSpec) -> Result<ConnectionView> {
+    async fn created(self, context: &Context, mut spec: ConnectionSpec) -> Result<ConnectionView> {
         let info = self.info(&spec.kind)?;
         spec.id = None;
         valid(info, &spec)?;
@@ -97,7 +97,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// Those of the store and the cipher.
-    pub async fn list(&self, context: &Context) -> Result<Vec<ConnectionView>> {
+    pub async fn list(self, context: &Context) -> Result<Vec<ConnectionView>> {
         let roster = self.0.roster(context).await?;
         let mut views = Vec::new();
         for entry in roster.present() {
@@ -111,7 +111,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store and the cipher.
-    pub async fn get(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn get(self, context: &Context, id: &str) -> Result<ConnectionView> {
         let roster = self.0.roster(context).await?;
         self.view(context, roster.connection(id)?).await
     }
@@ -120,7 +120,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) if the name is taken, and those of [`get`](Self::get).
-    pub async fn rename(&self, context: &Context, id: &str, name: &str) -> Result<ConnectionView> {
+    pub async fn rename(self, context: &Context, id: &str, name: &str) -> Result<ConnectionView> {
         let mut spec = self.may(context, id, ConnectionAction::Rename).await?.spec;
         spec.name = name.to_owned();
         self.replace(context, id, spec).await
@@ -131,7 +131,7 @@ impl Connections<'_> {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the answers, and those of [`get`](Self::get).
     pub async fn configure(
-        &self,
+        self,
         context: &Context,
         id: &str,
         config: IndexMap<String, Value>,
@@ -171,7 +171,7 @@ impl Connections<'_> {
     /// [`Invalid`](ErrorKind::Invalid) if it was authorized before, since it stays with its organisation; and those of
     /// [`get`](Self::get).
     pub async fn change_org(
-        &self,
+        self,
         context: &Context,
         id: &str,
         org: crate::spec::Org,
@@ -195,7 +195,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is not disabled, and those of [`get`](Self::get).
-    pub async fn enable(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn enable(self, context: &Context, id: &str) -> Result<ConnectionView> {
         self.may(context, id, ConnectionAction::Enable).await?;
         self.switch(context, id, true).await
     }
@@ -204,12 +204,12 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is disabled already, and those of [`get`](Self::get).
-    pub async fn disable(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn disable(self, context: &Context, id: &str) -> Result<ConnectionView> {
         self.may(context, id, ConnectionAction::Disable).await?;
         self.switch(context, id, false).await
     }
 
-    async fn switch(&self, context: &Context, id: &str, enabled: bool) -> Result<ConnectionView> {
+    async fn switch(self, context: &Context, id: &str, enabled: bool) -> Result<ConnectionView> {
         let now = context.clock().now();
         let change = |roster: &mut Roster| {
             let entry = roster.connection_mut(id)?;
@@ -226,12 +226,12 @@ impl Connections<'_> {
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) if it has jobs and these are not to be deleted too, with their names; and those of
     /// [`get`](Self::get). What was begun is completed by the next call that makes or deletes a connection.
-    pub async fn delete(&self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
+    pub async fn delete(self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
         let deleted = self.deleted(context, id, jobs).await;
         deleted.map_err(|error| error.during("delete connection"))
     }
 
-    async fn deleted(&self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
+    async fn deleted(self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
         let view = self.may(context, id, ConnectionAction::Delete).await?;
         let gone = self
             .0
@@ -257,7 +257,8 @@ impl Connections<'_> {
         }
         let revocation = match (self.method(&view.spec)?.way.clone(), view.authorization) {
             (AuthWay::OAuth { .. }, Some(state)) if state != AuthorizationState::Unauthorized => {
-                let oauth = self.oauth(id, &view.spec, &self.config(id, &view.spec).await?)?;
+                let oauth =
+                    self.oauth(id, &view.spec, &self.config(context, id, &view.spec).await?)?;
                 Some(oauth.revoke(context, RevokeMode::Force).await?)
             }
             _ => None,
@@ -270,15 +271,15 @@ impl Connections<'_> {
     }
 
     /// Completes what was begun to be removed.
-    async fn sweep(&self, context: &Context) -> Result<()> {
+    async fn sweep(self, context: &Context) -> Result<()> {
         let roster = self.0.roster(context).await?;
         let going: Vec<&ConnectionEntry> = roster.connections.iter().filter(|c| c.going).collect();
         for ConnectionEntry { id, .. } in going {
             for record in [id.clone(), open::config_secrets(id)] {
                 while let Some(LoadedCredential { version, .. }) =
-                    self.0.0.credentials.load(&record).await?
+                    self.0.credentials(context).load(&record).await?
                 {
-                    if self.0.0.credentials.delete(&record, version).await? {
+                    if self.0.credentials(context).delete(&record, version).await? {
                         break;
                     }
                 }
@@ -297,7 +298,7 @@ impl Connections<'_> {
 
     /// Puts a spec in place of one.
     async fn replace(
-        &self,
+        self,
         context: &Context,
         id: &str,
         mut spec: ConnectionSpec,
@@ -319,7 +320,7 @@ impl Connections<'_> {
 
     /// The connection, if this may be done with it.
     pub(super) async fn may(
-        &self,
+        self,
         context: &Context,
         id: &str,
         action: ConnectionAction,
@@ -330,11 +331,11 @@ impl Connections<'_> {
     }
 
     pub(super) async fn view(
-        &self,
+        self,
         context: &Context,
         entry: &ConnectionEntry,
     ) -> Result<ConnectionView> {
-        let loaded = self.0.0.credentials.load(&entry.id).await?;
+        let loaded = self.0.credentials(context).load(&entry.id).await?;
         let record = loaded.as_ref().map(|loaded| &loaded.record);
         let authorization = match self.method(&entry.spec)?.way {
             AuthWay::Open => None,
@@ -354,26 +355,26 @@ impl Connections<'_> {
         })
     }
 
-    pub(super) fn info(&self, kind: &str) -> Result<&ConnectorInfo> {
+    pub(super) fn info(self, kind: &str) -> Result<&'a ConnectorInfo> {
         Ok(self.0.registry().connector(kind)?.info())
     }
 
-    pub(super) fn method(&self, spec: &ConnectionSpec) -> Result<&AuthMethod> {
+    pub(super) fn method(self, spec: &ConnectionSpec) -> Result<&'a AuthMethod> {
         self.info(&spec.kind)?.method(spec)
     }
 
-    pub(super) fn catalog_key(&self, id: &str) -> Result<StateKey> {
+    pub(super) fn catalog_key(self, id: &str) -> Result<StateKey> {
         self.0.key(StateKind::Catalog, [id])
     }
 
     /// Changes a record of secrets.
     pub(super) async fn save(
-        &self,
+        self,
         context: &Context,
         record: &str,
         update: impl Fn(&mut CredentialRecord),
     ) -> Result<()> {
-        let credentials = &self.0.0.credentials;
+        let credentials = self.0.credentials(context);
         loop {
             let (mut new, expected) = match credentials.load(record).await? {
                 None => (CredentialRecord::new(), Expected::Absent),

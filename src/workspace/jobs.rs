@@ -46,12 +46,12 @@ impl Jobs<'_> {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with what is wrong with the spec, as far as that can be seen without the source;
     /// [`Conflict`](ErrorKind::Conflict) if the name is taken.
-    pub async fn create(&self, context: &Context, spec: JobSpec) -> Result<JobView> {
+    pub async fn create(self, context: &Context, spec: JobSpec) -> Result<JobView> {
         let created = self.created(context, spec).await;
         created.map_err(|error| error.during("create job"))
     }
 
-    async fn created(&self, context: &Context, spec: JobSpec) -> Result<JobView> {
+    async fn created(self, context: &Context, spec: JobSpec) -> Result<JobView> {
         self.valid(context, &spec).await?;
         let id = unique(context.entropy());
         let edition = self.save_edition(context, &id, &spec).await?;
@@ -78,7 +78,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn list(&self, context: &Context) -> Result<Vec<JobView>> {
+    pub async fn list(self, context: &Context) -> Result<Vec<JobView>> {
         let mut views = self.views(context, |_| true).await?;
         views.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         Ok(views)
@@ -88,7 +88,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn get(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn get(self, context: &Context, id: &str) -> Result<JobView> {
         let mut found = self.views(context, |entry| entry.id == id).await?;
         found.pop().ok_or_else(|| not_found("job", id))
     }
@@ -99,7 +99,7 @@ impl Jobs<'_> {
     /// [`Conflict`](ErrorKind::Conflict) if somebody else changed the job meanwhile, or the name is taken; [`Invalid`](ErrorKind::Invalid)
     /// also for a change of what the job's template [fixes](crate::connector::JobTemplate).
     pub async fn edit(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -110,7 +110,7 @@ impl Jobs<'_> {
     }
 
     async fn edited(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -146,7 +146,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn enable(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn enable(self, context: &Context, id: &str) -> Result<JobView> {
         self.switch(context, id, true).await
     }
 
@@ -154,11 +154,11 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn disable(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn disable(self, context: &Context, id: &str) -> Result<JobView> {
         self.switch(context, id, false).await
     }
 
-    async fn switch(&self, context: &Context, id: &str, enabled: bool) -> Result<JobView> {
+    async fn switch(self, context: &Context, id: &str, enabled: bool) -> Result<JobView> {
         let now = context.clock().now();
         let change = |roster: &mut Roster| {
             let job = roster.job_mut(id)?;
@@ -173,7 +173,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn delete(&self, context: &Context, id: &str) -> Result<()> {
+    pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
         let change = |roster: &mut Roster| {
             let job = roster.job(id)?.clone();
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
@@ -190,7 +190,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with every mistake and its path; those of its connection.
-    pub async fn validate(&self, context: &Context, spec: &JobSpec) -> Result<JobPlan> {
+    pub async fn validate(self, context: &Context, spec: &JobSpec) -> Result<JobPlan> {
         self.valid(context, spec).await?;
         let roster = self.0.roster(context).await?;
         let connection = connection_of(&roster, spec)?;
@@ -202,12 +202,12 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is disabled or its source is gone, and those of its connection.
-    pub async fn open(&self, context: &Context, id: &str) -> Result<SyncJob> {
+    pub async fn open(self, context: &Context, id: &str) -> Result<SyncJob> {
         let view = self.get(context, id).await?;
         self.opened(context, &view).await
     }
 
-    async fn opened(&self, context: &Context, view: &JobView) -> Result<SyncJob> {
+    async fn opened(self, context: &Context, view: &JobView) -> Result<SyncJob> {
         let rests = match (view.enabled, view.retired) {
             (true, false) => None,
             (false, _) => Some("the job is disabled; enable it first"),
@@ -228,7 +228,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for the job, and those of [`SyncJob`].
-    pub async fn run(&self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
+    pub async fn run(self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
         let view = self.get(context, id).await?;
         let started_at = context.clock().now();
         let job = match self.opened(context, &view).await {
@@ -245,7 +245,7 @@ impl Jobs<'_> {
     }
 
     /// The request with what the workspace knows.
-    fn complete(&self, mut request: RunRequest) -> RunRequest {
+    fn complete(self, mut request: RunRequest) -> RunRequest {
         if request.state.is_none() {
             request.state = Some(RunState {
                 tenant: self.0.tenant().clone(),
@@ -257,7 +257,7 @@ impl Jobs<'_> {
     }
 
     async fn made(
-        &self,
+        self,
         context: &Context,
         spec: &JobSpec,
         connection: Option<&str>,
@@ -267,7 +267,7 @@ impl Jobs<'_> {
     }
 
     async fn dataset(
-        &self,
+        self,
         context: &Context,
         spec: &JobSpec,
         connection: Option<&str>,
@@ -297,7 +297,7 @@ impl Jobs<'_> {
     }
 
     /// What can be seen without the source.
-    pub(super) async fn valid(&self, context: &Context, spec: &JobSpec) -> Result<()> {
+    pub(super) async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
         let mut problems = specs::own_problems(spec);
         if let SourceSpec::File(source) = &spec.dataset.source {
             problems.extend(source.problems("dataset.source.file"));
@@ -338,7 +338,7 @@ impl Jobs<'_> {
     }
 
     async fn keeps_what_is_fixed(
-        &self,
+        self,
         context: &Context,
         before: &JobView,
         spec: &JobSpec,
@@ -387,7 +387,7 @@ impl Jobs<'_> {
 
     /// Jobs as they are at one moment.
     pub(super) async fn views(
-        &self,
+        self,
         context: &Context,
         wanted: impl Fn(&JobEntry) -> bool,
     ) -> Result<Vec<JobView>> {
@@ -414,7 +414,7 @@ impl Jobs<'_> {
     }
 
     /// Whether the roster no longer names this edition.
-    async fn is_newer(&self, context: &Context, entry: &JobEntry) -> Result<bool> {
+    async fn is_newer(self, context: &Context, entry: &JobEntry) -> Result<bool> {
         let roster = self.0.roster(context).await?;
         let now = roster.jobs.iter().find(|job| job.id == entry.id);
         Ok(now.is_none_or(|now| now.edition != entry.edition))
@@ -422,7 +422,7 @@ impl Jobs<'_> {
 
     /// Saves one edition of a job's spec. It counts when the roster names it.
     pub(super) async fn save_edition(
-        &self,
+        self,
         context: &Context,
         id: &str,
         spec: &JobSpec,
@@ -438,7 +438,7 @@ impl Jobs<'_> {
 
     /// Deletes an edition that no roster names.
     pub(super) async fn forget_edition(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -447,12 +447,12 @@ impl Jobs<'_> {
         self.0.documents(context).remove(&key).await
     }
 
-    fn edition_key(&self, id: &str, edition: &str) -> Result<StateKey> {
+    fn edition_key(self, id: &str, edition: &str) -> Result<StateKey> {
         self.0.key(StateKind::Job, [id, edition])
     }
 
     /// Deletes all that is kept of a job that the roster no longer names.
-    pub(super) async fn clear(&self, context: &Context, id: &str) -> Result<()> {
+    pub(super) async fn clear(self, context: &Context, id: &str) -> Result<()> {
         let documents = self.0.documents(context);
         for kind in [StateKind::Checkpoint, StateKind::Job] {
             let first = self.0.key(kind, [id])?;

@@ -207,6 +207,16 @@ impl Workspace {
         Jobs(self)
     }
 
+    /// Its credentials, for what is no refresh: with patience, which a claim must not have.
+    fn credentials(&self, context: &Context) -> CredentialStore {
+        let state = Arc::clone(self.documents(context).store());
+        CredentialStore::new(
+            self.tenant().clone(),
+            state,
+            Arc::clone(&self.0.config.cipher),
+        )
+    }
+
     fn documents<'a>(&self, context: &'a Context) -> Documents<'a> {
         Documents::new(context, &self.0.config.state)
     }

@@ -45,7 +45,7 @@ impl Connections<'_> {
     /// # Errors
     /// [`ReauthorizationRequired`](ErrorKind::ReauthorizationRequired) if it must be authorized first,
     /// [`Invalid`](ErrorKind::Invalid) if it is disabled, and those of [`get`](Self::get) and of its connector.
-    pub async fn open(&self, context: &Context, id: &str) -> Result<Arc<dyn Connection>> {
+    pub async fn open(self, context: &Context, id: &str) -> Result<Arc<dyn Connection>> {
         let view = self.may(context, id, ConnectionAction::Use).await?;
         self.opened(context, id, &view.spec, Refresh::IfNeeded)
             .await
@@ -55,7 +55,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// Why it cannot, as [`open`](Self::open) and its connector tell.
-    pub async fn check(&self, context: &Context, id: &str) -> Result<()> {
+    pub async fn check(self, context: &Context, id: &str) -> Result<()> {
         let view = self.may(context, id, ConnectionAction::Check).await?;
         let opened = self.opened(context, id, &view.spec, Refresh::Never).await?;
         let checked = opened.check(context).await;
@@ -63,15 +63,15 @@ impl Connections<'_> {
     }
 
     pub(super) async fn opened(
-        &self,
+        self,
         context: &Context,
         id: &str,
         spec: &ConnectionSpec,
         refresh: Refresh,
     ) -> Result<Arc<dyn Connection>> {
         let connector = self.0.registry().connector(&spec.kind)?;
-        let config = self.config(id, spec).await?;
-        let authorization = self.authorization(id, spec, &config).await?;
+        let config = self.config(context, id, spec).await?;
+        let authorization = self.authorization(context, id, spec, &config).await?;
         let transport = Arc::clone(&self.0.0.config.transport);
         let mut request = ConnectRequest::new(&spec.name, transport)
             .with_org(spec.org.clone())
@@ -101,12 +101,21 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if a secret is missing that is needed.
-    pub(super) async fn config(&self, id: &str, spec: &ConnectionSpec) -> Result<Config> {
+    pub(super) async fn config(
+        self,
+        context: &Context,
+        id: &str,
+        spec: &ConnectionSpec,
+    ) -> Result<Config> {
         let fields = &self.info(&spec.kind)?.config;
         let secrets = match fields.iter().any(|field| field.is_secret()) {
             false => BTreeMap::new(),
             true => {
-                let loaded = self.0.0.credentials.load(&config_secrets(id)).await?;
+                let loaded = self
+                    .0
+                    .credentials(context)
+                    .load(&config_secrets(id))
+                    .await?;
                 loaded.map_or_else(BTreeMap::new, |loaded| loaded.record.secrets)
             }
         };
@@ -123,7 +132,8 @@ impl Connections<'_> {
     }
 
     async fn authorization(
-        &self,
+        self,
+        context: &Context,
         id: &str,
         spec: &ConnectionSpec,
         config: &Config,
@@ -131,7 +141,7 @@ impl Connections<'_> {
         match &self.method(spec)?.way {
             AuthWay::Open => Ok(None),
             AuthWay::Key { form, hosts } => {
-                let loaded = self.0.0.credentials.load(id).await?;
+                let loaded = self.0.credentials(context).load(id).await?;
                 let secrets = loaded.map(|loaded| loaded.record.secrets);
                 let key = form.with(&secrets.unwrap_or_default())?;
                 let authorization = KeyAuthorization::new(key, hosts.allow(&spec.org)?)?;
@@ -145,7 +155,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) if its method is another, or the host has registered no client.
-    pub(super) fn oauth(&self, id: &str, spec: &ConnectionSpec, config: &Config) -> Result<OAuth> {
+    pub(super) fn oauth(self, id: &str, spec: &ConnectionSpec, config: &Config) -> Result<OAuth> {
         let method = self.method(spec)?;
         let AuthWay::OAuth {
             spec: protocol,

@@ -67,7 +67,7 @@ pub struct NotMade {
 impl Connections<'_> {
     /// Gives a connection the jobs that fit its catalog. Doing so again changes nothing.
     pub(super) async fn provision(
-        &self,
+        self,
         context: &Context,
         view: &ConnectionView,
         catalog: &Catalog,
@@ -93,7 +93,7 @@ impl Connections<'_> {
     }
 
     async fn make(
-        &self,
+        self,
         context: &Context,
         view: &ConnectionView,
         template: &JobTemplate,
