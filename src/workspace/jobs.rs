@@ -281,7 +281,7 @@ impl Jobs<'_> {
             (SourceSpec::Object(object), None) => self.0.home().dataset(context, object).await,
             (SourceSpec::File(file), source) => {
                 let files = match source {
-                    Some(source) => source.files(),
+                    Some(source) => source.info().files.clone(),
                     None => self.0.0.config.files.clone(),
                 };
                 let files = files.ok_or_else(|| {
