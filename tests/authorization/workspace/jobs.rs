@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use syncline::ErrorKind;
+use syncline::connection::{Catalog, Connection, ConnectionInfo};
+use syncline::connector::{ConnectRequest, Connector, ConnectorCategory, ConnectorInfo, Registry};
+use syncline::dataset::Dataset;
+use syncline::destination::Destination;
+use syncline::host::Context;
 use syncline::job::{Change, Outcome, RunReport, RunRequest};
-use syncline::memory::{MemoryConnection, MemoryRejects};
+use syncline::memory::{MemoryConnection, MemoryFiles, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
     FieldMapping, Identity, Incremental, JobSpec, ObjectSpec, SourceSpec, SyncMode, WriteMode,
 };
-use syncline::workspace::{JobView, Provisioned, Workspace};
+use syncline::workspace::{JobView, Provisioned, Workspace, WorkspaceConfig};
+use syncline::{Error, ErrorKind, Result, Tenant};
 
 use super::super::server::World;
-use super::{contacts, crm, fields, job, system};
+use super::{contacts, crm, fields, home, job, system};
 
 fn run(world: &World, workspace: &Workspace, id: &str) -> RunReport {
     let request = RunRequest::new(Arc::new(MemoryRejects::new()));
@@ -352,4 +357,87 @@ fn a_disabled_job_does_not_run() {
         .run(workspace.jobs().enable(world.context(), &view.id))
         .unwrap();
     assert_eq!(run(&world, &workspace, &view.id).outcome, Outcome::Success);
+}
+
+/// A connector of a place for files.
+#[derive(Debug)]
+struct Bucket(ConnectorInfo, MemoryFiles);
+
+#[async_trait::async_trait]
+impl Connector for Bucket {
+    fn info(&self) -> &ConnectorInfo {
+        &self.0
+    }
+
+    async fn connect(&self, _: &Context, request: ConnectRequest) -> Result<Arc<dyn Connection>> {
+        let info = ConnectionInfo::new(request.name).with_files(Arc::new(self.1.clone()));
+        Ok(Arc::new(InBucket(info)))
+    }
+}
+
+#[derive(Debug)]
+struct InBucket(ConnectionInfo);
+
+#[async_trait::async_trait]
+impl Connection for InBucket {
+    fn info(&self) -> &ConnectionInfo {
+        &self.0
+    }
+
+    async fn discover(&self, _: &Context) -> Result<Catalog> {
+        Ok(Catalog::default())
+    }
+
+    async fn dataset(&self, _: &Context, _: &str) -> Result<Arc<dyn Dataset>> {
+        Err(Error::new(ErrorKind::NotFound, "a bucket has files only"))
+    }
+
+    async fn destination(&self, _: &Context, _: &str) -> Result<Arc<dyn Destination>> {
+        Err(Error::new(ErrorKind::NotFound, "a bucket has files only"))
+    }
+}
+
+#[test]
+fn a_job_reads_a_file_of_its_connection_or_of_the_host() {
+    let world = World::new();
+    let [theirs, ours] =
+        ["email\na@x.example\nb@x.example\n", "email\nc@x.example\n"].map(|text| {
+            let files = MemoryFiles::new();
+            files.insert("people.csv", text);
+            files
+        });
+    let info = ConnectorInfo::new("bucket", "Bucket", ConnectorCategory::File);
+    let registry = Registry::new()
+        .with(Arc::new(Bucket(info, theirs)))
+        .unwrap();
+    let config = WorkspaceConfig::new(
+        Tenant::new("acme").unwrap(),
+        Arc::new(world.state.clone()),
+        Arc::new(world.cipher.clone()),
+        Arc::new(world.server.transport()),
+        Arc::new(home()),
+    );
+    let config = config.with_registry(Arc::new(registry));
+    let without = Workspace::new(config.clone());
+    let workspace = Workspace::new(config.with_files(Arc::new(ours)));
+    world.create(&workspace, "our bucket", "bucket");
+    let spec = |name: &str, connection: Option<&str>| -> JobSpec {
+        let mut spec = job(name, "", "person", &[("email", "email")]);
+        let file =
+            json!({"file": {"name": "people.csv", "columns": [{"name": "email", "type": "text"}]}});
+        spec.dataset.source = serde_json::from_value(file).unwrap();
+        spec.dataset.connection = connection.map(Into::into);
+        spec
+    };
+    let made = |spec| {
+        world
+            .run(workspace.jobs().create(world.context(), spec))
+            .unwrap()
+    };
+    let of_theirs = made(spec("theirs", Some("our bucket")));
+    let of_ours = made(spec("ours", None));
+    assert_eq!(run(&world, &workspace, &of_theirs.id).records, 2);
+    assert_eq!(run(&world, &workspace, &of_ours.id).records, 1);
+    let failure = run(&world, &without, &of_ours.id).failure.unwrap();
+    assert_eq!(failure.problems()[0].path, "dataset.connection");
 }
