@@ -213,7 +213,8 @@ impl ConnectorInfo {
     /// ```
     #[cfg(feature = "schema")]
     pub fn config_schema(&self) -> serde_json::Value {
-        let required = self.config.iter().filter(|field| field.required);
+        let needed = |f: &&ConfigField| f.required && !f.is_secret() && f.default.is_none();
+        let required = self.config.iter().filter(needed);
         let required: Vec<&str> = required.map(|field| field.name.as_str()).collect();
         let properties = self.config.iter().map(|f| (f.name.clone(), f.schema()));
         serde_json::json!({

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
+    ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
     MappingSpec, ObjectSpec, ValueFormat,
 };
 
@@ -26,6 +26,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("DatasetSpec", schema::<DatasetSpec>()),
         ("FileSource", schema::<FileSource>()),
         ("ConnectionSpec", schema::<ConnectionSpec>()),
+        ("ChainSpec", schema::<ChainSpec>()),
         ("ExportSpec", schema::<ExportSpec>()),
         ("ObjectSpec", schema::<ObjectSpec>()),
         ("DestinationSpec", schema::<DestinationSpec>()),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::life::ConnectionAction;
+use super::roster::not_found;
 use super::{Connections, Refreshed};
 use crate::authorization::{
-    Authorized, BeginRequest, Callback, Consent, CredentialRecord, DeviceConsent, DevicePoll,
-    KeyAuthorization, OAuth, Revocation, RevokeMode, Standing, connection_of,
+    AuthorizationState, Authorized, BeginRequest, Callback, Consent, CredentialRecord,
+    DeviceConsent, DevicePoll, KeyAuthorization, OAuth, Revocation, RevokeMode, Standing,
+    connection_of,
 };
 use crate::connector::AuthWay;
 use crate::error::Problem;
@@ -56,13 +58,14 @@ impl Connections<'_> {
     /// Takes a callback, whichever connection of the workspace it is for. Then the connection has its jobs.
     ///
     /// # Errors
-    /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace; those of
+    /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace;
+    /// [`NotFound`](ErrorKind::NotFound) if the connection was deleted meanwhile, [`Invalid`](ErrorKind::Invalid) if it was disabled; those of
     /// [`OAuth::complete`].
     pub async fn complete(self, context: &Context, callback: Callback) -> Result<Connected> {
         let id = connection_of(&self.0.credentials(context), &callback).await?;
         let oauth = self.to_authorize(context, &id).await?;
         let authorized = oauth.complete(context, callback).await?;
-        Ok(self.connected(context, id, Some(authorized)).await)
+        self.connected(context, id, Some(authorized)).await
     }
 
     /// Begins to ask a person on another device.
@@ -89,7 +92,7 @@ impl Connections<'_> {
             DevicePoll::Pending(wait) => Ok(Polled::Pending(wait)),
             DevicePoll::Done(authorized) => {
                 let connected = self.connected(context, id.to_owned(), Some(authorized));
-                Ok(Polled::Connected(Box::new(connected.await)))
+                Ok(Polled::Connected(Box::new(connected.await?)))
             }
         }
     }
@@ -101,9 +104,8 @@ impl Connections<'_> {
     pub async fn authorize(self, context: &Context, id: &str) -> Result<Connected> {
         let oauth = self.to_authorize(context, id).await?;
         let authorized = oauth.authorize(context).await?;
-        Ok(self
-            .connected(context, id.to_owned(), Some(authorized))
-            .await)
+        self.connected(context, id.to_owned(), Some(authorized))
+            .await
     }
 
     /// Takes a key that the customer has, by the [names](crate::connector::KeyForm) of its parts, in place of one that was there.
@@ -144,7 +146,7 @@ impl Connections<'_> {
             record.secrets = secrets.clone();
         };
         self.save(context, id, update).await?;
-        Ok(self.connected(context, id.to_owned(), None).await)
+        self.connected(context, id.to_owned(), None).await
     }
 
     /// Gives back what lets it in, and forgets it here. Its jobs fail until it is authorized again.
@@ -159,6 +161,11 @@ impl Connections<'_> {
                 let message =
                     "this connection asks for no authorization; disable it to have it rest";
                 Err(Error::new(ErrorKind::Unsupported, message).with("connection", &view.spec.name))
+            }
+            _ if view.authorization == Some(AuthorizationState::Unauthorized) => {
+                let message =
+                    "nobody has authorized the connection, so there is nothing to give back";
+                Err(Error::new(ErrorKind::Invalid, message).with("connection", &view.spec.name))
             }
             AuthWay::Key { .. } => {
                 let update = |record: &mut CredentialRecord| {
@@ -188,12 +195,17 @@ impl Connections<'_> {
         context: &Context,
         id: String,
         authorized: Option<Authorized>,
-    ) -> Connected {
+    ) -> Result<Connected> {
+        // Somebody may have deleted it while a server was asked.
+        let entries = self.0.roster(context).await?.connections;
+        let entry = entries.into_iter().find(|entry| entry.id == id);
+        let entry = entry.ok_or_else(|| not_found("connection", &id))?;
+        self.still_there(context, &id, &entry.spec).await?;
         let refreshed = self.refresh(context, &id).await;
-        Connected {
+        Ok(Connected {
             id,
             authorized,
             refreshed,
-        }
+        })
     }
 }

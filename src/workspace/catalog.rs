@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::life::ConnectionAction;
+use super::open::{Asks, patient};
 use super::{Connections, JobRef, Provisioned};
 use crate::Result;
-use crate::authorization::Refresh;
 use crate::connection::{Catalog, ObjectInfo};
 use crate::host::Context;
 use crate::job::{Change, DriftReport};
@@ -119,10 +119,8 @@ impl Connections<'_> {
     /// As [`open`](Self::open), and those of finding objects.
     pub async fn refresh(self, context: &Context, id: &str) -> Result<Refreshed> {
         let view = self.may(context, id, ConnectionAction::Refresh).await?;
-        let opened = self
-            .opened(context, id, &view.spec, Refresh::IfNeeded)
-            .await?;
-        let catalog = opened.discover(context).await?;
+        let opened = self.opened(context, id, &view.spec, Asks::ForMore).await?;
+        let catalog = patient(context, opened).discover(context).await?;
         let then = self.catalog(context, id).await?;
         let change = CatalogChange::between(&then, &catalog);
         // Of the jobs that are new nothing has changed.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::roster::{JobEntry, Roster, not_found};
-use super::{Workspace, specs};
+use super::roster::{JobEntry, Roster, check_name, not_found};
+use super::{Workspace, chains, specs};
 use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, StateKey, StateKind, unique};
-use crate::job::{Job as _, JobPlan, Outcome, RunLease, RunReport, RunRequest, RunState, SyncJob};
+use crate::job::{Job as _, JobPlan, RunLease, RunReport, RunRequest, RunState, SyncJob};
 use crate::spec::{JobSpec, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
@@ -58,6 +58,10 @@ impl Jobs<'_> {
         let mut job = entry(id, spec.name.clone(), edition, context.clock().now());
         let mut refused = false;
         let change = |roster: &mut Roster| {
+            // What was done by a try whose answer was lost is done.
+            if roster.job(&job.id).is_ok() {
+                return Ok(());
+            }
             let admitted = roster.job_name_is_free(&spec.name, None);
             let connection = admitted.and_then(|()| connection_of(roster, &spec));
             refused = connection.is_err();
@@ -172,14 +176,22 @@ impl Jobs<'_> {
     /// Removes it, and all that is known of how far it has come. One that was made from a template does not come again.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound), and those of the store.
+    /// [`NotFound`](ErrorKind::NotFound), [`Conflict`](ErrorKind::Conflict) if a chain needs it, and those of the store.
     pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
+        // Another one's, and one that was removed, are not there.
+        self.0.roster(context).await?.job(id)?;
+        let now = context.clock().now();
         let change = |roster: &mut Roster| {
+            // What was done by a try whose answer was lost is done.
+            if roster.gone_jobs.iter().any(|job| job.id == id) {
+                return Ok(());
+            }
             let job = roster.job(id)?.clone();
+            chains::free(roster, &[id])?;
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
                 roster.connection_mut(connection)?.declined.push(template);
             }
-            roster.jobs.retain(|job| job.id != id);
+            roster.remove_job(id, now);
             Ok(())
         };
         self.0.change(context, change).await?;
@@ -234,18 +246,18 @@ impl Jobs<'_> {
         let job = match self.opened(context, &view).await {
             Ok(job) => job,
             Err(error) => {
-                let mut report = RunReport::new(&view.spec.name, started_at, context.clock().now());
-                report.dry_run = request.dry_run;
-                report.outcome = Outcome::Failed;
-                report.failure = Some(error);
-                return Ok(report);
+                let now = context.clock().now();
+                let report = RunReport::new(&view.spec.name, started_at, now);
+                return Ok(report.not_begun(context, error, request.dry_run));
             }
         };
         job.run(context, self.complete(request)).await
     }
 
-    /// The request with what the workspace knows.
-    fn complete(self, mut request: RunRequest) -> RunRequest {
+    /// The request with what the workspace knows: its store for the job's state, and the job's lease. [`run`](Self::run) completes its own; who runs or
+    /// redrives a job that was [opened](Self::open) asks here first, so that nobody else runs it meanwhile.
+    #[must_use]
+    pub fn complete(self, mut request: RunRequest) -> RunRequest {
         if request.state.is_none() {
             request.state = Some(RunState {
                 tenant: self.0.tenant().clone(),
@@ -299,6 +311,9 @@ impl Jobs<'_> {
     /// What can be seen without the source.
     pub(super) async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
         let mut problems = specs::own_problems(spec);
+        if let (false, Err(error)) = (spec.name.is_empty(), check_name(&spec.name)) {
+            problems.extend(error.problems().iter().cloned());
+        }
         if let SourceSpec::File(source) = &spec.dataset.source {
             problems.extend(source.problems("dataset.source.file"));
         }
@@ -337,7 +352,7 @@ impl Jobs<'_> {
         }
     }
 
-    async fn keeps_what_is_fixed(
+    pub(super) async fn keeps_what_is_fixed(
         self,
         context: &Context,
         before: &JobView,
@@ -391,6 +406,15 @@ impl Jobs<'_> {
         context: &Context,
         wanted: impl Fn(&JobEntry) -> bool,
     ) -> Result<Vec<JobView>> {
+        Ok(self.snapshot(context, wanted).await?.1)
+    }
+
+    /// Jobs as they are at one moment, and the roster of that moment.
+    pub(super) async fn snapshot(
+        self,
+        context: &Context,
+        wanted: impl Fn(&JobEntry) -> bool,
+    ) -> Result<(Roster, Vec<JobView>)> {
         'anew: loop {
             let roster = self.0.roster(context).await?;
             let mut views = Vec::new();
@@ -409,7 +433,7 @@ impl Jobs<'_> {
                     }
                 }
             }
-            return Ok(views);
+            return Ok((roster, views));
         }
     }
 
@@ -526,6 +550,10 @@ fn swap<'a>(
     roster.job_name_is_free(&spec.name, Some(id))?;
     let connection = connection_of(roster, spec)?;
     let job = roster.job_mut(id)?;
+    // What was done by a try whose answer was lost is done.
+    if job.edition == new {
+        return Ok(job);
+    }
     if job.edition != expected {
         let message =
             "somebody else changed the job meanwhile; look at it again, and then change it";
@@ -533,7 +561,11 @@ fn swap<'a>(
     }
     job.name.clone_from(&spec.name);
     new.clone_into(&mut job.edition);
-    job.connection = connection;
+    if job.connection != connection {
+        // The template is its old connection's.
+        job.template = None;
+    }
+    (job.connection, job.retired) = (connection, false);
     Ok(job)
 }
 

@@ -9,7 +9,7 @@ use jsonschema::Validator;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncline::spec::{
-    ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
+    ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
     MappingSpec, ObjectSpec, ValueFormat, schemas,
 };
 
@@ -92,6 +92,7 @@ fn readers() -> Vec<(&'static str, Reads)> {
         ("FileSource", reads::<FileSource>),
         ("ObjectSpec", reads::<ObjectSpec>),
         ("ConnectionSpec", reads::<ConnectionSpec>),
+        ("ChainSpec", reads::<ChainSpec>),
         ("ExportSpec", |document| {
             ExportSpec::from_json(&document.to_string()).is_ok()
         }),
