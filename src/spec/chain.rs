@@ -260,9 +260,10 @@ impl ChainSpec {
                 }
             }
         }
-        if problems.is_empty()
-            && let Err(circle) = self.order()
-        {
+        if !problems.is_empty() {
+            return problems;
+        }
+        if let Err(circle) = self.order() {
             let jobs = circle.iter().filter_map(|at| self.links.get(*at));
             let jobs: Vec<&str> = jobs.map(|link| link.job.as_str()).collect();
             let message = format!(

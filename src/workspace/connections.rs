@@ -356,13 +356,14 @@ pub(super) fn admit(
 ) -> Result<()> {
     roster.connection_name_is_free(&spec.name, id)?;
     let of_kind = |other: &&ConnectionEntry| other.spec.kind == spec.kind && Some(&*other.id) != id;
-    if info.instances == Instances::Single
-        && let Some(other) = roster.present().find(of_kind)
-    {
-        let message = "there may be one connection of this kind, and there is; use that one";
-        return Err(Error::new(ErrorKind::Conflict, message)
-            .with("kind", &spec.kind)
-            .with("connection", &other.spec.name));
+    let other = roster.present().find(of_kind);
+    match (info.instances, other) {
+        (Instances::Single, Some(other)) => {
+            let message = "there may be one connection of this kind, and there is; use that one";
+            Err(Error::new(ErrorKind::Conflict, message)
+                .with("kind", &spec.kind)
+                .with("connection", &other.spec.name))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use syncline::authorization::{
-    BeginRequest, Callback, CredentialStore, Grant, JwtSpec, OAuth, OAuthConfig, Signer,
+    Authorization, BeginRequest, Callback, CredentialStore, Grant, JwtSpec, OAuth, OAuthConfig,
+    Signer,
 };
 use syncline::host::{Context, HttpRequest, HttpResponse, StateStore};
 use syncline::memory::{ManualClock, MemoryCipher, MemoryState, MemoryTransport, SeededEntropy};
@@ -279,6 +280,8 @@ pub(crate) struct World {
     pub(crate) state: MemoryState,
     pub(crate) cipher: MemoryCipher,
     context: Context,
+    /// What the last connection that was opened is let in by.
+    pub(crate) lent: Arc<Mutex<Option<Arc<dyn Authorization>>>>,
 }
 
 impl World {
@@ -293,6 +296,7 @@ impl World {
             context,
             state: MemoryState::new(),
             cipher: MemoryCipher::new(),
+            lent: Arc::default(),
         }
     }
 

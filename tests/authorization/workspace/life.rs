@@ -4,21 +4,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use syncline::authorization::{AuthorizationState, RevokeMode};
+use syncline::authorization::{AfterReject, AuthorizationState, CredentialRequest, RevokeMode};
 use syncline::connector::{ConnectorCategory, ConnectorInfo, Registry};
 use syncline::job::{Outcome, RunRequest};
 use syncline::memory::{MemoryConnection, MemoryConnector, MemoryRejects};
 use syncline::spec::{ConnectionSpec, Domain, Org};
-use syncline::workspace::{ConnectionAction, ConnectionState, JobsOnDelete, Polled, Workspace};
+use syncline::workspace::{
+    Checked, ConnectionAction, ConnectionState, JobsOnDelete, Polled, Workspace,
+};
 use syncline::{ErrorKind, Result};
 
-use super::super::server::World;
+use super::super::server::{Fault, World};
 use super::{contacts, crm, key};
 
 /// A connection in a state.
 fn in_state(world: &World, workspace: &Workspace, state: ConnectionState) -> String {
-    let id = world.create(workspace, "our crm", "crm").id;
     let connections = workspace.connections();
+    if state == ConnectionState::Unusable {
+        // Its secret is missing.
+        let spec = ConnectionSpec::new("our crm", "warehouse").with_config("client_id", "theirs");
+        let made = world
+            .run(connections.create(world.context(), spec))
+            .unwrap();
+        assert!(made.problem.unwrap().contains("client_secret"));
+        assert_eq!(made.state, state);
+        return made.id;
+    }
+    let id = world.create(workspace, "our crm", "crm").id;
     if state != ConnectionState::Unauthorized {
         world.authorize(workspace, &id).unwrap();
     }
@@ -26,14 +38,13 @@ fn in_state(world: &World, workspace: &Workspace, state: ConnectionState) -> Str
         ConnectionState::Disconnected => {
             world.server.books().revoked.clear();
             world.later(3_700);
-            world.server.fault(super::super::server::Fault::Answer(
-                400,
-                r#"{"error": "invalid_grant"}"#.into(),
-            ));
+            world
+                .server
+                .fault(Fault::Answer(400, r#"{"error": "invalid_grant"}"#.into()));
             world
                 .run(connections.refresh(world.context(), &id))
                 .unwrap_err();
-            world.server.fault(super::super::server::Fault::None);
+            world.server.fault(Fault::None);
         }
         ConnectionState::Revoked => {
             let revoked = connections.revoke(world.context(), &id, RevokeMode::Confirmed);
@@ -57,7 +68,14 @@ fn act(world: &World, workspace: &Workspace, id: &str, action: ConnectionAction)
             .run(connections.rename(context, id, "another"))
             .map(drop),
         ConnectionAction::Configure => {
-            let configured = connections.configure(context, id, IndexMap::new(), BTreeMap::new());
+            let (config, secrets) = match world.get(workspace, id).spec.kind.as_str() {
+                "warehouse" => (
+                    IndexMap::from([("client_id".to_owned(), "theirs".into())]),
+                    key(&[("client_secret", "hunter2")]),
+                ),
+                _ => (IndexMap::new(), BTreeMap::new()),
+            };
+            let configured = connections.configure(context, id, config, secrets);
             world.run(configured).map(drop)
         }
         ConnectionAction::Authorize => {
@@ -69,7 +87,7 @@ fn act(world: &World, workspace: &Workspace, id: &str, action: ConnectionAction)
         ConnectionAction::Revoke => world
             .run(connections.revoke(context, id, RevokeMode::Confirmed))
             .map(drop),
-        ConnectionAction::Check => world.run(connections.check(context, id)),
+        ConnectionAction::Check => world.run(connections.check(context, id)).map(drop),
         ConnectionAction::Refresh => world.run(connections.refresh(context, id)).map(drop),
         ConnectionAction::Use => world.run(connections.open(context, id)).map(drop),
         ConnectionAction::Enable => world.run(connections.enable(context, id)).map(drop),
@@ -88,6 +106,9 @@ fn after(state: ConnectionState, action: ConnectionAction) -> Option<ConnectionS
         ConnectionAction::Authorize => Some(ConnectionState::Active),
         ConnectionAction::Disable => Some(ConnectionState::Disabled),
         ConnectionAction::Enable => Some(ConnectionState::Active),
+        ConnectionAction::Configure if state == ConnectionState::Unusable => {
+            Some(ConnectionState::Unauthorized)
+        }
         ConnectionAction::Revoke if state != ConnectionState::Disabled => {
             Some(ConnectionState::Revoked)
         }
@@ -130,7 +151,7 @@ fn each_action_in_each_state_does_what_the_table_says() {
             }
         }
     }
-    assert_eq!(allowed, 5 + 9 + 7 + 5 + 5);
+    assert_eq!(allowed, 5 + 9 + 7 + 5 + 5 + 4);
 }
 
 #[test]
@@ -271,7 +292,7 @@ fn an_expired_token_is_refreshed_by_a_run_and_never_by_a_check() {
     world.later(3_700);
     let asked = world.server.books().token_requests;
     let checked = world.run(workspace.connections().check(world.context(), &id));
-    assert_eq!(checked.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(checked.unwrap(), Checked::TokenEnded);
     assert_eq!(world.server.books().token_requests, asked);
     let job = world.run(workspace.jobs().list(world.context())).unwrap()[0]
         .id
@@ -282,9 +303,8 @@ fn an_expired_token_is_refreshed_by_a_run_and_never_by_a_check() {
         .unwrap();
     assert_eq!(report.outcome, Outcome::Success);
     assert_eq!(world.server.books().token_requests, asked + 1);
-    world
-        .run(workspace.connections().check(world.context(), &id))
-        .unwrap();
+    let checked = world.run(workspace.connections().check(world.context(), &id));
+    assert_eq!(checked.unwrap(), Checked::Usable);
 }
 
 #[test]
@@ -370,17 +390,8 @@ fn a_customer_brings_a_client_and_its_secret_is_nowhere_to_be_read() {
     for text in [&export, &view] {
         assert!(!text.contains("canary-8d1f"));
     }
-    for path in world.saved("acme") {
-        let key = syncline::host::StateKey::from_path(&path).unwrap();
-        let bytes = world
-            .run(syncline::host::StateStore::get(&world.state, &key))
-            .unwrap()
-            .unwrap()
-            .bytes;
-        assert!(
-            !String::from_utf8_lossy(&bytes).contains("canary-8d1f"),
-            "{path}"
-        );
+    for bytes in world.bytes("acme") {
+        assert!(!String::from_utf8_lossy(&bytes).contains("canary-8d1f"));
     }
 }
 
@@ -452,6 +463,13 @@ fn a_connection_with_jobs_is_not_deleted_by_mistake_and_leaves_nothing_behind() 
             .len(),
         0
     );
+    // At once no secret is left, and after a while nothing at all.
+    for bytes in world.bytes("acme") {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("access-s") && !text.contains("refresh-s"));
+    }
+    world.later(16 * 60);
+    world.run(workspace.sweep(world.context())).unwrap();
     assert_eq!(world.saved("acme"), ["acme/roster/all"]);
 }
 
@@ -550,5 +568,104 @@ fn a_connector_from_outside_is_used_from_end_to_end() {
     assert_eq!(
         world.run(revoked).unwrap_err().kind(),
         ErrorKind::Unsupported
+    );
+    assert!(!view.actions().contains(&ConnectionAction::Revoke));
+}
+
+#[test]
+fn a_key_that_is_rejected_disconnects_until_another_one_is_given() {
+    let world = World::new();
+    let workspace = world.workspace();
+    let connections = workspace.connections();
+    let id = world.create(&workspace, "desk", "desk").id;
+    let give = |password| {
+        let parts = key(&[("user", "ada"), ("password", password)]);
+        world
+            .run(connections.give_key(world.context(), &id, parts))
+            .unwrap();
+    };
+    give("hunter2");
+    let lent = world.lent();
+    world.run(connections.open(world.context(), &id)).unwrap();
+    let shown = lent.lock().unwrap().clone().unwrap();
+    let credential = |request| {
+        world
+            .run(shown.credential(world.context(), request))
+            .unwrap()
+    };
+    let first = credential(CredentialRequest::new());
+    // The customer was faster.
+    give("hunter3");
+    let again = world.run(shown.rejected(world.context(), &first)).unwrap();
+    assert_eq!(again, AfterReject::TryAgain);
+    let second = credential(CredentialRequest::new());
+    assert!(second.generation() > first.generation());
+    let again = world.run(shown.rejected(world.context(), &second)).unwrap();
+    assert_eq!(again, AfterReject::GiveUp);
+    assert_eq!(
+        world.get(&workspace, &id).state,
+        ConnectionState::Disconnected
+    );
+    give("hunter4");
+    assert_eq!(world.get(&workspace, &id).state, ConnectionState::Active);
+}
+
+#[test]
+fn a_token_that_ended_for_good_disconnects() {
+    let world = World::new();
+    let workspace = world.workspace();
+    let id = world.create(&workspace, "our crm", "crm").id;
+    world.server.fault(Fault::Fields(vec![(
+        "refresh_token",
+        serde_json::Value::Null,
+    )]));
+    world.authorize(&workspace, &id).unwrap();
+    assert_eq!(world.get(&workspace, &id).state, ConnectionState::Active);
+    world.later(3_700);
+    assert_eq!(
+        world.get(&workspace, &id).state,
+        ConnectionState::Disconnected
+    );
+}
+
+#[test]
+fn one_connection_that_cannot_be_used_spoils_nothing_else() {
+    let world = World::new();
+    let workspace = world.workspace();
+    let id = world.create(&workspace, "our crm", "crm").id;
+    world.authorize(&workspace, &id).unwrap();
+    world.create(&workspace, "files", "open");
+    // A release that no longer has the connector.
+    let config = syncline::workspace::WorkspaceConfig::new(
+        syncline::Tenant::new("acme").unwrap(),
+        Arc::new(world.state.clone()),
+        Arc::new(world.cipher.clone()),
+        Arc::new(world.server.transport()),
+        Arc::new(super::home()),
+    );
+    let bare = Workspace::new(config);
+    let views = world.run(bare.connections().list(world.context())).unwrap();
+    assert_eq!(views.len(), 2);
+    assert!(
+        views
+            .iter()
+            .all(|view| view.state == ConnectionState::Unusable)
+    );
+    assert!(
+        views[0]
+            .problem
+            .as_ref()
+            .unwrap()
+            .contains("no connector of this kind")
+    );
+    let renamed = bare.connections().rename(world.context(), &id, "old crm");
+    world.run(renamed).unwrap();
+    let deleted = bare
+        .connections()
+        .delete(world.context(), &id, JobsOnDelete::Delete);
+    let deleted = world.run(deleted).unwrap();
+    assert!(
+        !deleted.revocation.unwrap().confirmed,
+        "nobody knows how to give it back"
     );
 }

@@ -1,5 +1,6 @@
 //! A tenant's workspace from outside: the life of connections, jobs, and moving them.
 
+mod chains;
 mod faults;
 mod jobs;
 mod life;
@@ -7,14 +8,16 @@ mod moving;
 mod registry;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use syncline::authorization::{BeginRequest, Callback};
+use syncline::authorization::{Authorization, BeginRequest, Callback};
+use syncline::connection::Connection;
 use syncline::connector::{
-    AuthMethod, ClientSource, ConfigField, ConfigType, ConnectorCategory, ConnectorInfo, Instances,
-    JobTemplate, KeyForm, OAuthClient, OAuthGrant, Registry,
+    AuthMethod, ClientSource, ConfigField, ConfigType, ConnectRequest, Connector,
+    ConnectorCategory, ConnectorInfo, Instances, JobTemplate, KeyForm, OAuthClient, OAuthGrant,
+    Registry,
 };
-use syncline::host::{StateKind, StateStore};
+use syncline::host::{Context, StateKey, StateKind, StateStore};
 use syncline::memory::{MemoryConnection, MemoryConnector};
 use syncline::record::{Field, FieldType};
 use syncline::spec::{
@@ -85,7 +88,7 @@ fn templates() -> Vec<JobTemplate> {
 }
 
 /// Connectors of each way to authorize, over the same outside system.
-fn registry(system: &MemoryConnection) -> Registry {
+fn registry(system: &MemoryConnection, lent: &Lent) -> Registry {
     let hosts = || {
         OrgHosts::new(Domain::parse("api.example.com").unwrap()).with_custom(CustomDomains::Refused)
     };
@@ -126,7 +129,9 @@ fn registry(system: &MemoryConnection) -> Registry {
     let all = [crm, machine, device, warehouse, api, desk, open];
     let registry = all.into_iter().fold(Registry::new(), |registry, info| {
         let connector = MemoryConnector::new(info, system.clone());
-        registry.with(Arc::new(connector)).unwrap()
+        registry
+            .with(Arc::new(Shown(connector, Arc::clone(lent))))
+            .unwrap()
     });
     ["crm", "machine", "device"]
         .into_iter()
@@ -161,7 +166,7 @@ impl World {
             Arc::new(self.server.transport()),
             Arc::new(home()),
         );
-        Workspace::new(config.with_registry(Arc::new(registry(system))))
+        Workspace::new(config.with_registry(Arc::new(registry(system, &self.lent))))
     }
 
     fn create(&self, workspace: &Workspace, name: &str, kind: &str) -> ConnectionView {
@@ -196,6 +201,25 @@ impl World {
             .unwrap()
     }
 
+    /// What the connections that are opened are let in by, the newest.
+    fn lent(&self) -> Lent {
+        Arc::clone(&self.lent)
+    }
+
+    /// All that a tenant has saved.
+    fn bytes(&self, tenant: &str) -> Vec<Vec<u8>> {
+        let key = |path: String| StateKey::from_path(&path).unwrap();
+        let keys = self.saved(tenant).into_iter().map(key);
+        let get = |key| {
+            self.run(self.state.get(&key))
+                .unwrap()
+                .unwrap()
+                .bytes
+                .to_vec()
+        };
+        keys.map(get).collect()
+    }
+
     /// The paths of all that a tenant has saved.
     fn saved(&self, tenant: &str) -> Vec<String> {
         let tenant = Tenant::new(tenant).unwrap();
@@ -206,6 +230,8 @@ impl World {
             StateKind::Credential,
             StateKind::Consent,
             StateKind::Checkpoint,
+            StateKind::Chain,
+            StateKind::Account,
         ];
         let list = |kind| {
             self.run(self.state.list(&tenant, kind, None, 1_000))
@@ -213,6 +239,28 @@ impl World {
         };
         let keys = kinds.into_iter().flat_map(list);
         keys.map(|key| key.path().to_owned()).collect()
+    }
+}
+
+/// A connector that shows what its connections are let in by.
+#[derive(Debug)]
+struct Shown(MemoryConnector, Lent);
+
+type Lent = Arc<Mutex<Option<Arc<dyn Authorization>>>>;
+
+#[async_trait::async_trait]
+impl Connector for Shown {
+    fn info(&self) -> &ConnectorInfo {
+        self.0.info()
+    }
+
+    async fn connect(
+        &self,
+        context: &Context,
+        request: ConnectRequest,
+    ) -> Result<Arc<dyn Connection>> {
+        self.1.lock().unwrap().clone_from(&request.authorization);
+        self.0.connect(context, request).await
     }
 }
 

@@ -118,14 +118,17 @@ fn jobs_are_found_by_id_then_by_name_and_made_otherwise() {
     let report = import(&world, &target, &document, &map);
     let (connections, jobs) = actions(&report);
     assert_eq!(connections, [ImportAction::Keep]);
-    // Those of the templates have other names there.
+    // Those of the templates are there already, by other names.
     assert_eq!(
         jobs,
-        [
-            ImportAction::Create,
-            ImportAction::Create,
-            ImportAction::Update
-        ]
+        [ImportAction::Keep, ImportAction::Keep, ImportAction::Update]
+    );
+    assert_eq!(
+        world
+            .run(target.jobs().list(world.context()))
+            .unwrap()
+            .len(),
+        3
     );
     assert_eq!(report.jobs[2].id, same_name.id, "by name");
     let now = world
@@ -136,7 +139,14 @@ fn jobs_are_found_by_id_then_by_name_and_made_otherwise() {
 
     // By id, although it has another name here.
     let view = world
-        .run(target.jobs().get(world.context(), &report.jobs[0].id))
+        .run(source.jobs().list(world.context()))
+        .unwrap()
+        .remove(2);
+    let moved = world.workspace_of("staging", Arc::new(world.state.clone()), &crm());
+    import(&world, &moved, &document, &ImportRequest::new());
+    let target = moved;
+    let view = world
+        .run(target.jobs().get(world.context(), &view.id))
         .unwrap();
     let mut renamed = view.spec.clone();
     renamed.name = "renamed here".into();
@@ -147,9 +157,9 @@ fn jobs_are_found_by_id_then_by_name_and_made_otherwise() {
                 .edit(world.context(), &view.id, &view.edition, renamed),
         )
         .unwrap();
-    let report = import(&world, &target, &document, &map);
-    assert_eq!(report.jobs[0].id, view.id);
-    assert_eq!(report.jobs[0].action, ImportAction::Update);
+    let report = import(&world, &target, &document, &ImportRequest::new());
+    assert_eq!(report.jobs[2].id, view.id);
+    assert_eq!(report.jobs[2].action, ImportAction::Update);
     let back = world
         .run(target.jobs().get(world.context(), &view.id))
         .unwrap();
@@ -185,4 +195,78 @@ fn a_document_that_does_not_fit_changes_nothing_and_all_is_told() {
     let lost = ImportRequest::new().with_connection("crm sandbox", "nothing");
     let done = target.import(world.context(), &document, &lost);
     assert_eq!(world.run(done).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn ids_go_before_names_and_a_map_names_what_there_is() {
+    let world = World::new();
+    let source = world.workspace();
+    let target = world.workspace_of("production", Arc::new(world.state.clone()), &crm());
+    let old = world.create(&source, "a", "open").id;
+    import(
+        &world,
+        &target,
+        &export(&world, &source),
+        &ImportRequest::new(),
+    );
+    // There the old one has another name now, and a new one its old name.
+    world
+        .run(source.connections().rename(world.context(), &old, "b"))
+        .unwrap();
+    let new = world.create(&source, "a", "open").id;
+    let document = export(&world, &source);
+    let refused = ImportRequest::new();
+    let error = world
+        .run(target.import(world.context(), &document, &refused))
+        .unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Invalid,
+        "the name is taken here by the old one"
+    );
+    world
+        .run(target.connections().rename(world.context(), &old, "b"))
+        .unwrap();
+    let report = import(&world, &target, &document, &ImportRequest::new());
+    let places: Vec<(&str, &str)> = report
+        .connections
+        .iter()
+        .map(|step| (step.name.as_str(), step.id.as_str()))
+        .collect();
+    assert_eq!(places, [("a", new.as_str()), ("b", old.as_str())]);
+    // A mistake in the map is told, and jobs alone follow it too.
+    let wrong = ImportRequest::new().with_connection("crm sanbox", "b");
+    let error = world
+        .run(target.import(world.context(), &document, &wrong))
+        .unwrap_err();
+    assert_eq!(error.problems()[0].path, "connections.crm sanbox");
+    let mut job = contacts("x");
+    job.dataset.connection = Some("elsewhere".into());
+    let map = ImportRequest::new().with_connection("elsewhere", "b");
+    let report = import(&world, &target, &ExportSpec::new(vec![job]), &map);
+    let view = world
+        .run(target.jobs().get(world.context(), &report.jobs[0].id))
+        .unwrap();
+    assert_eq!(view.spec.dataset.connection.as_deref(), Some("b"));
+}
+
+#[test]
+fn two_jobs_may_swap_their_names() {
+    let world = World::new();
+    let workspace = world.workspace();
+    world.create(&workspace, "files", "open");
+    for name in ["one", "two"] {
+        let mut job = contacts(name);
+        job.dataset.connection = Some("files".into());
+        world
+            .run(workspace.jobs().create(world.context(), job))
+            .unwrap();
+    }
+    let mut document = export(&world, &workspace);
+    document.jobs[0].name = "two".into();
+    document.jobs[1].name = "one".into();
+    let report = import(&world, &workspace, &document, &ImportRequest::new());
+    assert_eq!(actions(&report).1, [ImportAction::Update; 2]);
+    let jobs = world.run(workspace.jobs().list(world.context())).unwrap();
+    assert_eq!(Some(&jobs[0].id), document.jobs[1].id.as_ref());
 }

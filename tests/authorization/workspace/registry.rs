@@ -24,7 +24,7 @@ fn paths(error: &Error) -> Vec<&str> {
 
 #[test]
 fn connectors_are_found_by_kind_and_by_category() {
-    let registry = registry(&crm());
+    let registry = registry(&crm(), &Arc::default());
     assert_eq!(registry.connectors().count(), 7);
     for category in ConnectorCategory::ALL {
         let word = serde_json::to_value(category).unwrap();
