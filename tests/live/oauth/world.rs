@@ -1,7 +1,6 @@
 //! A host with one connection.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -28,7 +27,6 @@ pub(crate) const CLIENT_SECRET: &str = "a-secret-of-the-client";
 pub(crate) struct Counting {
     transport: ReqwestTransport,
     sent: Arc<Mutex<BTreeMap<String, u64>>>,
-    all: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -36,7 +34,6 @@ impl Transport for Counting {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
         let path = request.url.path().to_owned();
         *self.sent.lock().unwrap().entry(path).or_default() += 1;
-        self.all.fetch_add(1, Ordering::SeqCst);
         self.transport.send(request).await
     }
 }
@@ -46,7 +43,6 @@ impl Counting {
         Counting {
             transport: ReqwestTransport::new().unwrap(),
             sent: Arc::default(),
-            all: Arc::default(),
         }
     }
 
