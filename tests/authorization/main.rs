@@ -7,6 +7,8 @@ mod clocks;
 mod crashes;
 mod faults;
 mod flows;
+#[cfg(feature = "testing")]
+mod histories;
 mod hosts;
 mod secrets;
 mod server;
