@@ -10,6 +10,8 @@ mod flows;
 #[cfg(feature = "testing")]
 mod histories;
 mod hosts;
+#[cfg(feature = "reqwest")]
+mod processes;
 mod secrets;
 mod server;
 mod together;
