@@ -224,13 +224,13 @@ fn life(seed: &str) -> Shown {
 fn behind_ports(seed: &str, world: &World, shown: &mut Shown) {
     shown.see(&world.cipher);
     let signer = Arc::new(Keyed(seed.to_owned()));
-    let spec = JwtSpec::new("client", "ada", signer);
-    shown.see(&spec);
-    shown.see(&Grant::JwtBearer(spec));
+    let asserted = JwtSpec::new("client", "ada", signer);
+    shown.see(&asserted);
+    shown.see(&Grant::JwtBearer(asserted));
     // Whoever asks for a token in a job gets an error at most.
     let mut request = HttpRequest::get("https://evil.example/".parse().unwrap());
     request.url.set_query(Some(seed));
-    let hosts = super::server::spec().hosts.allow(&Org::Production).unwrap();
+    let hosts = spec().hosts.allow(&Org::Production).unwrap();
     let credential = Credential::bearer(hosts, &Secret::new(seed)).unwrap();
     let refused = || credential.attach(request.clone()).unwrap_err();
     let mut report = RunReport::new("nightly", Default::default(), Default::default());
@@ -278,7 +278,7 @@ fn in_the_kit(seed: &str, world: &World, shown: &mut Shown) {
         AuthorizationFixture, CipherFixture, CredentialsFixture, TransportFixture,
     };
     use syncline::testing::{Effects, FaultyTransport};
-    let hosts = super::server::spec().hosts.allow(&Org::Production).unwrap();
+    let hosts = spec().hosts.allow(&Org::Production).unwrap();
     let key = KeyAuthorization::new(KeyMethod::Bearer(Secret::new(seed)), hosts).unwrap();
     shown.see(&AuthorizationFixture::new(key).with_secrets([Secret::new(seed)]));
     shown.see(&CipherFixture::new(world.cipher.clone()).with_other_keys(world.cipher.clone()));

@@ -16,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context as Task, Poll, Wake, Waker};
+use std::task::{Context as Task, Wake, Waker};
 
 use syncline::authorization::{
     Authorization as _, AuthorizationState, CredentialRequest, Grant, OAuth,

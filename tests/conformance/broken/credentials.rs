@@ -29,11 +29,14 @@ enum Flaw {
     AbsentIsBlind,
 }
 
+type Values = BTreeMap<String, (StateKey, Stored)>;
+
 /// A store that takes its time, as one over a network does.
 #[derive(Debug, Clone)]
 struct Store {
     flaw: Flaw,
-    values: Arc<Mutex<(BTreeMap<String, (StateKey, Stored)>, u64)>>,
+    /// And how many were put.
+    values: Arc<Mutex<(Values, u64)>>,
 }
 
 impl Store {
