@@ -44,13 +44,16 @@ struct Attempt {
 struct Pages {
     tick: u64,
     attempts: Vec<Attempt>,
-    /// Who took a person's consent, or revoked, from when to when: what another one was about to get then is of no use.
+    /// Who took a person's consent, from when to when: what another one was about to get then is of no use.
     replaced: Vec<(u64, u64, u64)>,
-    open: BTreeMap<u64, u64>,
+    /// Steps under way: when they began, and whether they take a consent.
+    open: BTreeMap<u64, (u64, bool)>,
+    /// Access tokens that were kept, and those that were given out.
+    kept: BTreeSet<String>,
+    given: Vec<String>,
     steps: u64,
     authorized: bool,
     revoked: bool,
-    dead: BTreeSet<u64>,
     before: u64,
 }
 
@@ -66,11 +69,13 @@ fn generation(world: &World) -> u64 {
 impl Book {
     pub(crate) fn new(world: &World) -> Self {
         let before = generation(world);
-        Book(Arc::new(Mutex::new(Pages {
+        let book = Book(Arc::new(Mutex::new(Pages {
             authorized: before > 0,
             before,
             ..Pages::default()
-        })))
+        })));
+        book.keeps(world);
+        book
     }
 
     fn with<T>(&self, write: impl FnOnce(&mut Pages) -> T) -> T {
@@ -84,7 +89,7 @@ impl Book {
         self.with(|pages| {
             pages.attempts.push(Attempt {
                 life,
-                began: pages.open.get(&life).copied().unwrap_or(pages.tick),
+                began: pages.open.get(&life).map_or(pages.tick, |open| open.0),
                 ended: None,
                 granted: false,
                 unheard: true,
@@ -104,45 +109,63 @@ impl Book {
         self.with(|pages| pages.attempts[attempt].unheard = false);
     }
 
-    pub(crate) fn begins(&self, life: u64) {
+    pub(crate) fn begins(&self, life: u64, consents: bool) {
         self.with(|pages| {
             pages.steps += 1;
-            pages.open.insert(life, pages.tick);
+            pages.open.insert(life, (pages.tick, consents));
         });
     }
 
-    /// A step is over; one that `replaces` what was there took its time to do so.
-    pub(crate) fn ends(&self, life: u64, replaces: bool, in_vain: bool) {
+    /// A step is over, or its process is.
+    fn over(&self, life: u64, lost: bool) {
         self.with(|pages| {
             let tick = pages.tick;
-            let began = pages.open.remove(&life).unwrap_or(tick);
-            if replaces {
+            if let Some((began, true)) = pages.open.remove(&life) {
                 pages.replaced.push((life, began, tick));
             }
             for attempt in &mut pages.attempts {
                 if attempt.life == life && attempt.ended.is_none() {
                     attempt.ended = Some(tick);
-                    attempt.lost |= in_vain;
+                    attempt.lost |= lost;
                 }
             }
         });
+    }
+
+    pub(crate) fn ends(&self, life: u64, in_vain: bool) {
+        self.over(life, in_vain);
     }
 
     pub(crate) fn dies(&self, life: u64) {
+        self.over(life, true);
+    }
+
+    /// Something was put into the state; what is there now is durable.
+    pub(crate) fn keeps(&self, world: &World) {
+        let store = world.store(Arc::new(world.state.clone()));
+        let loaded = world.run(store.load("crm")).unwrap();
+        let access = loaded.and_then(|mut loaded| loaded.record.secrets.remove("access"));
         self.with(|pages| {
-            let tick = pages.tick;
-            pages.dead.insert(life);
-            // It may have been at that, and have done it.
-            if let Some(began) = pages.open.remove(&life) {
-                pages.replaced.push((life, began, tick));
-            }
-            for attempt in &mut pages.attempts {
-                if attempt.life == life && attempt.ended.is_none() {
-                    attempt.ended = Some(tick);
-                    attempt.lost = true;
-                }
-            }
+            pages
+                .kept
+                .extend(access.map(|access| access.expose().to_owned()))
         });
+    }
+
+    pub(crate) fn gives(&self, token: String) {
+        self.with(|pages| pages.given.push(token));
+    }
+
+    /// What was given out is durable.
+    pub(crate) fn is_durable(&self) {
+        let lost = self.with(|pages| {
+            let given = std::mem::take(&mut pages.given);
+            given.into_iter().find(|token| !pages.kept.contains(token))
+        });
+        assert_eq!(
+            lost, None,
+            "it was given out, and nobody kept it: {self:#?}"
+        );
     }
 
     pub(crate) fn authorizes(&self) {

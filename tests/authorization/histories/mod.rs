@@ -6,7 +6,8 @@
 //! 1. The server grants each generation once; what it grants beyond that was asked for by who died, or never heard the answer.
 //! 2. Whatever happened, who comes next has a token that the server takes, or a person must act; and if so, there is a reason.
 //! 3. Then nothing is asked any more.
-//! 4. Generations only grow. No token is in the state in clear. No error is of a kind that nobody can act upon.
+//! 4. A token is durable before it is given out.
+//! 5. Generations only grow. No token is in the state in clear. No error is of a kind that nobody can act upon.
 
 mod book;
 mod process;
@@ -120,6 +121,7 @@ fn history(seed: u64, totals: &mut Totals) {
             totals.add("faults", one.fates.faults());
         }
         generation = book.grows(&world, generation);
+        book.is_durable();
     }
     for one in running {
         book.dies(one.life);

@@ -23,6 +23,9 @@ use syncline::{Error, ErrorKind, Result, Tenant};
 use super::World;
 use super::book::{Book, Chance};
 
+/// Milliseconds between instants at which processes wake. A token lasts for 600 seconds.
+const PERIOD: u64 = 400_000;
+
 /// What a process does next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
@@ -37,7 +40,7 @@ pub(crate) enum Step {
 impl Step {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
         match chance.below(20) {
-            0..6 => Step::Sleep(chance.below(900)),
+            0..6 => Step::Sleep(chance.below(2)),
             6..13 => Step::Use(chance.below(400)),
             13..14 => Step::Check,
             14..17 => Step::IsRejected,
@@ -184,6 +187,48 @@ impl StateStore for Turns<Arc<dyn StateStore>> {
     }
 }
 
+/// The store itself; what it has been given is booked.
+struct Kept {
+    world: World,
+    book: Book,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+#[async_trait]
+impl StateStore for Kept {
+    async fn get(&self, key: &StateKey) -> Result<Option<Stored>> {
+        self.world.state.get(key).await
+    }
+
+    async fn put(&self, key: &StateKey, bytes: Bytes, expected: Expected) -> Result<Swap> {
+        let put = self.world.state.put(key, bytes, expected).await;
+        self.book.keeps(&self.world);
+        put
+    }
+
+    async fn delete(&self, key: &StateKey, expected: StateVersion) -> Result<bool> {
+        self.world.state.delete(key, expected).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        kind: StateKind,
+        start_after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<StateKey>> {
+        self.world
+            .state
+            .list(tenant, kind, start_after, limit)
+            .await
+    }
+}
+
 /// The network as a process sees it: what it asked for and whether it heard an answer is booked.
 #[derive(Debug)]
 struct Booked {
@@ -242,7 +287,11 @@ impl Process {
             .clone()
             .with_clock(Arc::new(world.clock.clone()));
         let turns = |salt: u64| Mutex::new(Chance::new(life * 2 + salt));
-        let state = Turns(effects.state(Arc::new(world.state.clone())), turns(0));
+        let kept = Kept {
+            world: world.clone(),
+            book: book.clone(),
+        };
+        let state = Turns(effects.state(Arc::new(kept)), turns(0));
         let mut config: OAuthConfig = world.config(Grant::AuthorizationCode, Arc::new(state));
         config.transport = Arc::new(Booked {
             transport: Turns(
@@ -272,11 +321,10 @@ impl Process {
     /// Lives as long as there is something to do.
     pub(crate) async fn live(self, steps: Vec<Step>, done: Arc<AtomicUsize>) {
         for step in steps {
-            self.book.begins(self.life);
-            let replaces = matches!(step, Step::Authorize | Step::Revoke(_));
+            let consents = matches!(step, Step::Authorize);
+            self.book.begins(self.life, consents);
             let result = self.step(step).await;
-            let in_vain = replaces && result.is_err();
-            self.book.ends(self.life, replaces, in_vain);
+            self.book.ends(self.life, consents && result.is_err());
             if let Err(error) = result {
                 assert!(is_expected(&error), "{step:?}: {error:?}");
             }
@@ -285,14 +333,24 @@ impl Process {
     }
 
     async fn credential(&self, request: CredentialRequest) -> Result<Credential> {
-        self.oauth.credential(&self.context, request).await
+        let credential = self.oauth.credential(&self.context, request).await?;
+        let request = HttpRequest::get(credential.url("/users")?);
+        let request = credential.attach(request)?;
+        let bearer = request.headers["authorization"].to_str().unwrap();
+        self.book
+            .gives(bearer.trim_start_matches("Bearer ").to_owned());
+        Ok(credential)
     }
 
     async fn step(&self, step: Step) -> Result<()> {
         let context = &self.context;
         match step {
-            Step::Sleep(seconds) => {
-                self.world.clock.sleep(Duration::from_secs(seconds)).await;
+            Step::Sleep(times) => {
+                // All wake at the same instants.
+                let passed = self.world.clock.monotonic().as_millis() as u64;
+                let next = (passed / PERIOD + 1 + times) * PERIOD;
+                let time = Duration::from_millis(next - passed);
+                self.world.clock.sleep(time).await;
                 Ok(())
             }
             Step::Use(seconds) => {
