@@ -10,7 +10,7 @@ use url::Url;
 use crate::authorization::store::CredentialStore;
 use crate::host::{Context, Expected, Saved, StateKey, StateKind, StateVersion, Swap, unique};
 use crate::spec::Org;
-use crate::{Error, ErrorKind, Result, Secret, Tenant};
+use crate::{Error, ErrorKind, Result, Retry, Secret, Tenant};
 
 /// The newest format of a saved consent.
 const FORMAT: u8 = 1;
@@ -191,10 +191,15 @@ pub(super) async fn keep(
         return Ok(());
     }
     let _: Swap = put?;
-    found?;
-    Err(Error::contract(
-        "entropy gave the same number twice; give the context another one",
-    ))
+    Err(match found? {
+        Some(_) => {
+            Error::contract("entropy gave the same number twice; give the context another one")
+        }
+        None => {
+            let message = "the state store has something there and does not show it; begin again";
+            Error::new(ErrorKind::Io, message).retrying(Retry::Now)
+        }
+    })
 }
 
 async fn find(
