@@ -13,6 +13,9 @@ use crate::{Error, ErrorKind, Retry, Secret};
 /// The least time between two tokens of a connection.
 pub(super) const LEAST_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 
+/// The longest that a server can have nobody ask again.
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(5);
+
 /// Names of secrets in a record.
 pub(super) const ACCESS: &str = "access";
 pub(super) const REFRESH: &str = "refresh";
@@ -250,12 +253,11 @@ pub(super) fn decide(
         return Decision::Use;
     }
     let usable = !rejected && record.is_usable(now);
+    // Nobody is told to wait longer than that: a clock was wrong, now or then.
     let wait = record
         .not_before
         .map(|at| at - now)
-        .filter(|wait| *wait > TimeDelta::zero());
-    // Clocks of others may be wrong.
-    let wait = wait.map(|wait| wait.min(TimeDelta::minutes(5)));
+        .filter(|wait| *wait > TimeDelta::zero() && *wait <= LONGEST_WAIT);
     let may = asks_again || record.secrets.contains_key(REFRESH);
     match (may, wait, &record.claim) {
         _ if usable && (!may || wait.is_some() || record.claim.is_some()) => Decision::Use,
@@ -345,10 +347,10 @@ pub(super) fn renewed(
         }
         Renewal::Later(error) => {
             let wait = match error.retry() {
-                Retry::After(wait) => TimeDelta::from_std(wait).unwrap_or(TimeDelta::minutes(5)),
+                Retry::After(wait) => TimeDelta::from_std(wait).unwrap_or(LONGEST_WAIT),
                 _ => TimeDelta::seconds(1),
             };
-            let wait = wait.clamp(TimeDelta::seconds(1), TimeDelta::minutes(5));
+            let wait = wait.clamp(TimeDelta::seconds(1), LONGEST_WAIT);
             record.not_before = Some(now + wait);
             (record, Some(error))
         }

@@ -73,6 +73,8 @@ impl RefreshTerms {
 pub(super) trait Renew: fmt::Debug + Send + Sync {
     fn renewable(&self) -> Renewable;
     async fn renew(&self, context: &Context, record: &CredentialRecord) -> Renewal;
+    /// Whether what is kept may be used here at all.
+    fn belongs(&self, record: &CredentialRecord) -> Result<()>;
     /// What to show, from what is kept.
     fn credential(&self, record: &CredentialRecord) -> Result<Credential>;
 }
@@ -158,9 +160,10 @@ impl Current {
         // One that was new a moment ago: another one would be rejected too.
         if let Some(LoadedCredential { record, .. }) = self.store.load(&self.connection).await? {
             let now = context.clock().now();
+            // By whose clock it was got nobody knows, so it may be a little ahead; one that is far off tells nothing.
             let soon = record
                 .refreshed_at
-                .is_some_and(|at| now < at + LEAST_INTERVAL);
+                .is_some_and(|at| (now - at).abs() < LEAST_INTERVAL);
             if record.generation == rejected.generation() && soon {
                 return Ok(AfterReject::GiveUp);
             }
@@ -217,6 +220,9 @@ impl Current {
                 Some(loaded) => (loaded.record, Expected::Version(loaded.version)),
                 None => (CredentialRecord::new(), Expected::Absent),
             };
+            renew
+                .belongs(&record)
+                .map_err(|error| error.with("connection", &self.connection))?;
             // Whoever left this claim had all the time there is.
             let dead = matches!(&expected, Expected::Version(version) if outwaited.as_ref() == Some(version));
             if dead {
@@ -289,13 +295,21 @@ impl Current {
         };
         let (after, failed) = renewed(&record, renewal, context.clock().now());
         // What the server gave exists nowhere else: a store that fails is asked again while there is time.
+        // By the clock that nobody sets: to be too late does no harm, because then somebody else's record is there.
+        let late = |pause| {
+            clock
+                .monotonic()
+                .saturating_sub(began)
+                .saturating_add(pause)
+                > ttl
+        };
         let mut pause = Duration::from_millis(100);
         let saved = loop {
             let expected = Expected::Version(version.clone());
             let swap = self.store.swap(context, &self.connection, &after, expected);
             match swap.await {
                 Ok(saved) => break saved,
-                Err(error) if passed().saturating_add(pause) > ttl => return Err(error),
+                Err(error) if late(pause) => return Err(error),
                 Err(_) => context.clock().sleep(pause).await,
             }
             pause = pause.saturating_mul(2);

@@ -1,7 +1,6 @@
 //! Randomness.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The only source of randomness: generated ids are drawn from it, and what nobody may guess when a person is asked to
@@ -19,22 +18,26 @@ pub(crate) fn unique(entropy: &dyn Entropy) -> String {
 }
 
 /// Randomness of the operating system: good for ids and for secrets.
+///
+/// # Panics
+/// Where the operating system has none to give, which no ordinary machine comes to: whatever else there is could be guessed, and who
+/// guesses a state or a verifier is let in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        if getrandom::getrandom(bytes).is_ok() {
-            return;
-        }
-        // Where that call is forbidden the standard library has keys from elsewhere, or ends the process.
-        for (i, chunk) in bytes.chunks_mut(8).enumerate() {
-            // Each `RandomState` has other keys; SipHash of the counter under them is one word.
-            let mut hasher = RandomState::new().build_hasher();
-            hasher.write_usize(i);
-            let word = hasher.finish().to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
+        filled(getrandom::getrandom(bytes).is_ok());
+    }
+}
+
+/// There is no call that could go on without.
+#[expect(clippy::panic, reason = "documented, and nothing weaker will do")]
+fn filled(done: bool) {
+    if !done {
+        panic!(
+            "the operating system gives no random bytes; let the process call getrandom, or read /dev/urandom"
+        );
     }
 }
 
@@ -79,5 +82,29 @@ impl SplitMix {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(Self::STEP);
         Self::mix(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_the_system_are_all_drawn() {
+        let draw = || {
+            let mut bytes = [0; 64];
+            SystemEntropy.fill(&mut bytes);
+            bytes
+        };
+        let (one, other) = (draw(), draw());
+        assert_ne!(one, other);
+        // Each eighth of it, or a part was left as it was.
+        assert!(one.chunks(8).all(|chunk| chunk != [0; 8]));
+    }
+
+    #[test]
+    #[should_panic(expected = "no random bytes")]
+    fn without_random_bytes_nothing_goes_on() {
+        filled(false);
     }
 }

@@ -1,12 +1,16 @@
 //! A process that dies at any step of a refresh, or of a callback.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use syncline::authorization::{
-    Authorization, AuthorizationState, CredentialRequest, Grant, OAuth, ReauthorizationCause,
+    AfterReject, Authorization, AuthorizationState, BeginRequest, CredentialRequest, Grant, OAuth,
+    ReauthorizationCause, RevokeMode,
 };
-use syncline::host::HttpRequest;
+use syncline::host::{Clock as _, HttpRequest};
 use syncline::testing::{Effects, Ended, Fate, drive};
+use syncline::{ErrorKind, Result};
 
 use super::server::World;
 
@@ -150,4 +154,83 @@ fn a_process_dies_amid_a_callback() {
                 .unwrap();
         }
     }
+}
+
+/// Authorized by a person, used, refreshed, rejected, revoked and authorized once more.
+async fn life(world: &World, oauth: &OAuth) -> Result<()> {
+    let context = world.context();
+    authorize(world, oauth).await?;
+    oauth.credential(context, CredentialRequest::new()).await?;
+    world.clock.sleep(Duration::from_secs(3_600)).await;
+    let credential = oauth.credential(context, CredentialRequest::new()).await?;
+    world.clock.sleep(Duration::from_secs(60)).await;
+    let after = oauth.rejected(context, &credential).await?;
+    assert_eq!(after, AfterReject::TryAgain);
+    let done = oauth.revoke(context, RevokeMode::Confirmed).await?;
+    assert!(done.confirmed);
+    authorize(world, oauth).await
+}
+
+async fn authorize(world: &World, oauth: &OAuth) -> Result<()> {
+    let redirect = "https://host.example.com/callback".parse().unwrap();
+    let begun = oauth.begin(world.context(), BeginRequest::new("session", redirect));
+    let callback = world.callback(&begun.await?.url);
+    oauth.complete(world.context(), callback).await?;
+    Ok(())
+}
+
+#[test]
+fn a_process_dies_at_each_effect_of_a_whole_life() {
+    let mut ends = BTreeMap::new();
+    for fate in [Fate::CrashBefore, Fate::CrashAfter] {
+        for at in 1.. {
+            let world = World::new();
+            let effects = Effects::scripted([(at, fate)]);
+            let oauth = disturbed(&world, &effects);
+            if let Ended::Done(done) = drive(&world.clock, &effects, life(&world, &oauth)) {
+                done.unwrap();
+                break;
+            }
+            drop(oauth);
+            let what = format!("{fate:?} {at}");
+            // Whoever comes next, and late: no token lasts.
+            world.later(7_200);
+            let oauth = world.oauth(Grant::AuthorizationCode);
+            let asked = || world.server.books().token_requests;
+            let (before, context) = (asked(), world.context());
+            let got = world.run(oauth.credential(context, CredentialRequest::new()));
+            assert!(asked() <= before + 1, "{what}");
+            let state = world.run(oauth.state(context)).unwrap();
+            if let Err(error) = &got {
+                assert_eq!(error.kind(), ErrorKind::ReauthorizationRequired, "{what}");
+                let (before, ask) = (asked(), CredentialRequest::new());
+                world.later(7_200);
+                world.run(oauth.credential(context, ask)).unwrap_err();
+                assert_eq!(asked(), before, "{what}");
+            }
+            *ends.entry((got.is_ok(), state.word())).or_insert(0) += 1;
+            // A person can always act, and what they act upon can be revoked.
+            world.run(authorize(&world, &oauth)).unwrap();
+            assert_eq!(next_state(&world), AuthorizationState::Healthy, "{what}");
+            let revoked = world.run(oauth.revoke(context, RevokeMode::Confirmed));
+            assert!(revoked.unwrap().confirmed, "{what}");
+            assert_eq!(next_state(&world), AuthorizationState::Revoked, "{what}");
+        }
+    }
+    println!("{ends:?}");
+    let number = |valid, state| ends.get(&(valid, state)).copied().unwrap_or(0);
+    // Each refresh loses its token in two ways: behind its call, and in front of the swap that saves what it brought. And who dies
+    // amid a revocation leaves tokens that are revoked: behind the first call, at both sides of the second, in front of the swap.
+    assert_eq!(number(false, "reauthorization_required"), 2 * 2 + 4);
+    assert!(
+        number(true, "healthy") > 10 && number(false, "unauthorized") > 10,
+        "{ends:?}"
+    );
+    assert!(number(false, "revoked") > 10, "{ends:?}");
+    assert_eq!(ends.len(), 4, "{ends:?}");
+}
+
+fn next_state(world: &World) -> AuthorizationState {
+    let oauth = world.oauth(Grant::AuthorizationCode);
+    world.run(oauth.state(world.context())).unwrap()
 }

@@ -7,7 +7,7 @@ use syncline::authorization::{
     ReauthorizationCause, Refresh, RevokeMode,
 };
 use syncline::host::HttpRequest;
-use syncline::spec::{ClientProof, Domain, EndpointPaths, EndpointsSpec, Org};
+use syncline::spec::{ClientProof, Domain, EndpointPaths, EndpointsSpec, Org, OrganizationSource};
 use syncline::{ErrorKind, Result};
 
 use super::server::{Fault, World, jwt, spec};
@@ -248,6 +248,54 @@ fn a_connection_of_production_does_not_become_one_of_a_sandbox() {
         .run(oauth.complete(world.context(), callback))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OtherOrganization);
+    // Nor are the tokens of production shown there: not to the API, not to be refreshed, not to be revoked.
+    let sent = || {
+        let hosts = world.server.books().hosts.clone();
+        hosts.iter().filter(|host| host.starts_with("acme")).count()
+    };
+    // The code, and the call that tells the organisation.
+    assert_eq!(sent(), 2);
+    for _ in 0..2 {
+        let error = token(&world, &oauth).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OtherOrganization, "{error}");
+        world.later(3_600);
+    }
+    let context = world.context();
+    let revoked = world.run(oauth.revoke(context, RevokeMode::Confirmed));
+    assert_eq!(revoked.unwrap_err().kind(), ErrorKind::OtherOrganization);
+    let revoked = world.run(oauth.revoke(context, RevokeMode::Force)).unwrap();
+    assert!(!revoked.confirmed);
+    assert_eq!(sent(), 2);
+    assert_eq!(world.server.books().revoked, [""; 0]);
+}
+
+/// Nothing of an older grant is left, and it is known that there was one.
+#[test]
+fn who_consents_again_begins_anew() {
+    let world = World::new();
+    let mut config = world.config(Grant::AuthorizationCode, Arc::new(world.state.clone()));
+    config.spec.organization = OrganizationSource::Unknown;
+    let oauth = OAuth::new(config).unwrap();
+    let url = || {
+        let credential = oauth.credential(world.context(), CredentialRequest::new());
+        let url = world.run(credential).unwrap().url("/v1").unwrap();
+        url.host_str().unwrap().to_owned()
+    };
+    for (base, again, host) in [
+        (
+            "https://eu.api.example.com".into(),
+            false,
+            "eu.api.example.com",
+        ),
+        (serde_json::Value::Null, true, "login.example.com"),
+    ] {
+        let callback = world.consent(&oauth);
+        world
+            .server
+            .fault(Fault::Fields(vec![("instance_url", base)]));
+        let done = world.run(oauth.complete(world.context(), callback));
+        assert_eq!((done.unwrap().again, &*url()), (again, host));
+    }
 }
 
 #[test]

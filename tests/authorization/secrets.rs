@@ -1,18 +1,19 @@
 //! No secret is anywhere but where it must be.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use syncline::Secret;
-use syncline::Tenant;
 use syncline::authorization::{
     Authorization, BeginRequest, Callback, Credential, CredentialRecord, CredentialRequest, Grant,
-    KeyAuthorization, KeyMethod, RevokeMode,
+    JwtSpec, KeyAuthorization, KeyMethod, RevokeMode, Signer,
 };
 use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, StateStore as _};
+use syncline::job::{RedriveReport, RunReport};
 use syncline::memory::{MemoryTransport, RecordedTransport};
 use syncline::spec::Org;
+use syncline::{Error, Result, Secret, Tenant};
 
 use super::server::{Fault, World, spec};
 
@@ -62,42 +63,78 @@ impl Observer for Heard {
     }
 }
 
+/// What was shown, and of which types it was.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    types: BTreeSet<String>,
+}
+
+impl Shown {
+    /// Shows it in both ways of `Debug`. That its type was shown counts for the types that it is made of by name, such as both of a
+    /// `Result`: but an error only where there is one.
+    fn see<T: std::fmt::Debug>(&mut self, what: &T) {
+        self.text.push_str(&format!("{what:?}\n{what:#?}\n"));
+        let name = std::any::type_name::<T>();
+        let words = name.split(|c: char| !c.is_alphanumeric() && c != '_');
+        self.types.extend(words.map(str::to_owned));
+    }
+
+    /// An error, in all ways, with what is below it.
+    fn fails(&mut self, error: &Error) {
+        self.see(error);
+        self.text.push_str(&format!("{error}\n{error:#}\n"));
+        let mut below = std::error::Error::source(error);
+        while let Some(source) = below {
+            self.text.push_str(&format!("{source} {source:?}\n"));
+            below = source.source();
+        }
+    }
+
+    /// What came of a call.
+    fn came<T: std::fmt::Debug>(&mut self, what: &Result<T>) {
+        match what {
+            Ok(what) => self.see(what),
+            Err(error) => self.fails(error),
+        }
+    }
+}
+
 /// All that is to be seen of a whole life of a connection, with secrets that have this in them.
-fn life(seed: &str) -> String {
+fn life(seed: &str) -> Shown {
     let world = World::new();
     world.server.books().seed = seed.into();
     let heard = Arc::new(Heard::default());
     let context = &world.context().clone().with_observer(heard.clone());
-    let mut seen = String::new();
-    let mut see = |what: &dyn std::fmt::Debug| seen.push_str(&format!("{what:?}\n{what:#?}\n"));
+    let mut shown = Shown::default();
     let config = world.config(Grant::AuthorizationCode, Arc::new(world.state.clone()));
-    see(&config);
+    shown.see(&config);
     let oauth = world.oauth(Grant::AuthorizationCode);
-    see(&oauth);
-    see(&oauth.info());
+    shown.see(&oauth);
+    shown.see(&oauth.info());
     let redirect = "https://host.example.com/callback".parse().unwrap();
     let request = BeginRequest::new(format!("session-{seed}"), redirect);
-    see(&request);
-    see(&world.run(oauth.begin(context, request)));
+    shown.see(&request);
+    shown.came(&world.run(oauth.begin(context, request)));
     let callback = world.consent(&oauth);
-    see(&callback);
-    see(&world.run(oauth.complete(context, callback.clone())));
-    see(&world.run(oauth.complete(context, callback)));
+    shown.see(&callback);
+    shown.came(&world.run(oauth.complete(context, callback.clone())));
+    shown.came(&world.run(oauth.complete(context, callback)));
     let credential = world
         .run(oauth.credential(context, CredentialRequest::new()))
         .unwrap();
-    see(&credential);
+    shown.see(&credential);
     let request = credential
         .attach(HttpRequest::get(credential.url("/users").unwrap()))
         .unwrap();
-    see(&request);
+    shown.see(&request);
     let elsewhere = format!("https://evil.example/?key={seed}").parse().unwrap();
-    see(&credential.attach(HttpRequest::get(elsewhere)));
-    see(&world.run(oauth.rejected(context, &credential)));
-    see(&HttpResponse::of(&request, 200, format!("token {seed}")));
+    shown.came(&credential.attach(HttpRequest::get(elsewhere)));
+    shown.came(&world.run(oauth.rejected(context, &credential)));
+    shown.see(&HttpResponse::of(&request, 200, format!("token {seed}")));
     let store = world.store(Arc::new(world.state.clone()));
-    see(&store);
-    see(&world.run(store.load("crm")));
+    shown.see(&store);
+    shown.came(&world.run(store.load("crm")));
     for fault in [
         Fault::Answer(500, format!("token {seed}")),
         Fault::Answer(200, format!("{{\"access_token\": \"{seed}\"}}")),
@@ -112,25 +149,27 @@ fn life(seed: &str) -> String {
     ] {
         world.later(4_000);
         world.server.fault(fault);
-        see(&world.run(oauth.credential(context, CredentialRequest::new())));
+        shown.came(&world.run(oauth.credential(context, CredentialRequest::new())));
         let callback = world.consent(&oauth);
-        see(&world.run(oauth.complete(context, callback)));
+        shown.came(&world.run(oauth.complete(context, callback)));
     }
     world.server.fault(Fault::None);
-    see(&Callback::from_query(
+    shown.came(&Callback::from_query(
         seed.to_owned(),
         &format!("code={seed}&code={seed}&state=a"),
     ));
     let mut consent = world
         .run(world.oauth(Grant::DeviceCode).begin_device(context))
         .unwrap();
-    see(&consent);
-    see(&world.run(
-        world
-            .oauth(Grant::DeviceCode)
-            .poll_device(context, &mut consent),
-    ));
-    see(&world.run(oauth.revoke(context, RevokeMode::Confirmed)));
+    shown.see(&consent);
+    shown.came(
+        &world.run(
+            world
+                .oauth(Grant::DeviceCode)
+                .poll_device(context, &mut consent),
+        ),
+    );
+    shown.came(&world.run(oauth.revoke(context, RevokeMode::Confirmed)));
     // Keys of all kinds.
     let hosts = spec().hosts.allow(&Org::Production).unwrap();
     let secret = Secret::new(seed);
@@ -144,26 +183,28 @@ fn life(seed: &str) -> String {
         KeyMethod::Bearer(Secret::new(format!("{seed}\n"))),
         KeyMethod::header(format!("bad name {}", "x"), secret.clone()),
     ] {
-        see(&method);
+        shown.see(&method);
         let made = KeyAuthorization::new(method, hosts.clone());
-        see(&made);
+        shown.came(&made);
         let Ok(made) = made else { continue };
         let credential = world
             .run(made.credential(context, CredentialRequest::new()))
             .unwrap();
         let request = HttpRequest::get(credential.url("/users").unwrap());
-        see(&credential.attach(request));
-        see(&world.run(made.rejected(context, &credential)));
+        shown.came(&credential.attach(request));
+        shown.came(&world.run(made.rejected(context, &credential)));
     }
-    see(&CredentialRecord::new().with_secret("key", secret.clone()));
-    see(&Credential::query(hosts, "key", secret.clone()));
-    see(&secret);
+    shown.see(&CredentialRecord::new().with_secret("key", secret.clone()));
+    shown.see(&Credential::query(hosts, "key", secret.clone()));
+    shown.see(&secret);
     // A transcript of calls that carry a secret.
     let recorded = RecordedTransport::record(MemoryTransport::new(|request| {
         Ok(HttpResponse::of(request, 200, ""))
     }));
-    see(&world.run(syncline::host::Transport::send(&recorded, request)));
-    see(&recorded.transcript());
+    shown.came(&world.run(syncline::host::Transport::send(&recorded, request)));
+    shown.see(&recorded);
+    shown.see(&recorded.transcript());
+    behind_ports(seed, &world, &mut shown);
     // All state, and its keys.
     let tenant = Tenant::new("acme").unwrap();
     for kind in [StateKind::Credential, StateKind::Consent] {
@@ -172,24 +213,127 @@ fn life(seed: &str) -> String {
             .unwrap()
         {
             let stored = world.run(world.state.get(&key)).unwrap().unwrap();
-            see(&(key, String::from_utf8_lossy(&stored.bytes)));
+            shown.see(&(key, String::from_utf8_lossy(&stored.bytes)));
         }
     }
-    seen.push_str(&heard.0.lock().unwrap());
-    seen
+    shown.text.push_str(&heard.0.lock().unwrap());
+    shown
+}
+
+/// What hosts give us with secrets in it, and what they are given.
+fn behind_ports(seed: &str, world: &World, shown: &mut Shown) {
+    shown.see(&world.cipher);
+    let signer = Arc::new(Keyed(seed.to_owned()));
+    let asserted = JwtSpec::new("client", "ada", signer);
+    shown.see(&asserted);
+    shown.see(&Grant::JwtBearer(asserted));
+    // Whoever asks for a token in a job gets an error at most.
+    let mut request = HttpRequest::get("https://evil.example/".parse().unwrap());
+    request.url.set_query(Some(seed));
+    let hosts = spec().hosts.allow(&Org::Production).unwrap();
+    let credential = Credential::bearer(hosts, &Secret::new(seed)).unwrap();
+    let refused = || credential.attach(request.clone()).unwrap_err();
+    let mut report = RunReport::new("nightly", Default::default(), Default::default());
+    report.failure = Some(refused());
+    report.paused_by = Some(refused());
+    shown.see(&report);
+    shown
+        .text
+        .push_str(&serde_json::to_string(&report).unwrap());
+    let mut redrive = RedriveReport::default();
+    redrive.runs.push(report);
+    shown.see(&redrive);
+    shown
+        .text
+        .push_str(&serde_json::to_string(&redrive).unwrap());
+    #[cfg(feature = "reqwest")]
+    shown.see(&syncline::adapter::ReqwestTransport::new().unwrap());
+    #[cfg(feature = "testing")]
+    in_the_kit(seed, world, shown);
+}
+
+/// A signer is the host's own, and so is what it shows.
+struct Keyed(String);
+
+impl std::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keyed by {} bytes", self.0.len())
+    }
+}
+
+#[async_trait::async_trait]
+impl Signer for Keyed {
+    fn algorithm(&self) -> &str {
+        "ES256"
+    }
+
+    async fn sign(&self, _: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+#[cfg(feature = "testing")]
+fn in_the_kit(seed: &str, world: &World, shown: &mut Shown) {
+    use syncline::testing::conformance::{
+        AuthorizationFixture, CipherFixture, CredentialsFixture, TransportFixture,
+    };
+    use syncline::testing::{Effects, FaultyTransport};
+    let hosts = spec().hosts.allow(&Org::Production).unwrap();
+    let key = KeyAuthorization::new(KeyMethod::Bearer(Secret::new(seed)), hosts).unwrap();
+    shown.see(&AuthorizationFixture::new(key).with_secrets([Secret::new(seed)]));
+    shown.see(&CipherFixture::new(world.cipher.clone()).with_other_keys(world.cipher.clone()));
+    let state = world.state.clone();
+    shown.see(&CredentialsFixture::new(
+        move || state.clone(),
+        world.cipher.clone(),
+    ));
+    let base = format!("https://login.example.com/?key={seed}")
+        .parse()
+        .unwrap();
+    let transport = world.server.transport();
+    let addresses = syncline::host::AddressPolicy::Public;
+    shown.see(&TransportFixture::new(transport.clone(), base, addresses));
+    shown.see(&FaultyTransport::new(
+        &Effects::scripted([]),
+        Arc::new(transport),
+    ));
+}
+
+/// The list is made of the source, by `.ci/canaries.py`: nobody can add a type and forget it here.
+#[test]
+fn every_type_that_can_hold_a_secret_is_shown() {
+    let shown = life("c4n4ry-Zq81-xyzzy-77");
+    let list = include_str!("secret_types.txt").lines();
+    let mut missing = Vec::new();
+    let mut looked_at = 0;
+    for line in list.filter(|line| !line.starts_with('#')) {
+        let (name, feature) = line.split_once(' ').unwrap_or((line, ""));
+        let is_there = match feature {
+            "" => true,
+            "testing" => cfg!(feature = "testing"),
+            "reqwest" => cfg!(feature = "reqwest"),
+            other => panic!("no one says whether `{other}` is there"),
+        };
+        looked_at += u32::from(is_there);
+        if is_there && !shown.types.contains(name) {
+            missing.push(name);
+        }
+    }
+    assert_eq!(missing, [""; 0], "show them in `life`");
+    assert!(looked_at >= 20, "{looked_at}");
 }
 
 #[test]
 fn two_secrets_of_one_length_leave_the_same_traces() {
-    assert_eq!(life("hunter2-and-more"), life("Xq7-zzzz_0000009"));
+    assert_eq!(life("hunter2-and-more").text, life("Xq7-zzzz_0000009").text);
 }
 
 #[test]
 fn a_canary_is_seen_nowhere() {
     let canary = "c4n4ry-Zq81-xyzzy-77";
-    let seen = life(canary);
-    assert!(seen.len() > 10_000);
-    scan(&seen, &[canary.to_owned()]);
+    let shown = life(canary);
+    assert!(shown.text.len() > 10_000);
+    scan(&shown.text, &[canary.to_owned()]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Server {
         MemoryTransport::new(move |request| server.answer(request))
     }
 
-    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse> {
+    pub(crate) fn answer(&self, request: &HttpRequest) -> Result<HttpResponse> {
         let mut books = self.books();
         if request.carries_secret() {
             books.hosts.push(request.url.host_str().unwrap().to_owned());
@@ -342,8 +342,12 @@ impl World {
     pub(crate) fn consent(&self, oauth: &OAuth) -> Callback {
         let redirect = "https://host.example.com/callback".parse().unwrap();
         let begun = oauth.begin(self.context(), BeginRequest::new("session", redirect));
-        let consent = self.run(begun).unwrap();
-        let query: HashMap<String, String> = consent.url.query_pairs().into_owned().collect();
+        self.callback(&self.run(begun).unwrap().url)
+    }
+
+    /// The callback of a person who was sent there, and consents.
+    pub(crate) fn callback(&self, url: &url::Url) -> Callback {
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
         let mut books = self.server.books();
         let code = format!("code-{}-{}-{}", books.seed, books.issued, books.codes.len());
         assert_eq!(query["code_challenge_method"], "S256");

@@ -7,6 +7,7 @@ use syncline::authorization::{
     CredentialStore, Grant, KeyAuthorization, KeyMethod, OAuth, OAuthConfig,
 };
 use syncline::conformance;
+use syncline::file::LocalState;
 use syncline::host::{AddressPolicy, HttpResponse};
 use syncline::memory::{
     MemoryAuthorization, MemoryCipher, MemoryState, MemoryTransport, RecordedTransport,
@@ -15,11 +16,31 @@ use syncline::spec::{
     AllowedHosts, Domain, EndpointPaths, EndpointsSpec, OAuthSpec, Org, OrgHosts,
 };
 use syncline::testing::conformance::{
-    AuthorizationFixture, CipherFixture, TransportFixture, kit_answer,
+    AuthorizationFixture, CipherFixture, CredentialsFixture, TransportFixture, kit_answer,
 };
 use syncline::{Result, Secret, Tenant};
 
-conformance!(memory_cipher: cipher, CipherFixture::new(MemoryCipher::new()));
+use super::examples::XChaCha;
+use super::ports::directory;
+
+conformance!(memory_cipher: cipher, CipherFixture::new(MemoryCipher::new()), skip: [("CI-07", "it has no keys")]);
+
+/// What a host plugs in: each state store with a cipher.
+fn credentials_in_memory() -> CredentialsFixture {
+    let state = MemoryState::new();
+    CredentialsFixture::new(move || state.clone(), MemoryCipher::new())
+}
+
+conformance!(memory_credentials: credentials, credentials_in_memory());
+conformance!(local_credentials: credentials,
+    CredentialsFixture::new(directory(|path| LocalState::new(path)), XChaCha::new(&[7; 32])));
+
+#[cfg(feature = "object-store")]
+conformance!(object_store_credentials: credentials, {
+    let objects = Arc::new(object_store::memory::InMemory::new());
+    let open = move || syncline::adapter::ObjectStoreState::new(objects.clone());
+    CredentialsFixture::new(open, XChaCha::new(&[7; 32]))
+});
 
 fn memory_transport() -> MemoryTransport {
     MemoryTransport::new(|request| Ok(kit_answer(request)))

@@ -3,6 +3,7 @@
 
 #[path = "../../examples/own_cipher.rs"]
 mod own_cipher;
+pub(crate) use own_cipher::XChaCha;
 #[path = "../../examples/own_connection.rs"]
 mod own_connection;
 #[path = "../../examples/own_destination.rs"]
@@ -49,7 +50,7 @@ fn readings() -> DatasetFixture {
     DatasetFixture::new(readings)
 }
 
-conformance!(own_cipher_as_a_cipher: cipher, CipherFixture::new(own_cipher::XChaCha::new(&[7; 32])));
+conformance!(own_cipher_as_a_cipher: cipher, CipherFixture::new(XChaCha::new(&[7; 32])).with_other_keys(XChaCha::new(&[8; 32])));
 conformance!(own_connection_as_a_connection: connection, ConnectionFixture::new(sensors()));
 conformance!(own_connection_as_a_dataset: dataset, readings(), skip: [
     ("DS-09", "readings are no text"), ("DS-10", "the system cannot be asked for a stretch of time"), ("DS-11", "the system has no clock"),

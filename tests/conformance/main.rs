@@ -15,4 +15,6 @@ mod examples;
 mod faults;
 mod ports;
 mod simulation;
+#[cfg(feature = "reqwest")]
+mod sockets;
 mod sources;

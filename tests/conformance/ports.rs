@@ -19,7 +19,7 @@ use syncline::testing::conformance::{
 use tempfile::TempDir;
 
 /// A directory that lives as long as the one who asks for handles.
-fn directory<T>(
+pub(crate) fn directory<T>(
     open: impl Fn(&Path) -> T + Send + Sync + 'static,
 ) -> impl Fn() -> T + Send + Sync + 'static {
     let directory = TempDir::new().unwrap();

@@ -10,7 +10,7 @@ use url::Url;
 use crate::authorization::store::CredentialStore;
 use crate::host::{Context, Expected, Saved, StateKey, StateKind, StateVersion, Swap, unique};
 use crate::spec::Org;
-use crate::{Error, ErrorKind, Result, Secret, Tenant};
+use crate::{Error, ErrorKind, Result, Retry, Secret, Tenant};
 
 /// The newest format of a saved consent.
 const FORMAT: u8 = 1;
@@ -169,8 +169,9 @@ pub(super) async fn keep(
 ) -> Result<()> {
     let key = key(store.tenant(), state)?;
     let sealed = store.cipher().seal(&key, &pending.verifier).await?;
+    let entry = unique(context.entropy());
     let saved = SavedPending {
-        entry: unique(context.entropy()),
+        entry: entry.clone(),
         connection: pending.connection.clone(),
         org: pending.org.clone(),
         issuer: pending.issuer.clone(),
@@ -180,12 +181,25 @@ pub(super) async fn keep(
         sealed: sealed.to_vec(),
     };
     let bytes = Saved::seal(&key, FORMAT, &saved)?;
-    match store.state().put(&key, bytes, Expected::Absent).await? {
-        Swap::Done(_) => Ok(()),
-        Swap::Conflict => Err(Error::contract(
-            "entropy gave the same number twice; give the context another one",
-        )),
+    let put = store.state().put(&key, bytes, Expected::Absent).await;
+    if let Ok(Swap::Done(_)) = put {
+        return Ok(());
     }
+    // It may have been done all the same: by a call whose answer was lost, or that was sent twice.
+    let found = find(store, state).await;
+    if matches!(&found, Ok(Some((_, _, saved))) if saved.entry == entry) {
+        return Ok(());
+    }
+    let _: Swap = put?;
+    Err(match found? {
+        Some(_) => {
+            Error::contract("entropy gave the same number twice; give the context another one")
+        }
+        None => {
+            let message = "the state store has something there and does not show it; begin again";
+            Error::new(ErrorKind::Io, message).retrying(Retry::Now)
+        }
+    })
 }
 
 async fn find(

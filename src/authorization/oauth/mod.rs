@@ -357,7 +357,7 @@ impl Inner {
             let loaded = store.load(connection).await?;
             let again = loaded
                 .as_ref()
-                .is_some_and(|loaded| loaded.record.organization.is_some());
+                .is_some_and(|loaded| loaded.record.generation > 0);
             let (mut record, expected) = match loaded {
                 None => (CredentialRecord::new(), Expected::Absent),
                 Some(loaded) => (loaded.record, Expected::Version(loaded.version)),
@@ -366,6 +366,7 @@ impl Inner {
             // Nothing of an older grant belongs to this one. Who is about to refresh it comes too late.
             record.secrets.clear();
             record.scopes.clear();
+            record.base = None;
             record.claim = None;
             record.take(tokens.clone(), context.clock().now());
             let swapped = store.swap(context, connection, &record, expected).await?;
@@ -465,6 +466,10 @@ impl Renew for Inner {
             }
             Err(error) => Renewal::Later(error),
         }
+    }
+
+    fn belongs(&self, record: &CredentialRecord) -> Result<()> {
+        organization::of_kind(record, &self.config.org)
     }
 
     fn credential(&self, record: &CredentialRecord) -> Result<Credential> {

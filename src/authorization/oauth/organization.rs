@@ -30,6 +30,18 @@ pub(super) fn same(record: &CredentialRecord, tokens: &Tokens) -> Result<()> {
     }
 }
 
+/// What is kept must be of the kind of organisation that the connection is set up for: tokens of one are not shown to the server of
+/// another, though somebody set up the connection anew.
+pub(super) fn of_kind(record: &CredentialRecord, org: &Org) -> Result<()> {
+    match &record.org {
+        Some(before) if before != org => {
+            let message = "the connection was authorized for another kind of organisation, or another domain, than it is set up for now; set it up as it was, or make a new connection";
+            Err(Error::new(ErrorKind::OtherOrganization, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The organisation that an answer is of, and that it is of the right kind.
 fn read(object: &Value, organization: &str, sandbox: Option<&str>, org: &Org) -> Result<String> {
     let named = name_at(object, organization)?;

@@ -1,7 +1,7 @@
 //! Giving back what was granted (RFC 7009).
 
-use super::OAuth;
 use super::answer::Refusal;
+use super::{OAuth, organization};
 use crate::authorization::record::{ACCESS, REFRESH, Standing};
 use crate::host::{Context, Expected};
 use crate::{Error, ErrorKind, Result};
@@ -29,7 +29,8 @@ impl OAuth {
     /// Revokes the connection's tokens at the outside system, and deletes them here. What no longer exists counts as revoked.
     ///
     /// # Errors
-    /// Under [`RevokeMode::Confirmed`]: [`Unsupported`](ErrorKind::Unsupported) if the system has no endpoint for it, and what the server
+    /// Under [`RevokeMode::Confirmed`]: [`Unsupported`](ErrorKind::Unsupported) if the system has no endpoint for it,
+    /// [`OtherOrganization`](ErrorKind::OtherOrganization) if the tokens are of another kind of organisation, and what the server
     /// or the way there answered, with [when to try again](Error::retry); then nothing was deleted. And those of the store.
     pub async fn revoke(&self, context: &Context, mode: RevokeMode) -> Result<Revocation> {
         let revoked = self.revoke_all(context, mode).await;
@@ -49,7 +50,11 @@ impl OAuth {
                 let Some(token) = record.secrets.get(name) else {
                     continue;
                 };
-                match self.revoke_one(context, token.expose(), hint).await {
+                let revoked = match organization::of_kind(&record, &self.0.config.org) {
+                    Ok(()) => self.revoke_one(context, token.expose(), hint).await,
+                    elsewhere => elsewhere,
+                };
+                match revoked {
                     Ok(()) => {}
                     Err(_) if mode == RevokeMode::Force => confirmed = false,
                     Err(error) => return Err(error),

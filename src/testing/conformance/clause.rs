@@ -63,6 +63,8 @@ pub enum Capability {
     Deletes,
     /// The fixture of a destination has a row that must be refused.
     Refuses,
+    /// The fixture of a cipher has one with other keys.
+    OtherKeys,
     /// The fixture of an authorization has the secrets that must be seen nowhere.
     KnownSecrets,
     /// The fixture of an authorization counts the calls that it makes.

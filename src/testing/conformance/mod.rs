@@ -11,6 +11,7 @@
 //! | [`REJECT_LEDGER`] | `RL` | [`RejectLedger`](crate::host::RejectLedger) | [`RejectLedgerFixture`]: reads what is kept |
 //! | [`EXECUTOR`] | `EX` | [`Executor`](crate::host::Executor) | [`ExecutorFixture`] |
 //! | [`CIPHER`] | `CI` | [`Cipher`](crate::host::Cipher) | [`CipherFixture`] |
+//! | [`CREDENTIALS`] | `CR` | [`CredentialStore`](crate::authorization::CredentialStore), over a host's state store and cipher | [`CredentialsFixture`]: gives handles of one place |
 //! | [`TRANSPORT`] | `TR` | [`Transport`](crate::host::Transport) | [`TransportFixture`]: with a server that answers as the kit says |
 //! | [`AUTHORIZATION`] | `AU` | [`Authorization`](crate::authorization::Authorization) | [`AuthorizationFixture`]: one that stands |
 //! | [`DATASET`] | `DS` | [`Dataset`](crate::dataset::Dataset) | [`DatasetFixture`]: a few records |
@@ -28,6 +29,7 @@ mod cipher;
 mod clause;
 mod connection;
 mod corpus;
+mod credentials;
 mod dataset;
 mod destination;
 mod executor;
@@ -37,6 +39,7 @@ mod lookup;
 mod named;
 mod reject_ledger;
 mod report;
+mod shapes;
 mod state_store;
 mod transport;
 
@@ -45,6 +48,7 @@ pub use cipher::{CIPHER, CipherFixture};
 pub use clause::{Capability, Check, Checked, Clause, Finding, Fixture, Suite};
 pub use connection::{CONNECTION, ConnectionFixture};
 pub use corpus::{corpus, every_type, fidelity};
+pub use credentials::{CREDENTIALS, CredentialsFixture};
 pub use dataset::{DATASET, DatasetFixture};
 pub use destination::{DESTINATION, DestinationFixture};
 pub use executor::{EXECUTOR, ExecutorFixture};

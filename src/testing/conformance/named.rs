@@ -45,7 +45,11 @@ macro_rules! conformance {
     };
     ($name:ident: cipher, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, CIPHER, $fixture, [$($($skip),*)?],
-            ci_01 ci_02 ci_03 ci_04 }
+            ci_01 ci_02 ci_03 ci_04 ci_05 ci_06 ci_07 }
+    };
+    ($name:ident: credentials, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, CREDENTIALS, $fixture, [$($($skip),*)?],
+            cr_01 cr_02 cr_03 cr_04 cr_05 cr_06 cr_07 cr_08 }
     };
     ($name:ident: transport, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, TRANSPORT, $fixture, [$($($skip),*)?],

@@ -1,6 +1,6 @@
 //! Ciphers that do not guard secrets as they should.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,12 +16,19 @@ enum Flaw {
     ForgetsThePlace,
     TakesChanges,
     EncryptsNothing,
+    SealsTheSame,
+    SaysWhatItFound,
+    HasOneKeyForAll,
 }
+
+/// What ciphers of these keys have sealed.
+type Kept = Arc<Mutex<Vec<(u64, StateKey, String)>>>;
 
 #[derive(Debug)]
 struct Vault {
     flaw: Flaw,
-    kept: Mutex<Vec<(StateKey, String)>>,
+    keys: u64,
+    kept: Kept,
 }
 
 fn corrupt() -> Error {
@@ -36,8 +43,15 @@ impl Cipher for Vault {
             Flaw::Trims => secret.expose().trim(),
             _ => secret.expose(),
         };
-        kept.push((place.clone(), text.to_owned()));
-        let number = kept.len() - 1;
+        let entry = (self.keys, place.clone(), text.to_owned());
+        let found = kept.iter().position(|known| *known == entry);
+        let number = match found {
+            Some(number) if self.flaw == Flaw::SealsTheSame => number,
+            _ => {
+                kept.push(entry);
+                kept.len() - 1
+            }
+        };
         Ok(match self.flaw {
             // Which one it is stands in front, and the secret behind.
             Flaw::EncryptsNothing => format!("{number}:{text}").into(),
@@ -60,11 +74,16 @@ impl Cipher for Vault {
             Flaw::TakesChanges => kept.get(number.min(kept.len() - 1)),
             _ => kept.get(number),
         });
-        let (of, secret) = found.ok_or_else(corrupt)?;
+        let (keys, of, secret) = found.ok_or_else(corrupt)?;
         let whole = self.flaw != Flaw::EncryptsNothing
             || text.split_once(':').is_some_and(|(_, rest)| rest == secret);
-        if !whole || of != place && self.flaw != Flaw::ForgetsThePlace {
-            return Err(corrupt());
+        let elsewhere = of != place && self.flaw != Flaw::ForgetsThePlace;
+        let others = *keys != self.keys && self.flaw != Flaw::HasOneKeyForAll;
+        if !whole || elsewhere || others {
+            return Err(match self.flaw {
+                Flaw::SaysWhatItFound => corrupt().with("found", secret),
+                _ => corrupt(),
+            });
         }
         Ok(Secret::new(secret.as_str()))
     }
@@ -76,14 +95,20 @@ pub(super) fn broken_ciphers() -> Vec<Broken> {
         ("CI-02", Flaw::ForgetsThePlace),
         ("CI-03", Flaw::TakesChanges),
         ("CI-04", Flaw::EncryptsNothing),
+        ("CI-05", Flaw::SealsTheSame),
+        ("CI-06", Flaw::SaysWhatItFound),
+        ("CI-07", Flaw::HasOneKeyForAll),
     ];
     all.into_iter()
         .map(|(clause, flaw)| {
             broken(&CIPHER, clause, flaw, &[], move || {
-                CipherFixture::new(Vault {
+                let kept = Kept::default();
+                let vault = |keys| Vault {
                     flaw,
-                    kept: Mutex::default(),
-                })
+                    keys,
+                    kept: Arc::clone(&kept),
+                };
+                CipherFixture::new(vault(1)).with_other_keys(vault(2))
             })
         })
         .collect()

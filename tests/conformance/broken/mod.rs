@@ -6,6 +6,7 @@
 mod authorization;
 mod cipher;
 mod connection;
+mod credentials;
 mod dataset;
 mod destination;
 mod executor;
@@ -68,6 +69,7 @@ fn all() -> Vec<Broken> {
     all.extend(reject_ledger::broken_ledgers());
     all.extend(executor::broken_executors());
     all.extend(cipher::broken_ciphers());
+    all.extend(credentials::broken_credentials());
     all.extend(transport::broken_transports());
     all.extend(authorization::broken_authorizations());
     all.extend(dataset::broken_datasets());
@@ -89,6 +91,7 @@ fn clauses() -> Vec<&'static str> {
     all.extend(of(&kit::REJECT_LEDGER));
     all.extend(of(&kit::EXECUTOR));
     all.extend(of(&kit::CIPHER));
+    all.extend(of(&kit::CREDENTIALS));
     all.extend(of(&kit::TRANSPORT));
     all.extend(of(&kit::AUTHORIZATION));
     all.extend(of(&kit::DATASET));

@@ -146,7 +146,7 @@ impl StateStore for Store {
 }
 
 /// Lets another one go first.
-async fn yield_once() {
+pub(super) async fn yield_once() {
     let mut first = true;
     futures::future::poll_fn(|context| {
         if std::mem::take(&mut first) {
