@@ -1,0 +1,192 @@
+//! The connections that there are, and how to make one.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use syncline::connector::{ConfigField, ConfigType, Connector, ConnectorCategory, ConnectorInfo};
+use syncline::workspace::ConnectionView;
+use syncline::{Error, Problem};
+
+use super::{Page, alert, escape, form, layout, list, notice, words};
+use crate::host::{Host, OBJECTS};
+use crate::session::Session;
+
+/// What a person typed into a form, to be shown again.
+pub(crate) type Typed = HashMap<String, String>;
+
+/// All connections.
+pub(crate) fn connections(host: &Host, views: &[ConnectionView], done: Option<&str>) -> Page {
+    let mut body = done.map(notice).unwrap_or_default();
+    if views.is_empty() {
+        body.push_str("<p>Nothing is connected yet.</p>");
+    } else {
+        body.push_str(r#"<ul class="cards">"#);
+        for view in views {
+            let organization = view.organization.as_deref().unwrap_or_default();
+            body.push_str(&format!(
+                r#"<li><a href="/connections/{}">{}</a> <span class="state {}">{}</span> <span class="quiet">{}</span></li>"#,
+                escape(&view.id),
+                escape(&view.spec.name),
+                view.state,
+                words(view.state.word()),
+                escape(organization)
+            ));
+        }
+        body.push_str("</ul>");
+    }
+    body.push_str(r#"<p><a class="button" href="/connectors">Connect a system</a></p>"#);
+    body.push_str("<h2>Your records</h2><dl>");
+    for object in OBJECTS {
+        body.push_str(&format!("<dt>{object}</dt><dd>{}</dd>", host.records(object)));
+    }
+    body.push_str("</dl>");
+    layout("Connections", "", &body)
+}
+
+/// The connectors that the host offers, by category.
+pub(crate) fn connectors(host: &Host) -> Page {
+    let mut body = String::new();
+    for category in ConnectorCategory::ALL {
+        let of_category: Vec<_> = host.workspace.registry().of_category(category).collect();
+        if of_category.is_empty() {
+            continue;
+        }
+        let title = match category {
+            ConnectorCategory::Api | ConnectorCategory::Crm => category.word().to_uppercase(),
+            _ => words(category.word()),
+        };
+        body.push_str(&format!(r#"<h2>{title}</h2><ul class="cards">"#));
+        for connector in of_category {
+            let info = connector.info();
+            body.push_str(&format!(
+                r#"<li><a href="/connectors/{}">{}</a> <span class="quiet">{}</span></li>"#,
+                escape(&info.kind),
+                escape(&info.title),
+                escape(info.objects.join(", "))
+            ));
+        }
+        body.push_str("</ul>");
+    }
+    layout("Connect a system", "", &body)
+}
+
+/// The form that connects, with what was typed and what is wrong with it.
+pub(crate) fn connect_form(
+    session: &Session,
+    connector: &dyn Connector,
+    typed: &Typed,
+    error: Option<&Error>,
+) -> Page {
+    let info = connector.info();
+    let problems = error.map(Error::problems).unwrap_or_default();
+    let mut body = String::new();
+    if let Some(error) = error {
+        // What belongs to a field stands there too; here it is read out first.
+        body.push_str(&alert(error));
+    }
+    let name = typed.get("name").map_or(info.title.as_str(), String::as_str);
+    let mut fields = labelled("Name", "name", None, &wrong("name", problems), |attributes| {
+        format!(r#"<input {attributes} name="name" value="{}" required>"#, escape(name))
+    });
+    fields.push_str(&organisation(info, typed, problems));
+    for field in &info.config {
+        let typed = typed.get(&field.name);
+        fields.push_str(&config_field(field, typed, problems));
+    }
+    fields.push_str(r#"<div class="actions"><button>Connect</button></div>"#);
+    let action = format!("/connectors/{}", info.kind);
+    body.push_str(&form(session, &action, &fields));
+    body.push_str(r#"<p class="quiet">You are sent to the system to consent, and come back here.</p>"#);
+    layout(&format!("Connect {}", info.title), "", &body)
+}
+
+/// The kind of organisation.
+fn organisation(info: &ConnectorInfo, typed: &Typed, problems: &[Problem]) -> String {
+    let chosen = typed.get("org").map_or("production", String::as_str);
+    let mut html = String::from("<fieldset><legend>Organisation</legend>");
+    for (value, label) in [
+        ("production", "Production"),
+        ("sandbox", "Sandbox"),
+        ("custom", "A domain of its own"),
+    ] {
+        let checked = if value == chosen { " checked" } else { "" };
+        html.push_str(&format!(
+            r#"<label class="choice"><input type="radio" name="org" value="{value}"{checked}> {label}</label>"#
+        ));
+    }
+    let domain = typed.get("domain").map(String::as_str).unwrap_or_default();
+    let help = format!("The host at which you log in to {}, such as acme.my.acme-crm.example. Only for a domain of its own.", info.title);
+    html.push_str(&labelled("Domain", "domain", Some(&help), &wrong("org", problems), |attributes| {
+        format!(r#"<input {attributes} name="domain" value="{}" autocapitalize="none" spellcheck="false">"#, escape(domain))
+    }));
+    html + "</fieldset>"
+}
+
+/// A question of the connector. Secrets would be given to the connection by `Connections::configure`; this connector has none.
+fn config_field(field: &ConfigField, typed: Option<&String>, problems: &[Problem]) -> String {
+    let default = field.default.as_ref().map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    let value = escape(typed.cloned().or(default).unwrap_or_default());
+    let name = escape(&field.name);
+    let required = if field.required { " required" } else { "" };
+    let found = wrong(&format!("config.{}", field.name), problems);
+    labelled(&field.title, &field.name, field.help.as_deref(), &found, |attributes| {
+        match &field.config_type {
+            ConfigType::Integer(least, most) => format!(
+                r#"<input {attributes} name="{name}" type="number" min="{least}" max="{most}" value="{value}"{required}>"#
+            ),
+            ConfigType::Boolean => {
+                let checked = if value == "true" { " checked" } else { "" };
+                format!(r#"<input {attributes} name="{name}" type="checkbox" value="true"{checked}>"#)
+            }
+            ConfigType::Choice(items) => {
+                let option = |item: &String| {
+                    let selected = if escape(item) == value { " selected" } else { "" };
+                    format!("<option{selected}>{}</option>", escape(item))
+                };
+                let options: String = items.iter().map(option).collect();
+                format!(r#"<select {attributes} name="{name}"{required}>{options}</select>"#)
+            }
+            _ => format!(r#"<input {attributes} name="{name}" value="{value}"{required}>"#),
+        }
+    })
+}
+
+/// What is wrong with a field.
+fn wrong(path: &str, problems: &[Problem]) -> Vec<String> {
+    let of_field = problems.iter().filter(|problem| problem.path == path);
+    of_field.map(|problem| problem.message.clone()).collect()
+}
+
+/// A field with its label, its help and what is wrong with it, all of which are read out with it.
+fn labelled(
+    label: &str,
+    id: &str,
+    help: Option<&str>,
+    wrong: &[String],
+    input: impl FnOnce(&str) -> String,
+) -> String {
+    let id = escape(id);
+    let mut described = String::new();
+    let mut below = String::new();
+    if let Some(help) = help {
+        described.push_str(&format!("{id}-help "));
+        below.push_str(&format!(r#"<p class="quiet" id="{id}-help">{}</p>"#, escape(help)));
+    }
+    if !wrong.is_empty() {
+        described.push_str(&format!("{id}-wrong"));
+        below.push_str(&format!(r#"<div class="wrong" id="{id}-wrong">{}</div>"#, list(wrong)));
+    }
+    let mut attributes = format!(r#"id="{id}""#);
+    if !described.is_empty() {
+        attributes.push_str(&format!(r#" aria-describedby="{}""#, described.trim()));
+    }
+    if !wrong.is_empty() {
+        attributes.push_str(r#" aria-invalid="true""#);
+    }
+    let label = escape(label);
+    let input = input(&attributes);
+    format!(r#"<div class="field"><label for="{id}">{label}</label>{input}{below}</div>"#)
+}
