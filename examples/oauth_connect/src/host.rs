@@ -66,6 +66,7 @@ impl Host {
             Arc::new(home.clone()),
         );
         let context = Context::new()
+            .with_clock(Arc::clone(&settings.clock))
             .with_executor(Arc::new(ThreadPool::new(2)?))
             .with_cancel(CancelToken::new());
         Ok(Host {

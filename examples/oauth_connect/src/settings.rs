@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syncline::connector::{Connector, OAuthClient};
+use syncline::host::{Clock, SystemClock};
 use syncline::record::{Field, FieldType};
 use syncline::spec::{
     CustomDomains, Domain, EndpointPaths, EndpointsSpec, OAuthSpec, OrgHosts, OrganizationSource,
@@ -30,6 +31,8 @@ pub struct Settings {
     pub kept: Option<(PathBuf, [u8; 32])>,
     /// What it connects to.
     pub system: System,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What the host connects to.
@@ -66,6 +69,7 @@ impl Default for Settings {
             system: System::Local {
                 page_delay: Duration::from_millis(250),
             },
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -104,6 +108,13 @@ impl Settings {
     #[must_use]
     pub fn with_system(mut self, system: System) -> Self {
         self.system = system;
+        self
+    }
+
+    /// The same, by this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 

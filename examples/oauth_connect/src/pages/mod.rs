@@ -54,7 +54,7 @@ fn layout(title: &str, head: &str, body: &str) -> Page {
 <span class="brand">Syncline example</span>
 <nav aria-label="Main">
 <a href="/">Connections</a>
-<a href="/connectors">Connect</a>
+<a href="/connectors">Connectors</a>
 <a href="/jobs">Jobs</a>
 </nav>
 </header>

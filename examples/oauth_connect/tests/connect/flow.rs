@@ -61,10 +61,10 @@ async fn from_connecting_to_rejects() {
     rejects.shows("bad_value,Birthday,");
     rejects.shows("missing_required,email,");
 
-    // Once more: nothing is new, and the rejects are those of each run alone.
+    // Once more: the same people, and the rejects are those of each run alone.
     let second = ada.run(&page, "Contact Sync_Our CRM").await;
     let report = ada.get(&second).await;
-    report.shows("<dt>Unchanged</dt><dd>597</dd>");
+    report.shows("<dt>Updated</dt><dd>597</dd>");
     let rejects = ada.get(&report.link("Download the rejects (CSV)")).await;
     assert_eq!(rejects.body.lines().count(), 4, "{}", rejects.body);
     let history = ada.get(&job).await;

@@ -1,12 +1,24 @@
 //! What becomes of a connection: used, ended from either side, kept, removed; and what the host is told when it starts.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use oauth_connect::{Settings, System, start};
+use oauth_connect::{Running, Settings, System, start};
 
+use super::clock::Ahead;
 use super::visitor::Visitor;
 use super::{host, quick};
+
+async fn with_clock() -> (Running, Arc<Ahead>) {
+    let system = System::Local {
+        page_delay: Duration::ZERO,
+    };
+    let clock = Arc::new(Ahead::default());
+    let settings = Settings::default().with_system(system);
+    let running = start(settings.with_clock(clock.clone())).await.unwrap();
+    (running, clock)
+}
 
 #[tokio::test]
 async fn a_revoked_connection_runs_nothing_and_can_come_back() {
@@ -31,10 +43,11 @@ async fn a_revoked_connection_runs_nothing_and_can_come_back() {
 
 #[tokio::test]
 async fn a_grant_that_the_system_took_back_asks_for_consent() {
-    let running = quick().await;
+    let (running, clock) = with_clock().await;
     let mut ada = Visitor::new(&running);
     let page = ada.connect("production", "Our CRM").await;
     running.providers[0].take_grants_back();
+    clock.a_minute_passes();
     let run = ada.run(&page, "Contact Sync_Our CRM").await;
     ada.get(&run).await.shows(r#"<span class="state failed">"#);
     ada.get(&page).await.shows(r#"<span class="state disconnected">"#);
@@ -43,10 +56,11 @@ async fn a_grant_that_the_system_took_back_asks_for_consent() {
 
 #[tokio::test]
 async fn tokens_are_refreshed_when_they_end() {
-    let running = quick().await;
+    let (running, clock) = with_clock().await;
     let mut ada = Visitor::new(&running);
     let page = ada.connect("production", "Our CRM").await;
     running.providers[0].end_access_tokens();
+    clock.a_minute_passes();
     // A check uses nothing up, so it says how it is.
     let checked = ada.post(&format!("{page}/check"), &[]).await;
     assert_eq!(checked.status, 403);
@@ -111,7 +125,8 @@ async fn what_is_kept_is_there_again_and_tokens_cannot_be_read() {
     let system = System::Local {
         page_delay: Duration::ZERO,
     };
-    let settings = Settings::default().with_system(system);
+    let clock = Arc::new(Ahead::default());
+    let settings = Settings::default().with_system(system).with_clock(clock.clone());
     let settings = settings.kept_in(folder.path(), [7; 32]);
     let running = start(settings.clone()).await.unwrap();
     let mut ada = Visitor::new(&running);
@@ -131,6 +146,7 @@ async fn what_is_kept_is_there_again_and_tokens_cannot_be_read() {
     let mut ada = Visitor::new(&running);
     ada.get("/").await.shows(">Our CRM</a>");
     // The local system has forgotten, and says so to the next run.
+    clock.a_minute_passes();
     let run = ada.run(&page, "Contact Sync_Our CRM").await;
     ada.get(&run).await.shows(r#"<span class="state failed">"#);
     ada.get(&page).await.shows(r#"<span class="state disconnected">"#);

@@ -2,6 +2,7 @@
 
 mod browser;
 mod clicks;
+mod clock;
 mod flow;
 mod life;
 mod visitor;
