@@ -10,9 +10,12 @@ if (run) {
     run.querySelector("[data-figure=waits]").textContent = progress.waits ?? "";
     if (progress.ended) {
       events.close();
-      // The report takes the focus, so that nobody has to look for it.
       location.hash = "report";
       location.reload();
     }
   };
+}
+// The report takes the focus of whoever has watched the run, so that nobody has to look for it.
+if (!run && location.hash == "#report") {
+  document.getElementById("report")?.focus();
 }

@@ -17,16 +17,18 @@ pub(crate) fn run(view: &JobView, run: &Run) -> Page {
         moment(&run.began_at)
     );
     let title = format!("Run {}", run.number);
+    let script = r#"<script src="/live.js" defer></script>
+"#;
+    let reload = r#"<noscript><meta http-equiv="refresh" content="2"></noscript>
+"#;
     match run.result() {
         None => {
-            let head = r#"<script src="/live.js" defer></script>
-<noscript><meta http-equiv="refresh" content="2"></noscript>
-"#;
-            layout(&title, head, &(job + &progress(&place, run)))
+            let head = format!("{script}{reload}");
+            layout(&title, &head, &(job + &progress(&place, run)))
         }
         Some(Ok(report)) => {
             let body = job + &whole_report(&place, run, report);
-            layout(&title, "", &body)
+            layout(&title, script, &body)
         }
         Some(Err(error)) => layout(&title, "", &(job + &alert(error))),
     }

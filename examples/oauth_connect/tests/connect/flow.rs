@@ -47,6 +47,7 @@ async fn from_connecting_to_rejects() {
     assert_eq!(events.last().unwrap()["committed"], 600);
 
     let report = ada.get(run.path()).await;
+    assert!(!report.body.contains("http-equiv=\"refresh\""), "it has ended");
     report.shows("Partial success");
     report.shows("<dt>Inserted</dt><dd>597</dd>");
     report.shows("<dt>Rejected</dt><dd>3</dd>");
