@@ -43,7 +43,9 @@ impl Host {
         client: OAuthClient,
     ) -> Result<Self> {
         let kind = connector.info().kind.clone();
-        let registry = Registry::new().with(connector)?.with_client(&kind, client)?;
+        let registry = Registry::new()
+            .with(connector)?
+            .with_client(&kind, client)?;
         let (state, cipher): (Arc<dyn StateStore>, Arc<dyn Cipher>) = match &settings.kept {
             Some((folder, key)) => {
                 let state = LocalState::new(folder.join("state"));

@@ -129,7 +129,8 @@ fn joined(address: &Url, path: &str) -> Result<Url> {
 }
 
 fn url(text: &str) -> Result<Url> {
-    Url::parse(text).map_err(|_| Error::new(ErrorKind::Invalid, "this is no URL").with("text", text))
+    Url::parse(text)
+        .map_err(|_| Error::new(ErrorKind::Invalid, "this is no URL").with("text", text))
 }
 
 /// 256 bits of chance in 43 characters.

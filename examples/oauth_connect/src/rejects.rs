@@ -49,7 +49,8 @@ impl Rejects {
         let (last, more) = (format!(".e{epoch}.csv"), format!(".e{epoch}."));
         let mut csv = Vec::new();
         for name in files.list("rejects/").await? {
-            let is_of_run = name.ends_with(".csv") && (name.ends_with(&last) || name.contains(&more));
+            let is_of_run =
+                name.ends_with(".csv") && (name.ends_with(&last) || name.contains(&more));
             if !is_of_run {
                 continue;
             }

@@ -74,7 +74,8 @@ impl Sessions {
     fn find(&self, headers: &HeaderMap) -> Option<Session> {
         let cookies = headers.get_all(header::COOKIE).iter();
         let mut cookies = cookies.flat_map(|value| value.to_str().unwrap_or_default().split(';'));
-        let id = cookies.find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
+        let id =
+            cookies.find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.0.get(id).cloned()
     }
@@ -137,7 +138,10 @@ pub(crate) struct Posted {
 impl Posted {
     /// What was typed into a field, without spaces around it.
     pub(crate) fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map(|text| text.trim()).unwrap_or_default()
+        self.fields
+            .get(name)
+            .map(|text| text.trim())
+            .unwrap_or_default()
     }
 }
 

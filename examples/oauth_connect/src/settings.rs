@@ -86,7 +86,9 @@ impl Settings {
             ..Settings::default()
         };
         if let Some(port) = variables.get("PORT") {
-            settings.port = port.parse().map_err(|_| wrong("PORT", "give a number of a port"))?;
+            settings.port = port
+                .parse()
+                .map_err(|_| wrong("PORT", "give a number of a port"))?;
         }
         if let Some(redirect) = variables.get("REDIRECT") {
             let redirect = Url::parse(&redirect);
@@ -202,13 +204,17 @@ impl Variables<'_> {
     }
 
     fn need(&self, name: &'static str) -> Result<String> {
-        self.get(name).ok_or_else(|| wrong(name, "this is needed; set it"))
+        self.get(name)
+            .ok_or_else(|| wrong(name, "this is needed; set it"))
     }
 
     fn list(&self, name: &str, separator: impl Fn(char) -> bool) -> Vec<String> {
         let text = self.get(name).unwrap_or_default();
         let items = text.split(separator).map(str::trim);
-        items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        items
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn domain(&self, name: &'static str) -> Result<Domain> {
@@ -218,7 +224,10 @@ impl Variables<'_> {
 
     fn domains(&self, name: &'static str) -> Result<Vec<Domain>> {
         let domains = self.list(name, |c| c == ',');
-        let domains = domains.iter().map(|text| Domain::parse(text)).collect::<Result<_>>();
+        let domains = domains
+            .iter()
+            .map(|text| Domain::parse(text))
+            .collect::<Result<_>>();
         domains.map_err(|error| error.with("variable", format!("SYNCLINE_CONNECT_{name}")))
     }
 
@@ -227,7 +236,10 @@ impl Variables<'_> {
         let field = |text: &String| {
             let (name, place) = text.split_once('=')?;
             let field = Field::new(name.trim(), FieldType::Text);
-            place.trim().starts_with('/').then(|| (field, place.trim().to_owned()))
+            place
+                .trim()
+                .starts_with('/')
+                .then(|| (field, place.trim().to_owned()))
         };
         let fields = self.list("FIELDS", |c| c == ',');
         let fields: Option<Vec<_>> = fields.iter().map(field).collect();
@@ -237,7 +249,9 @@ impl Variables<'_> {
             first_page: self.need("RECORDS_PATH")?,
             records: self.get("RECORDS").unwrap_or_else(|| "/records".into()),
             next: self.get("NEXT").unwrap_or_else(|| "/next".into()),
-            fields: fields.filter(|f| !f.is_empty()).ok_or_else(|| wrong("FIELDS", message))?,
+            fields: fields
+                .filter(|f| !f.is_empty())
+                .ok_or_else(|| wrong("FIELDS", message))?,
         })
     }
 }

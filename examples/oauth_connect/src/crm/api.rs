@@ -19,7 +19,10 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(authorization: Arc<dyn Authorization>, transport: Arc<dyn Transport>) -> Self {
+    pub(crate) fn new(
+        authorization: Arc<dyn Authorization>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         Api {
             authorization,
             transport,

@@ -45,9 +45,10 @@ pub(crate) struct Crm {
 
 impl Crm {
     pub(crate) fn new(kind: &str, title: &str, oauth: OAuthSpec, objects: Objects) -> Self {
-        let page_size = ConfigField::new("page_size", "Records per page", ConfigType::Integer(1, 200))
-            .or(25)
-            .with_help("From 1 to 200. Small pages show more of the progress.");
+        let page_size =
+            ConfigField::new("page_size", "Records per page", ConfigType::Integer(1, 200))
+                .or(25)
+                .with_help("From 1 to 200. Small pages show more of the progress.");
         let sign_in = AuthMethod::oauth("oauth", "Sign in", oauth, OAuthGrant::AuthorizationCode);
         let info = ConnectorInfo::new(kind, title, ConnectorCategory::Crm)
             .with_methods(vec![sign_in])
@@ -68,8 +69,11 @@ fn accounts() -> JobTemplate {
         FieldMapping::direct("employees", "Employees"),
         FieldMapping::self_lookup("parent", parent),
     ];
-    template("accounts", "Account", "company", fields)
-        .with_optional(["industry", "employees", "parent"])
+    template("accounts", "Account", "company", fields).with_optional([
+        "industry",
+        "employees",
+        "parent",
+    ])
 }
 
 /// People, with the company that each works for.
@@ -85,8 +89,12 @@ fn contacts() -> JobTemplate {
         FieldMapping::direct("birthday", "Birthday"),
         FieldMapping::lookup("company", company),
     ];
-    template("contacts", "Contact", "person", fields)
-        .with_optional(["first_name", "last_name", "birthday", "company"])
+    template("contacts", "Contact", "person", fields).with_optional([
+        "first_name",
+        "last_name",
+        "birthday",
+        "company",
+    ])
 }
 
 /// A job that keeps an object of the host like one of the CRM, record by record.

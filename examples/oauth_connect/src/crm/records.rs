@@ -116,7 +116,9 @@ impl Records {
         columns: &[usize],
     ) -> Result<(Batch, Option<Place>)> {
         let answer = self.api.get(context, &place.path).await?;
-        let records = answer.pointer(&self.shape.records).and_then(Value::as_array);
+        let records = answer
+            .pointer(&self.shape.records)
+            .and_then(Value::as_array);
         let records = records.ok_or_else(|| {
             let message = "the system answered without a list of records where one was expected";
             Error::new(ErrorKind::Malformed, message).with("object", &self.info.name)

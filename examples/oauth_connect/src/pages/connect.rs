@@ -37,7 +37,10 @@ pub(crate) fn connections(host: &Host, views: &[ConnectionView], done: Option<&s
     body.push_str(r#"<p><a class="button" href="/connectors">Connect a system</a></p>"#);
     body.push_str("<h2>Your records</h2><dl>");
     for object in OBJECTS {
-        body.push_str(&format!("<dt>{object}</dt><dd>{}</dd>", host.records(object)));
+        body.push_str(&format!(
+            "<dt>{object}</dt><dd>{}</dd>",
+            host.records(object)
+        ));
     }
     body.push_str("</dl>");
     layout("Connections", "", &body)
@@ -84,10 +87,21 @@ pub(crate) fn connect_form(
         // What belongs to a field stands there too; here it is read out first.
         body.push_str(&alert(error));
     }
-    let name = typed.get("name").map_or(info.title.as_str(), String::as_str);
-    let mut fields = labelled("Name", "name", None, &wrong("name", problems), |attributes| {
-        format!(r#"<input {attributes} name="name" value="{}" required>"#, escape(name))
-    });
+    let name = typed
+        .get("name")
+        .map_or(info.title.as_str(), String::as_str);
+    let mut fields = labelled(
+        "Name",
+        "name",
+        None,
+        &wrong("name", problems),
+        |attributes| {
+            format!(
+                r#"<input {attributes} name="name" value="{}" required>"#,
+                escape(name)
+            )
+        },
+    );
     fields.push_str(&organisation(info, typed, problems));
     for field in &info.config {
         let typed = typed.get(&field.name);
@@ -96,7 +110,9 @@ pub(crate) fn connect_form(
     fields.push_str(r#"<div class="actions"><button>Connect</button></div>"#);
     let action = format!("/connectors/{}", info.kind);
     body.push_str(&form(session, &action, &fields));
-    body.push_str(r#"<p class="quiet">You are sent to the system to consent, and come back here.</p>"#);
+    body.push_str(
+        r#"<p class="quiet">You are sent to the system to consent, and come back here.</p>"#,
+    );
     layout(&format!("Connect {}", info.title), "", &body)
 }
 
@@ -115,7 +131,10 @@ fn organisation(info: &ConnectorInfo, typed: &Typed, problems: &[Problem]) -> St
         ));
     }
     let domain = typed.get("domain").map(String::as_str).unwrap_or_default();
-    let help = format!("The host at which you log in to {}, such as acme.my.acme-crm.example. Only for a domain of its own.", info.title);
+    let help = format!(
+        "The host at which you log in to {}, such as acme.my.acme-crm.example. Only for a domain of its own.",
+        info.title
+    );
     html.push_str(&labelled("Domain", "domain", Some(&help), &wrong("org", problems), |attributes| {
         format!(r#"<input {attributes} name="domain" value="{}" autocapitalize="none" spellcheck="false">"#, escape(domain))
     }));
@@ -132,26 +151,36 @@ fn config_field(field: &ConfigField, typed: Option<&String>, problems: &[Problem
     let name = escape(&field.name);
     let required = if field.required { " required" } else { "" };
     let found = wrong(&format!("config.{}", field.name), problems);
-    labelled(&field.title, &field.name, field.help.as_deref(), &found, |attributes| {
-        match &field.config_type {
+    labelled(
+        &field.title,
+        &field.name,
+        field.help.as_deref(),
+        &found,
+        |attributes| match &field.config_type {
             ConfigType::Integer(least, most) => format!(
                 r#"<input {attributes} name="{name}" type="number" min="{least}" max="{most}" value="{value}"{required}>"#
             ),
             ConfigType::Boolean => {
                 let checked = if value == "true" { " checked" } else { "" };
-                format!(r#"<input {attributes} name="{name}" type="checkbox" value="true"{checked}>"#)
+                format!(
+                    r#"<input {attributes} name="{name}" type="checkbox" value="true"{checked}>"#
+                )
             }
             ConfigType::Choice(items) => {
                 let option = |item: &String| {
-                    let selected = if escape(item) == value { " selected" } else { "" };
+                    let selected = if escape(item) == value {
+                        " selected"
+                    } else {
+                        ""
+                    };
                     format!("<option{selected}>{}</option>", escape(item))
                 };
                 let options: String = items.iter().map(option).collect();
                 format!(r#"<select {attributes} name="{name}"{required}>{options}</select>"#)
             }
             _ => format!(r#"<input {attributes} name="{name}" value="{value}"{required}>"#),
-        }
-    })
+        },
+    )
 }
 
 /// What is wrong with a field.
@@ -173,11 +202,17 @@ fn labelled(
     let mut below = String::new();
     if let Some(help) = help {
         described.push_str(&format!("{id}-help "));
-        below.push_str(&format!(r#"<p class="quiet" id="{id}-help">{}</p>"#, escape(help)));
+        below.push_str(&format!(
+            r#"<p class="quiet" id="{id}-help">{}</p>"#,
+            escape(help)
+        ));
     }
     if !wrong.is_empty() {
         described.push_str(&format!("{id}-wrong"));
-        below.push_str(&format!(r#"<div class="wrong" id="{id}-wrong">{}</div>"#, list(wrong)));
+        below.push_str(&format!(
+            r#"<div class="wrong" id="{id}-wrong">{}</div>"#,
+            list(wrong)
+        ));
     }
     let mut attributes = format!(r#"id="{id}""#);
     if !described.is_empty() {

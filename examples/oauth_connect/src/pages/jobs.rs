@@ -45,19 +45,33 @@ pub(crate) fn job(host: &Host, session: &Session, view: &JobView) -> Page {
     };
     let connection = match (&view.connection, &view.spec.dataset.connection) {
         (Some(id), Some(name)) => {
-            format!(r#" of <a href="/connections/{}">{}</a>"#, escape(id), escape(name))
+            format!(
+                r#" of <a href="/connections/{}">{}</a>"#,
+                escape(id),
+                escape(name)
+            )
         }
         _ => String::new(),
     };
-    body.push_str(&format!("<dt>Reads</dt><dd>{}{connection}</dd>", escape(source)));
+    body.push_str(&format!(
+        "<dt>Reads</dt><dd>{}{connection}</dd>",
+        escape(source)
+    ));
     for destination in &view.spec.destinations {
-        body.push_str(&format!("<dt>Writes</dt><dd>{}</dd>", escape(&destination.object)));
+        body.push_str(&format!(
+            "<dt>Writes</dt><dd>{}</dd>",
+            escape(&destination.object)
+        ));
     }
     body.push_str("</dl>");
     if view.retired {
         body.push_str(r#"<p class="alert">Its source is gone. Refresh the connection when it is there again.</p>"#);
     }
-    let label = if goes_on { "Show the run that goes on" } else { "Run now" };
+    let label = if goes_on {
+        "Show the run that goes on"
+    } else {
+        "Run now"
+    };
     let run = button(session, &format!("/jobs/{}/run", view.id), label, "");
     body.push_str(&format!(r#"<div class="actions">{run}</div>"#));
     body.push_str("<h2>Runs</h2>");
@@ -78,7 +92,11 @@ pub(crate) fn job(host: &Host, session: &Session, view: &JobView) -> Page {
                 }
                 _ => "in another way".to_owned(),
             };
-            body.push_str(&format!("<dt>{}</dt><dd>{}</dd>", escape(&field.field), escape(from)));
+            body.push_str(&format!(
+                "<dt>{}</dt><dd>{}</dd>",
+                escape(&field.field),
+                escape(from)
+            ));
         }
     }
     body.push_str("</dl>");

@@ -127,7 +127,9 @@ fn alert(error: &Error) -> String {
     if error.kind() != ErrorKind::StateMismatch {
         let findings = error.problems().iter();
         let findings = findings.map(|problem| problem.message.clone());
-        let context = error.context().map(|(key, value)| format!("{key}: {value}"));
+        let context = error
+            .context()
+            .map(|(key, value)| format!("{key}: {value}"));
         let items: Vec<String> = findings.chain(context).collect();
         html.push_str(&list(&items));
     }
@@ -140,7 +142,9 @@ fn list(items: &[String]) -> String {
     if items.is_empty() {
         return String::new();
     }
-    let items = items.iter().map(|item| format!("<li>{}</li>", escape(item)));
+    let items = items
+        .iter()
+        .map(|item| format!("<li>{}</li>", escape(item)));
     format!("<ul>{}</ul>", items.collect::<String>())
 }
 
@@ -158,7 +162,10 @@ fn words(word: &str) -> String {
 
 /// A moment, to the second.
 fn moment(at: &chrono::DateTime<chrono::Utc>) -> String {
-    let (machine, people) = (at.format("%Y-%m-%dT%H:%M:%SZ"), at.format("%Y-%m-%d %H:%M:%S"));
+    let (machine, people) = (
+        at.format("%Y-%m-%dT%H:%M:%SZ"),
+        at.format("%Y-%m-%d %H:%M:%S"),
+    );
     format!(r#"<time datetime="{machine}">{people} UTC</time>"#)
 }
 

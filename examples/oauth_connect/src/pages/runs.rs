@@ -103,7 +103,9 @@ fn counts(of: &DestinationReport) -> String {
     }
     for (reason, count) in &of.rejects {
         let reason = reason.code();
-        html.push_str(&format!("<dt>Rejected as <code>{reason}</code></dt><dd>{count}</dd>"));
+        html.push_str(&format!(
+            "<dt>Rejected as <code>{reason}</code></dt><dd>{count}</dd>"
+        ));
     }
     for (field, found) in &of.lookups {
         html.push_str(&format!(

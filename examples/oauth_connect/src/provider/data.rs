@@ -12,7 +12,13 @@ const LAST: [&str; 11] = [
     "Jensen", "Kaya",
 ];
 const COMPANIES: [&str; 8] = [
-    "Blue Heron", "Copper Kettle", "Dry Dock", "Ember", "Fernhill", "Glass Bridge", "Harbour",
+    "Blue Heron",
+    "Copper Kettle",
+    "Dry Dock",
+    "Ember",
+    "Fernhill",
+    "Glass Bridge",
+    "Harbour",
     "Iron Gate",
 ];
 const INDUSTRIES: [&str; 4] = ["Energy", "Food", "Logistics", "Software"];
@@ -28,7 +34,9 @@ fn counts(instance: Instance) -> (usize, usize) {
 /// Objects and their fields.
 pub(super) fn described() -> Value {
     let object = |name: &str, fields: &[(&str, &str)]| {
-        let fields = fields.iter().map(|(name, of)| json!({"name": name, "type": of}));
+        let fields = fields
+            .iter()
+            .map(|(name, of)| json!({"name": name, "type": of}));
         let fields: Vec<Value> = fields.collect();
         json!({"name": name, "path": format!("/api/objects/{name}"), "fields": fields})
     };
@@ -59,7 +67,9 @@ pub(super) fn page(instance: Instance, object: &str, after: usize, limit: usize)
         _ => return None,
     };
     let end = after.saturating_add(limit).min(count);
-    let records: Vec<Value> = (after..end).map(|number| record(number, accounts)).collect();
+    let records: Vec<Value> = (after..end)
+        .map(|number| record(number, accounts))
+        .collect();
     let next = (end < count).then(|| format!("/api/objects/{object}?limit={limit}&after={end}"));
     Some(json!({"records": records, "next": next}))
 }
@@ -80,7 +90,12 @@ fn account(number: usize, _: usize) -> Value {
 fn contact(number: usize, accounts: usize) -> Value {
     let (first, last) = (pick(&FIRST, number), pick(&LAST, number));
     let mail = format!("{}.{number}@example.com", first.to_lowercase());
-    let day = format!("19{:02}-{:02}-{:02}", 50 + number % 50, 1 + number % 12, 1 + number % 28);
+    let day = format!(
+        "19{:02}-{:02}-{:02}",
+        50 + number % 50,
+        1 + number % 12,
+        1 + number % 28
+    );
     // What people have typed over the years.
     let mail = match number {
         7 => json!("call her instead"),

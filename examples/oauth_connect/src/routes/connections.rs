@@ -49,18 +49,19 @@ pub(super) async fn create(
 ) -> Answer {
     let connector = host.workspace.registry().connector(&kind)?;
     let created = match spec(&kind, &connector.info().config, &posted) {
-        Ok(spec) => host.workspace.connections().create(&host.context, spec).await,
+        Ok(spec) => {
+            host.workspace
+                .connections()
+                .create(&host.context, spec)
+                .await
+        }
         Err(error) => Err(error),
     };
     match created {
         Ok(view) => begin(&host, &posted.session, &view.id).await,
         Err(error) => {
-            let page = pages::connect_form(
-                &posted.session,
-                &**connector,
-                &posted.fields,
-                Some(&error),
-            );
+            let page =
+                pages::connect_form(&posted.session, &**connector, &posted.fields, Some(&error));
             Ok((status(&error), page).into_response())
         }
     }
@@ -178,7 +179,11 @@ pub(super) async fn check(State(host): Shared, Path(id): Path<String>, posted: P
 }
 
 pub(super) async fn refresh(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
-    let did = host.workspace.connections().refresh(&host.context, &id).await;
+    let did = host
+        .workspace
+        .connections()
+        .refresh(&host.context, &id)
+        .await;
     let word = match &did {
         Ok(refreshed) if !refreshed.change.is_empty() => "changed",
         _ => "refreshed",
@@ -188,23 +193,35 @@ pub(super) async fn refresh(State(host): Shared, Path(id): Path<String>, posted:
 
 pub(super) async fn revoke(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
     let connections = host.workspace.connections();
-    let did = connections.revoke(&host.context, &id, RevokeMode::Confirmed).await;
+    let did = connections
+        .revoke(&host.context, &id, RevokeMode::Confirmed)
+        .await;
     done(&host, &posted, &id, did, "revoked").await
 }
 
 pub(super) async fn enable(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
-    let did = host.workspace.connections().enable(&host.context, &id).await;
+    let did = host
+        .workspace
+        .connections()
+        .enable(&host.context, &id)
+        .await;
     done(&host, &posted, &id, did, "enabled").await
 }
 
 pub(super) async fn disable(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
-    let did = host.workspace.connections().disable(&host.context, &id).await;
+    let did = host
+        .workspace
+        .connections()
+        .disable(&host.context, &id)
+        .await;
     done(&host, &posted, &id, did, "disabled").await
 }
 
 pub(super) async fn rename(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
     let connections = host.workspace.connections();
-    let did = connections.rename(&host.context, &id, posted.field("name")).await;
+    let did = connections
+        .rename(&host.context, &id, posted.field("name"))
+        .await;
     done(&host, &posted, &id, did, "renamed").await
 }
 
@@ -223,7 +240,11 @@ pub(super) async fn delete(State(host): Shared, Path(id): Path<String>, posted: 
                 host.rejects.remove(&job.id).await?;
             }
             let unconfirmed = deleted.revocation.is_some_and(|given| !given.confirmed);
-            let word = if unconfirmed { "deleted_here" } else { "deleted" };
+            let word = if unconfirmed {
+                "deleted_here"
+            } else {
+                "deleted"
+            };
             Ok(to(format!("/?done={word}")))
         }
         Err(error) => done(&host, &posted, &id, Err::<(), _>(error), "").await,

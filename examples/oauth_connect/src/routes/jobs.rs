@@ -50,10 +50,7 @@ pub(super) async fn one_run(
 }
 
 /// How far a run has come, each time that it has come further. The last event says that it has ended.
-pub(super) async fn events(
-    State(host): Shared,
-    Path((id, number)): Path<(String, u64)>,
-) -> Answer {
+pub(super) async fn events(State(host): Shared, Path((id, number)): Path<(String, u64)>) -> Answer {
     let mut progress = find(&host, &id, number)?.progress();
     progress.mark_changed();
     let events = stream::unfold(Some(progress), |progress| async move {

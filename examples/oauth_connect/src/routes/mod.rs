@@ -20,7 +20,10 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
     Router::new()
         .route("/", get(connections::all))
         .route("/connectors", get(connections::connectors))
-        .route("/connectors/{kind}", get(connections::form).post(connections::create))
+        .route(
+            "/connectors/{kind}",
+            get(connections::form).post(connections::create),
+        )
         .route("/callback", get(connections::callback))
         .route("/connections/{id}", get(connections::one))
         .route("/connections/{id}/authorize", post(connections::authorize))

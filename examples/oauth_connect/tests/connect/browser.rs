@@ -50,13 +50,18 @@ impl Browser {
         browser.session = format!("{}/{id}", browser.session).parse().unwrap();
         let mobile = width <= 480;
         let height = if mobile { 740 } else { 900 };
-        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
-        browser.command("Emulation.setDeviceMetricsOverride", screen).await;
+        let screen =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile});
+        browser
+            .command("Emulation.setDeviceMetricsOverride", screen)
+            .await;
         browser
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
-        let request = self.client.request(method.clone(), format!("{}{path}", self.session));
+        let request = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.session));
         let request = match method {
             Method::POST => request.body(body.to_string()),
             _ => request,
@@ -101,7 +106,9 @@ impl Browser {
         let began = Instant::now();
         while self.script(script, argument).await != true {
             if began.elapsed() > PATIENCE {
-                let text = self.script("return document.body.innerText", Value::Null).await;
+                let text = self
+                    .script("return document.body.innerText", Value::Null)
+                    .await;
                 panic!("`{argument}` has not come; there is: {text}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -121,7 +128,10 @@ impl Browser {
     pub(crate) async fn press(&self, keys: &[char]) {
         let stroke = |key: &char| {
             let key = key.to_string();
-            [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})]
+            [
+                json!({"type": "keyDown", "value": key}),
+                json!({"type": "keyUp", "value": key}),
+            ]
         };
         let actions: Vec<Value> = keys.iter().flat_map(stroke).collect();
         let body = json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]});
@@ -152,11 +162,16 @@ impl Browser {
     /// What is wrong with the page for people with a small screen, a keyboard, a screen reader or weak eyes.
     pub(crate) async fn looks_right(&self, picture: &str) {
         let shot = self.call(Method::GET, "/screenshot", &Value::Null).await;
-        keep(&format!("{picture}-{}.png", self.width), shot.as_str().unwrap());
+        keep(
+            &format!("{picture}-{}.png", self.width),
+            shot.as_str().unwrap(),
+        );
         let found = self.script(include_str!("looks.js"), self.width).await;
         assert_eq!(found, json!([]), "{picture} at {}", self.width);
         // A policy that forbids what a page does shows here. That a page has the status of an error is no mistake.
-        let log = self.call(Method::POST, "/se/log", &json!({"type": "browser"})).await;
+        let log = self
+            .call(Method::POST, "/se/log", &json!({"type": "browser"}))
+            .await;
         let is_mistake = |entry: &&Value| {
             let message = entry["message"].as_str().unwrap();
             entry["level"] == "SEVERE" && !message.contains("responded with a status of 4")
@@ -191,8 +206,12 @@ impl Drop for Browser {
 
 /// Starts the driver on a free port, which it tells.
 fn driver() -> (Child, u16) {
-    let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
-    let mut driver = started.expect("chromedriver is not there; run .ci/connect, which installs it");
+    let started = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut driver =
+        started.expect("chromedriver is not there; run .ci/connect, which installs it");
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = lines.map(Result::unwrap).find_map(|line| {
         let (_, port) = line.split_once("started successfully on port ")?;
@@ -210,6 +229,8 @@ fn keep(name: &str, base64: &str) {
     };
     let folder = PathBuf::from(folder);
     std::fs::create_dir_all(&folder).unwrap();
-    let picture = base64::engine::general_purpose::STANDARD.decode(base64).unwrap();
+    let picture = base64::engine::general_purpose::STANDARD
+        .decode(base64)
+        .unwrap();
     std::fs::write(folder.join(name), picture).unwrap();
 }

@@ -23,9 +23,16 @@ async fn by_clicks(width: u32) {
 
     // A domain that is somebody else's.
     browser.click("A domain of its own").await;
-    browser.script("document.getElementById('domain').value = arguments[0]", "acme.example.com").await;
+    browser
+        .script(
+            "document.getElementById('domain').value = arguments[0]",
+            "acme.example.com",
+        )
+        .await;
     browser.click("Connect").await;
-    browser.until("return !!document.querySelector('[role=alert]')", "").await;
+    browser
+        .until("return !!document.querySelector('[role=alert]')", "")
+        .await;
     browser.looks_right("04-wrong-domain").await;
 
     browser.click("Production").await;
@@ -35,7 +42,9 @@ async fn by_clicks(width: u32) {
     browser.click("Deny").await;
     browser.arrives("That did not work").await;
     browser.looks_right("06-denied").await;
-    browser.click("Back to the connection, to begin again").await;
+    browser
+        .click("Back to the connection, to begin again")
+        .await;
     browser.arrives("Acme CRM").await;
     browser.looks_right("07-unauthorized").await;
     browser.click("Authorize").await;
@@ -60,7 +69,9 @@ async fn by_clicks(width: u32) {
     browser.looks_right("10-running").await;
     browser.arrives("Report").await;
     // The report has the focus, which nobody had to look for.
-    browser.until("return document.activeElement.id == 'report'", "the focus").await;
+    browser
+        .until("return document.activeElement.id == 'report'", "the focus")
+        .await;
     browser.looks_right("11-report").await;
     browser.click("Download the rejects (CSV)").await;
     let csv = browser.downloaded("rejects-run-1.csv").await;
@@ -77,12 +88,16 @@ async fn by_clicks(width: u32) {
     browser.click("Delete").await;
     browser.looks_right("14-changes").await;
     browser.click("Revoke").await;
-    browser.until("return !!document.querySelector('.state.revoked')", "").await;
+    browser
+        .until("return !!document.querySelector('.state.revoked')", "")
+        .await;
     browser.looks_right("15-revoked").await;
     browser.click("Contact Sync_Acme CRM").await;
     browser.arrives("Runs").await;
     browser.click("Run now").await;
-    browser.until("return !!document.querySelector('.state.failed')", "").await;
+    browser
+        .until("return !!document.querySelector('.state.failed')", "")
+        .await;
     browser.looks_right("16-failed").await;
     browser.click("Connections").await;
     browser.arrives("Your records").await;

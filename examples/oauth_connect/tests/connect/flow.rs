@@ -40,14 +40,16 @@ async fn from_connecting_to_rejects() {
     let mut steps = read.clone();
     steps.dedup();
     assert!(steps.len() > 5, "{read:?}");
-    let between = |event: &serde_json::Value| {
-        (1..600).contains(&event["committed"].as_u64().unwrap())
-    };
+    let between =
+        |event: &serde_json::Value| (1..600).contains(&event["committed"].as_u64().unwrap());
     assert!(events.iter().any(between), "{events:?}");
     assert_eq!(events.last().unwrap()["committed"], 600);
 
     let report = ada.get(run.path()).await;
-    assert!(!report.body.contains("http-equiv=\"refresh\""), "it has ended");
+    assert!(
+        !report.body.contains("http-equiv=\"refresh\""),
+        "it has ended"
+    );
     report.shows("Partial success");
     report.shows("<dt>Inserted</dt><dd>597</dd>");
     report.shows("<dt>Rejected</dt><dd>3</dd>");
@@ -100,7 +102,10 @@ async fn a_person_who_says_no_can_say_yes_later() {
     let page = refused.link("Back to the connection, to begin again");
     let shown = ada.get(&page).await;
     shown.shows(r#"<span class="state unauthorized">"#);
-    assert!(!shown.body.contains("Check</button>"), "not before it is authorized");
+    assert!(
+        !shown.body.contains("Check</button>"),
+        "not before it is authorized"
+    );
 
     let consent = ada.post(&format!("{page}/authorize"), &[]).await.leads_to();
     let callback = ada.decide(&consent, "allow").await;
@@ -146,9 +151,15 @@ async fn a_custom_domain_must_be_the_systems() {
     let mut ada = Visitor::new(&running);
     for (domain, says) in [
         ("acme.example.com", "this host is not one of the connector"),
-        ("my.acme-crm.example.evil.example", "this host is not one of the connector"),
+        (
+            "my.acme-crm.example.evil.example",
+            "this host is not one of the connector",
+        ),
         ("127.0.0.1", "this is not the name of a host"),
-        ("acme.my.acme-crm.example:8443", "this is not the name of a host"),
+        (
+            "acme.my.acme-crm.example:8443",
+            "this is not the name of a host",
+        ),
         ("", "this is not the name of a host"),
     ] {
         let fields = [("name", "Ours"), ("org", "custom"), ("domain", domain)];
@@ -162,9 +173,17 @@ async fn a_custom_domain_must_be_the_systems() {
     }
     ada.get("/").await.shows("Nothing is connected yet.");
     // One of the system's is taken, and people are sent to that host alone.
-    let fields = [("name", "Ours"), ("org", "custom"), ("domain", "acme.my.acme-crm.example")];
+    let fields = [
+        ("name", "Ours"),
+        ("org", "custom"),
+        ("domain", "acme.my.acme-crm.example"),
+    ];
     let consent = ada.post("/connectors/acme_crm", &fields).await.leads_to();
-    assert!(consent.as_str().starts_with("https://acme.my.acme-crm.example/oauth/authorize?"));
+    assert!(
+        consent
+            .as_str()
+            .starts_with("https://acme.my.acme-crm.example/oauth/authorize?")
+    );
 }
 
 #[tokio::test]
@@ -172,7 +191,11 @@ async fn answers_that_do_not_fit_are_told_at_their_fields() {
     let running = quick().await;
     let mut ada = Visitor::new(&running);
     for page_size in ["0", "201", "many"] {
-        let fields = [("name", "Ours"), ("org", "production"), ("page_size", page_size)];
+        let fields = [
+            ("name", "Ours"),
+            ("org", "production"),
+            ("page_size", page_size),
+        ];
         let refused = ada.post("/connectors/acme_crm", &fields).await;
         assert_eq!(refused.status, 422);
         refused.shows("give a whole number from 1 to 200");
@@ -195,10 +218,15 @@ async fn forms_come_from_our_own_pages() {
     let page = ada.connect("production", "Our CRM").await;
     let of_eve = eve.get("/connectors/acme_crm").await.hidden("form_token");
     for token in ["", of_eve.as_str()] {
-        let forged = ada.post_raw(&format!("{page}/delete"), &[("form_token", token)]).await;
+        let forged = ada
+            .post_raw(&format!("{page}/delete"), &[("form_token", token)])
+            .await;
         assert_eq!(forged.status, 403);
     }
-    assert_eq!(ada.post_raw(&format!("{page}/delete"), &[]).await.status, 403);
+    assert_eq!(
+        ada.post_raw(&format!("{page}/delete"), &[]).await.status,
+        403
+    );
     assert_eq!(ada.get(&page).await.status, 200);
 }
 
@@ -208,7 +236,13 @@ async fn texts_are_shown_as_texts() {
     let mut ada = Visitor::new(&running);
     let name = r#""><script>alert('x')</script>"#;
     let page = ada.connect("production", name).await;
-    for place in ["/", "/jobs", &page, "/connectors/%3Cscript%3E", "/jobs/%3Cscript%3E"] {
+    for place in [
+        "/",
+        "/jobs",
+        &page,
+        "/connectors/%3Cscript%3E",
+        "/jobs/%3Cscript%3E",
+    ] {
         let shown = ada.get(place).await;
         assert!(!shown.body.contains("<script>"), "{}", shown.body);
         let policy = shown.headers["content-security-policy"].to_str().unwrap();

@@ -26,7 +26,9 @@ async fn a_revoked_connection_runs_nothing_and_can_come_back() {
     let mut ada = Visitor::new(&running);
     let page = ada.connect("production", "Our CRM").await;
     let revoked = ada.post(&format!("{page}/revoke"), &[]).await.leads_to();
-    ada.get(revoked.as_str()).await.shows("worth nothing any more");
+    ada.get(revoked.as_str())
+        .await
+        .shows("worth nothing any more");
     assert_eq!(running.providers[0].granted(), 0, "the system heard of it");
 
     let run = ada.run(&page, "Contact Sync_Our CRM").await;
@@ -50,7 +52,9 @@ async fn a_grant_that_the_system_took_back_asks_for_consent() {
     clock.a_minute_passes();
     let run = ada.run(&page, "Contact Sync_Our CRM").await;
     ada.get(&run).await.shows(r#"<span class="state failed">"#);
-    ada.get(&page).await.shows(r#"<span class="state disconnected">"#);
+    ada.get(&page)
+        .await
+        .shows(r#"<span class="state disconnected">"#);
     ada.get(&page).await.shows("Authorize again</button>");
 }
 
@@ -79,7 +83,9 @@ async fn a_connection_is_looked_after_and_removed() {
     let page = ada.connect("production", "Our CRM").await;
     let refreshed = ada.post(&format!("{page}/refresh"), &[]).await.leads_to();
     assert_eq!(refreshed.query(), Some("done=refreshed"));
-    ada.post(&format!("{page}/rename"), &[("name", "Sales")]).await.leads_to();
+    ada.post(&format!("{page}/rename"), &[("name", "Sales")])
+        .await
+        .leads_to();
     ada.get(&page).await.shows("<h1>Sales</h1>");
 
     ada.post(&format!("{page}/disable"), &[]).await.leads_to();
@@ -94,7 +100,10 @@ async fn a_connection_is_looked_after_and_removed() {
     let refused = ada.post(&format!("{page}/delete"), &[]).await;
     assert_eq!(refused.status, 409);
     refused.shows("Contact Sync_Our CRM");
-    let gone = ada.post(&format!("{page}/delete"), &[("jobs", "delete")]).await.leads_to();
+    let gone = ada
+        .post(&format!("{page}/delete"), &[("jobs", "delete")])
+        .await
+        .leads_to();
     assert_eq!(gone.query(), Some("done=deleted"));
     assert_eq!(running.providers[0].granted(), 0);
     assert_eq!(ada.get(&page).await.status, 404);
@@ -126,7 +135,9 @@ async fn what_is_kept_is_there_again_and_tokens_cannot_be_read() {
         page_delay: Duration::ZERO,
     };
     let clock = Arc::new(Ahead::default());
-    let settings = Settings::default().with_system(system).with_clock(clock.clone());
+    let settings = Settings::default()
+        .with_system(system)
+        .with_clock(clock.clone());
     let settings = settings.kept_in(folder.path(), [7; 32]);
     let running = start(settings.clone()).await.unwrap();
     let mut ada = Visitor::new(&running);
@@ -149,7 +160,9 @@ async fn what_is_kept_is_there_again_and_tokens_cannot_be_read() {
     clock.a_minute_passes();
     let run = ada.run(&page, "Contact Sync_Our CRM").await;
     ada.get(&run).await.shows(r#"<span class="state failed">"#);
-    ada.get(&page).await.shows(r#"<span class="state disconnected">"#);
+    ada.get(&page)
+        .await
+        .shows(r#"<span class="state disconnected">"#);
 }
 
 fn all_bytes(folder: &Path, bytes: &mut Vec<u8>) {
@@ -195,7 +208,11 @@ async fn a_real_system_is_described_by_the_environment() {
         ("domain", "acme.my.example.org"),
     ];
     let consent = ada.post_raw("/connectors/crm", &fields).await.leads_to();
-    assert!(consent.as_str().starts_with("https://acme.my.example.org/authorize?"));
+    assert!(
+        consent
+            .as_str()
+            .starts_with("https://acme.my.example.org/authorize?")
+    );
     assert!(consent.as_str().contains("client_id=ours"));
     assert!(!consent.as_str().contains("hunter2"));
 
@@ -203,9 +220,15 @@ async fn a_real_system_is_described_by_the_environment() {
     let wrong: [(&'static [(&str, &str)], &str); 5] = [
         (&[("PORT", "http")], "SYNCLINE_CONNECT_PORT"),
         (&[("DATA", "/tmp/somewhere")], "SYNCLINE_CONNECT_KEY"),
-        (&[("DATA", "/tmp/somewhere"), ("KEY", "hunter2")], "SYNCLINE_CONNECT_KEY"),
+        (
+            &[("DATA", "/tmp/somewhere"), ("KEY", "hunter2")],
+            "SYNCLINE_CONNECT_KEY",
+        ),
         (&[("HOST", "127.0.0.1")], "SYNCLINE_CONNECT_HOST"),
-        (&[("HOST", "login.example.com")], "SYNCLINE_CONNECT_TOKEN_PATH"),
+        (
+            &[("HOST", "login.example.com")],
+            "SYNCLINE_CONNECT_TOKEN_PATH",
+        ),
     ];
     for (with, variable) in wrong {
         let error = read(with).unwrap_err().to_string();

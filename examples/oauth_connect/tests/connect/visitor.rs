@@ -37,14 +37,21 @@ impl Answer {
 
     /// The address of the first link whose text is this.
     pub(crate) fn link(&self, text: &str) -> String {
-        let (front, _) = self.body.split_once(&format!(">{text}</a>")).expect(&self.body);
+        let (front, _) = self
+            .body
+            .split_once(&format!(">{text}</a>"))
+            .expect(&self.body);
         let (_, tag) = front.rsplit_once("href=\"").unwrap();
         tag.split_once('"').unwrap().0.to_owned()
     }
 
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
-        assert!(self.body.contains(text), "`{text}` is not in: {}", self.body);
+        assert!(
+            self.body.contains(text),
+            "`{text}` is not in: {}",
+            self.body
+        );
     }
 }
 
@@ -106,8 +113,12 @@ impl Visitor {
     pub(crate) async fn events(&mut self, place: &str) -> Vec<serde_json::Value> {
         let answer = self.get(place).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        let data = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
-        data.map(|data| serde_json::from_str(data).unwrap()).collect()
+        let data = answer
+            .body
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).unwrap())
+            .collect()
     }
 
     /// Makes a connection, and stands in front of the consent page.
