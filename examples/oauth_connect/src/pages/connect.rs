@@ -7,7 +7,7 @@ use syncline::connector::{ConfigField, ConfigType, Connector, ConnectorCategory,
 use syncline::workspace::ConnectionView;
 use syncline::{Error, Problem};
 
-use super::{Page, alert, escape, form, layout, list, notice, words};
+use super::{Page, alert, capital, escape, form, layout, notice, words};
 use crate::host::{Host, OBJECTS};
 use crate::session::Session;
 
@@ -84,8 +84,7 @@ pub(crate) fn connect_form(
     let problems = error.map(Error::problems).unwrap_or_default();
     let mut body = String::new();
     if let Some(error) = error {
-        // What belongs to a field stands there too; here it is read out first.
-        body.push_str(&alert(error));
+        body.push_str(&summary(error));
     }
     let name = typed
         .get("name")
@@ -183,10 +182,29 @@ fn config_field(field: &ConfigField, typed: Option<&String>, problems: &[Problem
     )
 }
 
+/// What is wrong, with a link to each field: it is read out first, and stands beside the fields too.
+fn summary(error: &Error) -> String {
+    if error.problems().is_empty() {
+        return alert(error);
+    }
+    let item = |problem: &Problem| {
+        let id = match problem.path.as_str() {
+            "org" => "domain",
+            path => path.strip_prefix("config.").unwrap_or(path),
+        };
+        let message = escape(capital(&problem.message));
+        format!(r##"<li><a href="#{}">{message}</a></li>"##, escape(id))
+    };
+    let items: String = error.problems().iter().map(item).collect();
+    format!(
+        r#"<div class="alert" role="alert"><p>Nothing was connected. Please look at this:</p><ul>{items}</ul></div>"#
+    )
+}
+
 /// What is wrong with a field.
 fn wrong(path: &str, problems: &[Problem]) -> Vec<String> {
     let of_field = problems.iter().filter(|problem| problem.path == path);
-    of_field.map(|problem| problem.message.clone()).collect()
+    of_field.map(|problem| capital(&problem.message)).collect()
 }
 
 /// A field with its label, its help and what is wrong with it, all of which are read out with it.
@@ -209,9 +227,10 @@ fn labelled(
     }
     if !wrong.is_empty() {
         described.push_str(&format!("{id}-wrong"));
+        let wrong = wrong.iter().map(|text| format!("<p>{}</p>", escape(text)));
+        let wrong: String = wrong.collect();
         below.push_str(&format!(
-            r#"<div class="wrong" id="{id}-wrong">{}</div>"#,
-            list(wrong)
+            r#"<div class="wrong" id="{id}-wrong">{wrong}</div>"#
         ));
     }
     let mut attributes = format!(r#"id="{id}""#);

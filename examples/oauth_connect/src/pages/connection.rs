@@ -59,7 +59,7 @@ fn facts(view: &ConnectionView) -> String {
         r#"<dl>
 <dt>State</dt><dd><span class="state {}">{}</span></dd>
 <dt>Organisation</dt><dd>{}</dd>
-<dt>Kind of it</dt><dd>{}</dd>
+<dt>Kind</dt><dd>{}</dd>
 <dt>Made</dt><dd>{}</dd>
 </dl>
 "#,

@@ -111,11 +111,11 @@ fn history(job: &str, runs: &[std::sync::Arc<Run>]) -> String {
     let mut html = String::from(r#"<ol class="cards" reversed>"#);
     for run in runs {
         let figures = match run.result() {
-            Some(Ok(report)) => format!("{} read", report.records),
+            Some(Ok(report)) => format!(", {} read", report.records),
             _ => String::new(),
         };
         html.push_str(&format!(
-            r#"<li><a href="/jobs/{}/runs/{number}">Run {number}</a> {} <span class="quiet">{} {figures}</span></li>"#,
+            r#"<li><a href="/jobs/{}/runs/{number}">Run {number}</a> {} <span class="quiet">{}{figures}</span></li>"#,
             escape(job),
             outcome(run),
             moment(&run.began_at),

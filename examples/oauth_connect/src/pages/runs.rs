@@ -27,7 +27,13 @@ pub(crate) fn run(view: &JobView, run: &Run) -> Page {
             layout(&title, &head, &(job + &progress(&place, run)))
         }
         Some(Ok(report)) => {
-            let body = job + &whole_report(&place, run, report);
+            let mut body = job + &whole_report(&place, run, report);
+            if let (Some(_), Some(id)) = (&report.failure, &view.connection) {
+                body.push_str(&format!(
+                    r#"<p><a class="button" href="/connections/{}">Open the connection</a></p>"#,
+                    escape(id)
+                ));
+            }
             layout(&title, script, &body)
         }
         Some(Err(error)) => layout(&title, "", &(job + &alert(error))),
@@ -108,11 +114,14 @@ fn counts(of: &DestinationReport) -> String {
         ));
     }
     for (field, found) in &of.lookups {
+        let lost = match found.unresolved {
+            0 => String::new(),
+            lost => format!(" ({lost} not found)"),
+        };
+        let field = escape(field);
         html.push_str(&format!(
-            "<dt>Linked by {}</dt><dd>{}, not found {}</dd>",
-            escape(field),
-            found.resolved,
-            found.unresolved
+            "<dt>Linked by {field}</dt><dd>{}{lost}</dd>",
+            found.resolved
         ));
     }
     html + "</dl>"

@@ -14,6 +14,7 @@ use syncline::workspace::JobsOnDelete;
 use syncline::{Error, Problem, Result};
 
 use super::{Answer, Failure, status, to};
+use crate::complain;
 use crate::host::Host;
 use crate::pages::{self, Typed};
 use crate::session::{Posted, Session, Visitor};
@@ -129,10 +130,14 @@ pub(super) async fn callback(
             };
             Ok(to(format!("/connections/{}?done={word}", connected.id)))
         }
-        Err(error) => Err(match session.begun() {
-            Some(id) => back_to(error, &id),
-            None => error.into(),
-        }),
+        Err(error) => {
+            // Why a callback fits nothing is for us alone.
+            complain(&error);
+            Err(match session.begun() {
+                Some(id) => back_to(error, &id),
+                None => error.into(),
+            })
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::host;
 
 /// From connecting to rejects by clicks, looking at each page.
 async fn by_clicks(width: u32) {
-    let running = host(Duration::from_millis(60)).await;
+    let running = host(Duration::from_millis(150)).await;
     let browser = Browser::open(width).await;
     browser.go(&running.address).await;
     browser.arrives("Connections").await;
@@ -114,6 +114,36 @@ async fn at_a_desk() {
 #[tokio::test]
 async fn on_a_phone() {
     by_clicks(360).await;
+}
+
+/// A run's page moves on by itself where no script runs.
+#[tokio::test]
+async fn without_scripts() {
+    let running = host(Duration::from_millis(150)).await;
+    let browser = Browser::open(360).await;
+    let none = serde_json::json!({"value": true});
+    browser
+        .command("Emulation.setScriptExecutionDisabled", none)
+        .await;
+    browser.go(&running.address).await;
+    browser.click("Connect a system").await;
+    browser.arrives("CRM").await;
+    browser.click("Acme CRM").await;
+    browser.arrives("Connect Acme CRM").await;
+    browser.click("Connect").await;
+    browser.arrives("Sign in with Acme CRM").await;
+    browser.click("Allow").await;
+    browser.arrives("Objects").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Runs").await;
+    browser.click("Run now").await;
+    browser.arrives("Running").await;
+    browser.arrives("Report").await;
+    browser.click("Download the rejects (CSV)").await;
+    let csv = browser.downloaded("rejects-run-1.csv").await;
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    browser.close().await;
+    running.stop().await;
 }
 
 #[tokio::test]

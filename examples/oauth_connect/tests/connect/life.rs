@@ -113,7 +113,7 @@ async fn a_connection_is_looked_after_and_removed() {
 
 #[tokio::test]
 async fn a_stop_ends_runs_tidily() {
-    let running = host(Duration::from_millis(50)).await;
+    let running = host(Duration::from_millis(100)).await;
     let mut ada = Visitor::new(&running);
     let page = ada.connect("production", "Our CRM").await;
     let job = ada.get(&page).await.link("Contact Sync_Our CRM");
