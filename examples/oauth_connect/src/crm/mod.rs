@@ -5,6 +5,8 @@
 
 mod api;
 mod records;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -73,27 +73,30 @@ pub(crate) struct Records {
     schema: Schema,
 }
 
-/// How far a read has come: written as `<records so far> <path>`.
+/// How far a read has come: written as `<records so far> <page>`, behind the last page without one.
 #[derive(Debug, Clone, PartialEq)]
 struct Place {
     record: u64,
-    path: String,
+    page: Option<String>,
 }
 
 impl Place {
     fn of(cursor: &Cursor) -> Result<Self> {
-        let parts = cursor.as_str().split_once(' ');
-        let place = parts.and_then(|(record, path)| {
-            Some(Place {
-                record: record.parse().ok()?,
-                path: path.to_owned(),
-            })
-        });
-        place.ok_or_else(|| Error::new(ErrorKind::OtherLineage, "no page has this cursor"))
+        let (record, page) = match cursor.as_str().split_once(' ') {
+            Some((record, page)) => (record, Some(page.to_owned())),
+            None => (cursor.as_str(), None),
+        };
+        let unknown = |_| Error::new(ErrorKind::OtherLineage, "no page has this cursor");
+        let record = record.parse().map_err(unknown)?;
+        Ok(Place { record, page })
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor::new(format!("{} {}", self.record, self.path))
+        let record = self.record;
+        Cursor::new(match &self.page {
+            Some(page) => format!("{record} {page}"),
+            None => record.to_string(),
+        })
     }
 }
 
@@ -108,14 +111,17 @@ impl Records {
         }
     }
 
-    /// One page, and the place behind it.
+    /// One page, and the place behind it; `None` behind the last.
     async fn page(
         &self,
         context: &Context,
         place: &Place,
         columns: &[usize],
-    ) -> Result<(Batch, Option<Place>)> {
-        let answer = self.api.get(context, &place.path).await?;
+    ) -> Result<Option<(Batch, Place)>> {
+        let Some(path) = &place.page else {
+            return Ok(None);
+        };
+        let answer = self.api.get(context, path).await?;
         let records = answer
             .pointer(&self.shape.records)
             .and_then(Value::as_array);
@@ -129,16 +135,13 @@ impl Records {
             records: records.clone(),
             shape: Arc::clone(&self.shape),
         });
-        let batch = page.batch(&self.schema, columns)?;
         let next = answer.pointer(&self.shape.next).and_then(Value::as_str);
-        let next = next.map(|path| Place {
+        let next = Place {
             record: place.record + records.len() as u64,
-            path: path.to_owned(),
-        });
-        Ok(match next {
-            Some(next) => (batch.with_resume(next.cursor()), Some(next)),
-            None => (batch, None),
-        })
+            page: next.map(str::to_owned),
+        };
+        let batch = page.batch(&self.schema, columns)?;
+        Ok(Some((batch.with_resume(next.cursor()), next)))
     }
 }
 
@@ -154,7 +157,7 @@ impl Dataset for Records {
     fn read(&self, context: &Context, request: ReadRequest) -> BatchStream {
         let first = Place {
             record: 0,
-            path: self.shape.first_page.clone(),
+            page: Some(self.shape.first_page.clone()),
         };
         let asked = || {
             let from = request.resume.as_ref().map_or(Ok(first), Place::of)?;
@@ -166,14 +169,14 @@ impl Dataset for Records {
             Err(error) => return stream::iter([Err(error)]).boxed(),
         };
         let (records, context) = (self.clone(), context.clone());
-        let pages = stream::try_unfold(Some(from), move |place| {
+        let pages = stream::try_unfold(from, move |place| {
             let (records, context) = (records.clone(), context.clone());
             let (columns, until) = (columns.clone(), until.clone());
             async move {
-                let Some(place) = place.filter(|place| Some(place) != until.as_ref()) else {
+                if until.as_ref() == Some(&place) {
                     return Ok(None);
-                };
-                records.page(&context, &place, &columns).await.map(Some)
+                }
+                records.page(&context, &place, &columns).await
             }
         });
         let pieces = move |page: Batch| stream::iter(page.pieces(request.batch_rows)).map(Ok);

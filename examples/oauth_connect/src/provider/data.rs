@@ -32,7 +32,7 @@ fn counts(instance: Instance) -> (usize, usize) {
 }
 
 /// Objects and their fields.
-pub(super) fn described() -> Value {
+pub(crate) fn described() -> Value {
     let object = |name: &str, fields: &[(&str, &str)]| {
         let fields = fields
             .iter()
@@ -59,7 +59,7 @@ pub(super) fn described() -> Value {
 }
 
 /// The records behind `after`; `None` if there is no such object.
-pub(super) fn page(instance: Instance, object: &str, after: usize, limit: usize) -> Option<Value> {
+pub(crate) fn page(instance: Instance, object: &str, after: usize, limit: usize) -> Option<Value> {
     let (contacts, accounts) = counts(instance);
     let (count, record): (usize, fn(usize, usize) -> Value) = match object {
         "Account" => (accounts, account),

@@ -1,7 +1,7 @@
 //! The pretended Acme CRM: an authorization server and an API on a port of this machine, so that the example runs without an
 //! account anywhere. It is strict where real ones are: a code is for one use, its verifier must fit, refresh tokens rotate.
 
-mod data;
+pub(crate) mod data;
 mod grants;
 mod oauth;
 

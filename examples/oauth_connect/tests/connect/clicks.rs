@@ -139,6 +139,9 @@ async fn without_scripts() {
     browser.click("Run now").await;
     browser.arrives("Running").await;
     browser.arrives("Report").await;
+    // The script would have come here by another address.
+    let place = browser.script("return location.hash", Value::Null).await;
+    assert_eq!(place, "");
     browser.click("Download the rejects (CSV)").await;
     let csv = browser.downloaded("rejects-run-1.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
