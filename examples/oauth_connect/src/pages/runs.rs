@@ -9,7 +9,6 @@ use crate::runs::Run;
 
 /// The page of a run.
 pub(crate) fn run(view: &JobView, run: &Run) -> Page {
-    let place = format!("/jobs/{}/runs/{}", view.id, run.number);
     let job = format!(
         r#"<p><a href="/jobs/{}">{}</a>, began {}</p>"#,
         escape(&view.id),
@@ -24,20 +23,18 @@ pub(crate) fn run(view: &JobView, run: &Run) -> Page {
     match run.result() {
         None => {
             let head = format!("{script}{reload}");
-            layout(&title, &head, &(job + &progress(&place, run)))
+            layout(&title, &head, &(job + &progress(&place(view, run), run)))
         }
         Some(Ok(report)) => {
-            let mut body = job + &whole_report(&place, run, report);
-            if let (Some(_), Some(id)) = (&report.failure, &view.connection) {
-                body.push_str(&format!(
-                    r#"<p><a class="button" href="/connections/{}">Open the connection</a></p>"#,
-                    escape(id)
-                ));
-            }
+            let body = job + &whole_report(view, run, report);
             layout(&title, script, &body)
         }
         Some(Err(error)) => layout(&title, "", &(job + &alert(error))),
     }
+}
+
+fn place(view: &JobView, run: &Run) -> String {
+    format!("/jobs/{}/runs/{}", view.id, run.number)
 }
 
 /// The figures, which a script moves.
@@ -62,7 +59,8 @@ fn progress(place: &str, run: &Run) -> String {
     )
 }
 
-fn whole_report(place: &str, run: &Run, report: &RunReport) -> String {
+fn whole_report(view: &JobView, run: &Run, report: &RunReport) -> String {
+    let place = place(view, run);
     let mut html = format!(
         r#"<h2 id="report" tabindex="-1">Report</h2>
 <p>{} {} records in {:.1} seconds</p>"#,
@@ -72,6 +70,12 @@ fn whole_report(place: &str, run: &Run, report: &RunReport) -> String {
     );
     for error in report.failure.iter().chain(&report.paused_by) {
         html.push_str(&alert(error));
+    }
+    if let (Some(_), Some(id)) = (&report.failure, &view.connection) {
+        html.push_str(&format!(
+            r#"<p><a class="button" href="/connections/{}">Open the connection</a></p>"#,
+            escape(id)
+        ));
     }
     let rejected: u64 = report.destinations.iter().map(|d| d.rejected).sum();
     for destination in &report.destinations {

@@ -166,8 +166,7 @@ impl Browser {
             &format!("{picture}-{}.png", self.width),
             shot.as_str().unwrap(),
         );
-        let found = self.script(include_str!("looks.js"), self.width).await;
-        assert_eq!(found, json!([]), "{picture} at {}", self.width);
+        assert_eq!(self.looks().await, json!([]), "{picture} at {}", self.width);
         // A policy that forbids what a page does shows here. That a page has the status of an error is no mistake.
         let log = self
             .call(Method::POST, "/se/log", &json!({"type": "browser"}))
@@ -178,6 +177,11 @@ impl Browser {
         };
         let mistakes: Vec<&Value> = log.as_array().unwrap().iter().filter(is_mistake).collect();
         assert!(mistakes.is_empty(), "{mistakes:?}");
+    }
+
+    /// What is wrong with the page, as a list of texts.
+    pub(crate) async fn looks(&self) -> Value {
+        self.script(include_str!("looks.js"), self.width).await
     }
 
     /// The file that is downloaded, as soon as it is there as a whole.

@@ -116,6 +116,45 @@ async fn on_a_phone() {
     by_clicks(360).await;
 }
 
+/// What is looked for on each page is found where it is.
+#[tokio::test]
+async fn what_looks_wrong_is_seen() {
+    let running = host(Duration::ZERO).await;
+    let browser = Browser::open(360).await;
+    let spoilt = [
+        ("<p style='width: 400px'>wide</p>", "the page is"),
+        (
+            "<p style='color: #999'>pale</p>",
+            "\"pale\" has a contrast of 2.8",
+        ),
+        ("<input name='mute'>", "mute has no label"),
+        (
+            "<button style='min-height: 0'>tiny</button>",
+            "tiny is too small",
+        ),
+        ("<p id='main'></p>", "an id is there twice"),
+        ("<p aria-describedby='gone'></p>", "nothing has the id gone"),
+        ("<h3>deep</h3>", "deep skips a level"),
+        ("<h1>another</h1>", "not one h1"),
+    ];
+    for (html, says) in spoilt {
+        browser.go(&running.address).await;
+        assert_eq!(browser.looks().await, serde_json::json!([]));
+        let spoil = "document.querySelector('main').insertAdjacentHTML('afterbegin', arguments[0])";
+        browser.script(spoil, html).await;
+        // The page's policy allows no style in HTML; a script may set one.
+        let styles = "for (const e of document.querySelectorAll('[style]')) e.style.cssText = e.getAttribute('style')";
+        browser.script(styles, Value::Null).await;
+        let found = browser.looks().await.to_string();
+        assert!(
+            found.contains(&says.replace('"', "\\\"")),
+            "{html}: {found}"
+        );
+    }
+    browser.close().await;
+    running.stop().await;
+}
+
 /// A run's page moves on by itself where no script runs.
 #[tokio::test]
 async fn without_scripts() {

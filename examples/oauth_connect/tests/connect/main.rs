@@ -1,5 +1,7 @@
 //! The connections page, over HTTP and in a browser. Needs chromium and chromedriver: `.ci/connect` brings them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod browser;
 mod clicks;
 mod clock;
