@@ -74,7 +74,7 @@ impl Host {
         Ok(Host {
             workspace: Workspace::new(config.with_registry(Arc::new(registry))),
             sessions: Sessions::default(),
-            runs: Runs::default(),
+            runs: Runs::new(Arc::clone(&settings.clock)),
             rejects: Rejects::new(settings),
             redirect,
             context,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use syncline::host::{Context, Event, Observer};
+use syncline::host::{Clock, Context, Event, Observer, Timeline};
 use syncline::job::{CommitPolicy, RunReport, RunRequest};
 use syncline::workspace::Workspace;
 use syncline::{Error, Result};
@@ -48,6 +48,7 @@ pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) began_at: DateTime<Utc>,
     progress: watch::Sender<Progress>,
+    timeline: Timeline,
     result: OnceLock<Result<RunReport>>,
 }
 
@@ -55,6 +56,11 @@ impl Run {
     /// How far it has come, now and as it goes on.
     pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
+    }
+
+    /// What happened in it.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// What it came to; `None` as long as it goes on.
@@ -68,9 +74,10 @@ impl Run {
     }
 }
 
-/// Takes the figures that people want to see. What else happens is in the report.
+/// Keeps what happens, and takes the figures that people want to see at once.
 impl Observer for Run {
     fn observe(&self, event: &Event<'_>) {
+        self.timeline.observe(event);
         self.progress.send_modify(|progress| {
             progress.waits = None;
             match *event {
@@ -90,12 +97,23 @@ impl Observer for Run {
 }
 
 /// All runs, by job. They are gone with the process; a real host keeps them in its database.
-#[derive(Debug, Default)]
-pub(crate) struct Runs(Mutex<HashMap<String, Vec<Arc<Run>>>>);
+#[derive(Debug)]
+pub(crate) struct Runs {
+    clock: Arc<dyn Clock>,
+    all: Mutex<HashMap<String, Vec<Arc<Run>>>>,
+}
 
 impl Runs {
+    /// None yet.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Runs {
+            clock,
+            all: Mutex::default(),
+        }
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Run>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those of a job, the newest first.
@@ -131,8 +149,9 @@ impl Runs {
             }
             let run = Arc::new(Run {
                 number: last.map_or(1, |last| last.number + 1),
-                began_at: context.clock().now(),
+                began_at: self.clock.now(),
                 progress: watch::Sender::default(),
+                timeline: Timeline::new(Arc::clone(&self.clock)),
                 result: OnceLock::new(),
             });
             runs.push(Arc::clone(&run));

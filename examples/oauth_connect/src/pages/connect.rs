@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use syncline::connector::{ConfigField, ConfigType, Connector, ConnectorCategory, ConnectorInfo};
+use syncline::connector::{
+    AuthWay, ConfigField, ConfigType, Connector, ConnectorCategory, ConnectorInfo,
+};
+use syncline::spec::CustomDomains;
 use syncline::workspace::ConnectionView;
 use syncline::{Error, Problem};
 
@@ -115,28 +118,48 @@ pub(crate) fn connect_form(
     layout(&format!("Connect {}", info.title), "", &body)
 }
 
-/// The kind of organisation.
+/// The kind of organisation, out of those that the system has.
 fn organisation(info: &ConnectorInfo, typed: &Typed, problems: &[Problem]) -> String {
+    let hosts = info.methods.first().and_then(|method| match &method.way {
+        AuthWay::OAuth { spec, .. } => Some(&spec.hosts),
+        AuthWay::Key { hosts, .. } => Some(hosts),
+        _ => None,
+    });
+    let has_sandbox = hosts.is_some_and(|hosts| hosts.sandbox.is_some());
+    let custom = hosts.map(|hosts| &hosts.custom);
+    let custom = custom.filter(|custom| **custom != CustomDomains::Refused);
     let chosen = typed.get("org").map_or("production", String::as_str);
     let mut html = String::from("<fieldset><legend>Organisation</legend>");
-    for (value, label) in [
-        ("production", "Production"),
-        ("sandbox", "Sandbox"),
-        ("custom", "A domain of its own"),
+    for (value, label, is_there) in [
+        ("production", "Production", true),
+        ("sandbox", "Sandbox", has_sandbox),
+        ("custom", "A domain of its own", custom.is_some()),
     ] {
+        if !is_there {
+            continue;
+        }
         let checked = if value == chosen { " checked" } else { "" };
         html.push_str(&format!(
             r#"<label class="choice"><input type="radio" name="org" value="{value}"{checked}> {label}</label>"#
         ));
     }
-    let domain = typed.get("domain").map(String::as_str).unwrap_or_default();
-    let help = format!(
-        "The host at which you log in to {}, such as acme.my.acme-crm.example. Only for a domain of its own.",
-        info.title
-    );
-    html.push_str(&labelled("Domain", "domain", Some(&help), &wrong("org", problems), |attributes| {
-        format!(r#"<input {attributes} name="domain" value="{}" autocapitalize="none" spellcheck="false">"#, escape(domain))
-    }));
+    if let Some(custom) = custom {
+        let domain = escape(typed.get("domain").map(String::as_str).unwrap_or_default());
+        let mut help = format!(
+            "Only for a domain of its own: the host at which you log in to {}",
+            info.title
+        );
+        if let CustomDomains::Under(suffixes) = custom
+            && let Some(suffix) = suffixes.first()
+        {
+            help.push_str(&format!(", such as acme.{suffix}"));
+        }
+        help.push('.');
+        let wrong = wrong("org", problems);
+        html.push_str(&labelled("Domain", "domain", Some(&help), &wrong, |attributes| {
+            format!(r#"<input {attributes} name="domain" value="{domain}" autocapitalize="none" spellcheck="false">"#)
+        }));
+    }
     html + "</fieldset>"
 }
 

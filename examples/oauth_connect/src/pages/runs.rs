@@ -88,12 +88,14 @@ fn whole_report(view: &JobView, run: &Run, report: &RunReport) -> String {
             escape(place)
         ));
     }
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
-    html.push_str(&format!(
-        r#"<details><summary>The report as JSON</summary><pre tabindex="0">{}</pre></details>"#,
-        escape(json)
-    ));
+    html.push_str(&json("The report as JSON", report));
+    html.push_str(&json("What happened, as JSON", run.timeline()));
     html
+}
+
+fn json(title: &str, of: &impl serde::Serialize) -> String {
+    let json = escape(serde_json::to_string_pretty(of).unwrap_or_default());
+    format!(r#"<details><summary>{title}</summary><pre tabindex="0">{json}</pre></details>"#)
 }
 
 /// What became of the records at one destination. What is nothing is not shown.

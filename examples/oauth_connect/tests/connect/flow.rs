@@ -54,6 +54,7 @@ async fn from_connecting_to_rejects() {
     report.shows("<dt>Inserted</dt><dd>597</dd>");
     report.shows("<dt>Rejected</dt><dd>3</dd>");
     report.shows("<dt>Linked by company</dt><dd>597</dd>");
+    report.shows("&quot;event&quot;: &quot;run_finished&quot;");
     let rejects = ada.get(&report.link("Download the rejects (CSV)")).await;
     assert_eq!(rejects.headers["content-type"], "text/csv; charset=utf-8");
     let lines: Vec<&str> = rejects.body.lines().collect();

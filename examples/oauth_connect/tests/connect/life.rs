@@ -200,7 +200,10 @@ async fn a_real_system_is_described_by_the_environment() {
     assert!(running.providers.is_empty());
     let mut ada = Visitor::new(&running);
     ada.get("/connectors").await.shows(">Example CRM</a>");
-    let token = ada.get("/connectors/crm").await.hidden("form_token");
+    let form = ada.get("/connectors/crm").await;
+    form.shows("such as acme.my.example.com.");
+    assert!(!form.body.contains("Sandbox"), "there are none");
+    let token = form.hidden("form_token");
     let fields = [
         ("form_token", token.as_str()),
         ("name", "Ours"),
