@@ -149,9 +149,11 @@ fn organisation(info: &ConnectorInfo, typed: &Typed, problems: &[Problem]) -> St
             "Only for a domain of its own: the host at which you log in to {}",
             info.title
         );
-        if let CustomDomains::Under(suffixes) = custom
-            && let Some(suffix) = suffixes.first()
-        {
+        let suffix = match custom {
+            CustomDomains::Under(suffixes) => suffixes.first(),
+            _ => None,
+        };
+        if let Some(suffix) = suffix {
             help.push_str(&format!(", such as acme.{suffix}"));
         }
         help.push('.');

@@ -1,6 +1,7 @@
 //! A headless Chromium, by the WebDriver protocol: as much of it as a person's hands and eyes need.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -194,17 +195,29 @@ impl Browser {
         }
         std::fs::read_to_string(path).unwrap()
     }
+}
 
-    pub(crate) async fn close(self) {
-        self.call(Method::DELETE, "", &Value::Null).await;
+/// The window is closed first, also when a test fails: a browser outlives its driver.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // What has ended already cannot be ended, which is as well.
+        let _ = self.close();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
     }
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+impl Browser {
+    /// Ends the session, without the client, which needs somebody who waits.
+    fn close(&self) -> std::io::Result<()> {
+        let (host, path) = (Ipv4Addr::LOCALHOST, self.session.path());
+        let port = self.session.port().unwrap_or_default();
+        let mut driver = TcpStream::connect((host, port))?;
+        driver.set_read_timeout(Some(PATIENCE))?;
+        let request = format!("DELETE {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
+        driver.write_all(request.as_bytes())?;
+        // The answer comes when the browser has ended; what it says is not needed.
+        driver.read(&mut [0; 64]).map(drop)
     }
 }
 

@@ -102,7 +102,6 @@ async fn by_clicks(width: u32) {
     browser.click("Connections").await;
     browser.arrives("Your records").await;
     browser.looks_right("17-connections").await;
-    browser.close().await;
     running.stop().await;
 }
 
@@ -151,7 +150,6 @@ async fn what_looks_wrong_is_seen() {
             "{html}: {found}"
         );
     }
-    browser.close().await;
     running.stop().await;
 }
 
@@ -184,7 +182,6 @@ async fn without_scripts() {
     browser.click("Download the rejects (CSV)").await;
     let csv = browser.downloaded("rejects-run-1.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
-    browser.close().await;
     running.stop().await;
 }
 
@@ -232,6 +229,5 @@ async fn without_a_mouse() {
     browser.press(&[ENTER]).await;
     browser.arrives("Your records").await;
     assert!(browser.title().await.starts_with("Connections"));
-    browser.close().await;
     running.stop().await;
 }
