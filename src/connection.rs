@@ -18,12 +18,24 @@ use crate::{Error, ErrorKind, Result};
 pub struct ConnectionInfo {
     /// Its name, unique among the host's connections.
     pub name: String,
+    /// The files that it offers, if it is a place for files. What is read of them is no call that a wrapper of the connection sees.
+    pub files: Option<Arc<dyn FileStore>>,
 }
 
 impl ConnectionInfo {
     /// A connection of this name.
     pub fn new(name: impl Into<String>) -> Self {
-        ConnectionInfo { name: name.into() }
+        ConnectionInfo {
+            name: name.into(),
+            files: None,
+        }
+    }
+
+    /// The same, which offers these files.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<dyn FileStore>) -> Self {
+        self.files = Some(files);
+        self
     }
 }
 
@@ -135,11 +147,6 @@ pub trait Connection: fmt::Debug + Send + Sync {
     /// changed, and no more is called than is needed.
     async fn check(&self, context: &Context) -> Result<()> {
         self.discover(context).await.map(drop)
-    }
-
-    /// The files that it offers, if it is a place for files. By default it is none.
-    fn files(&self) -> Option<Arc<dyn FileStore>> {
-        None
     }
 
     /// An object as a source.

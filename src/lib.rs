@@ -3,15 +3,15 @@
 //!
 //! Three doors:
 //!
-//! - **Embedders** describe jobs as data ([`spec::JobSpec`]) and run them in a [`workspace::Workspace`], or put a
-//!   [`job::SyncJob`] together in code.
+//! - **Embedders** have a [`workspace::Workspace`] for each customer, with connections and jobs as data, or a
+//!   [`workspace::LocalWorkspace`] over files, or put a [`job::SyncJob`] together in code.
 //! - **Connector authors** implement [`dataset::Dataset`], [`destination::Destination`] or a whole
-//!   [`connection::Connection`], and have it certified by the kit of the feature `testing`; its guide is `docs::connector_guide`.
+//!   [`connection::Connection`], declare its kind as a [`connector::Connector`], and have it certified by the kit of the feature `testing`; its guide is `docs::connector_guide`.
 //! - **Test writers** use [`memory`]: objects, datasets, files, rejects and a clock that are plain values.
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
 //! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
-//! [authorization](docs::authorization) guide lets a connection into an outside system, [security](docs::security) says who guards what. The
+//! [authorization](docs::authorization) guide lets a connection into an outside system, [workspace](docs::workspace) is about a tenant's connections and jobs, [security](docs::security) says who guards what. The
 //! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -75,6 +75,8 @@ pub mod docs {
     pub mod quickstart {}
     #[doc = include_str!("docs/security.md")]
     pub mod security {}
+    #[doc = include_str!("docs/workspace.md")]
+    pub mod workspace {}
 }
 
 /// The README's code is compiled and run.

@@ -122,6 +122,30 @@ impl ConfigField {
         })
     }
 
+    #[cfg(feature = "schema")]
+    pub(super) fn schema(&self) -> Value {
+        let mut schema = match &self.config_type {
+            ConfigType::Text => serde_json::json!({
+                "type": "string", "maxLength": LONGEST, "pattern": r"^[^\p{Cc}]*$",
+            }),
+            ConfigType::Integer(least, most) => serde_json::json!({
+                "type": "integer", "minimum": least, "maximum": most,
+            }),
+            ConfigType::Boolean => serde_json::json!({"type": "boolean"}),
+            ConfigType::Choice(items) => serde_json::json!({"enum": items}),
+            ConfigType::Domain => serde_json::json!({"type": "string", "format": "idn-hostname"}),
+            ConfigType::Secret => serde_json::json!({"type": "string", "writeOnly": true}),
+        };
+        schema["title"] = self.title.clone().into();
+        if let Some(help) = &self.help {
+            schema["description"] = help.clone().into();
+        }
+        if let Some(default) = &self.default {
+            schema["default"] = default.clone();
+        }
+        schema
+    }
+
     pub(super) fn own_problem(&self, path: &str) -> Option<Problem> {
         if let Some(default) = &self.default {
             let misfit = self.misfit(default);

@@ -199,6 +199,34 @@ impl ConnectorInfo {
         })
     }
 
+    /// The JSON Schema (draft 2020-12) of the answers that the connector asks for, for forms. A secret is `writeOnly`, and given apart from the
+    /// others.
+    ///
+    /// ```
+    /// use syncline::connector::{ConfigField, ConfigType, ConnectorCategory, ConnectorInfo};
+    ///
+    /// let info = ConnectorInfo::new("bucket", "Bucket", ConnectorCategory::File)
+    ///     .with_config(vec![ConfigField::new("rows", "Rows a page", ConfigType::Integer(1, 500)).or(100)]);
+    /// let schema = info.config_schema();
+    /// assert_eq!(schema["properties"]["rows"]["maximum"], 500);
+    /// assert_eq!(schema["properties"]["rows"]["default"], 100);
+    /// ```
+    #[cfg(feature = "schema")]
+    pub fn config_schema(&self) -> serde_json::Value {
+        let needed = |f: &&ConfigField| f.required && !f.is_secret() && f.default.is_none();
+        let required = self.config.iter().filter(needed);
+        let required: Vec<&str> = required.map(|field| field.name.as_str()).collect();
+        let properties = self.config.iter().map(|f| (f.name.clone(), f.schema()));
+        serde_json::json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": self.title,
+            "type": "object",
+            "properties": properties.collect::<serde_json::Map<_, _>>(),
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+
     /// What is wrong with a connection's spec. Nothing is called.
     pub fn problems(&self, spec: &ConnectionSpec) -> Vec<Problem> {
         let mut problems = Vec::new();

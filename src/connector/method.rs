@@ -238,7 +238,12 @@ impl AuthMethod {
     /// Whether an organisation of this kind can be authorized so.
     pub(super) fn problems(&self, org: &Org) -> Vec<Problem> {
         let hosts = match &self.way {
-            AuthWay::Open => return Vec::new(),
+            AuthWay::Open if *org == Org::Production => return Vec::new(),
+            // It has no hosts that could be told apart.
+            AuthWay::Open => {
+                let message = "the connector has no organisations of this kind";
+                return vec![Problem::new("org", message)];
+            }
             AuthWay::Key { hosts, .. } => hosts,
             AuthWay::OAuth { spec, .. } => &spec.hosts,
         };

@@ -25,6 +25,7 @@ use crate::Result;
 use crate::authorization::Authorization;
 use crate::connection::Connection;
 use crate::host::{Context, Transport};
+use crate::policy::Account;
 use crate::spec::Org;
 
 pub use config::{Config, ConfigField, ConfigType};
@@ -37,6 +38,8 @@ pub use template::{Adapted, JobTemplate};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectRequest {
+    /// What tells it from all others of its tenant, whatever its name.
+    pub id: String,
     /// The name that the customer gave it.
     pub name: String,
     /// The kind of organisation.
@@ -47,17 +50,26 @@ pub struct ConnectRequest {
     pub authorization: Option<Arc<dyn Authorization>>,
     /// Sends requests.
     pub transport: Arc<dyn Transport>,
+    /// What the connection may call, if the connector [declares limits](ConnectorInfo::limits). The workspace counts each question to a contract as one
+    /// call; a connection that makes several requests for one makes the further ones through [`Account::call`].
+    pub account: Option<Account>,
 }
 
 impl ConnectRequest {
-    /// A connection of this name, without config and authorization.
-    pub fn new(name: impl Into<String>, transport: Arc<dyn Transport>) -> Self {
+    /// A connection of this id and name, without config and authorization.
+    pub fn new(
+        id: impl Into<String>,
+        name: impl Into<String>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         ConnectRequest {
+            id: id.into(),
             name: name.into(),
             org: Org::Production,
             config: Config::default(),
             authorization: None,
             transport,
+            account: None,
         }
     }
 

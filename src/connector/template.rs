@@ -1,7 +1,7 @@
 //! Jobs that a connection gets when it is authorized.
 
 use crate::record::Schema;
-use crate::spec::{BuiltOn, JobSpec, MappingSpec, Rule, SourceSpec};
+use crate::spec::{BuiltOn, DriftMode, JobSpec, MappingSpec, Rule, SourceSpec};
 
 /// What an out-of-the-box job is made from.
 ///
@@ -105,10 +105,11 @@ impl JobTemplate {
         if !missing.is_empty() {
             return Adapted::Missing(missing);
         }
-        job.dataset.built_on = job
-            .dataset
-            .built_on
-            .or_else(|| Some(BuiltOn::new(shown.fields().to_vec())));
+        job.dataset.built_on = job.dataset.built_on.or_else(|| {
+            // New fields are none of its business; one that it uses and that goes stops it in each mode.
+            let built_on = BuiltOn::new(shown.fields().to_vec());
+            Some(built_on.with_mode(DriftMode::Evolve))
+        });
         Adapted::Job(Box::new(job))
     }
 

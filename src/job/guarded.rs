@@ -174,6 +174,26 @@ pub(super) async fn run_once(
     Ok(report)
 }
 
+impl RunReport {
+    /// The report of a run that did not begin, as is told of all runs: it failed, was cancelled, or waits for calls.
+    pub(crate) fn not_begun(mut self, context: &Context, error: Error, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        match paused_until(&error, self.finished_at) {
+            Some(until) => {
+                self.outcome = Outcome::Paused { until };
+                self.paused_by = Some(error);
+            }
+            None if error.kind() == ErrorKind::Cancelled => self.outcome = Outcome::Cancelled,
+            None => {
+                self.outcome = Outcome::Failed;
+                self.failure = Some(error);
+            }
+        }
+        tell_end(context, &self);
+        self
+    }
+}
+
 fn tell_end(context: &Context, report: &RunReport) {
     context.observer().observe(&Event::RunFinished {
         job: &report.job,

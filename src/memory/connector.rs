@@ -31,7 +31,7 @@ use crate::lookup::{Lookup, LookupRequest};
 /// let info = ConnectorInfo::new("desk", "Acme Desk", ConnectorCategory::Support);
 /// let desk = MemoryConnector::new(info, MemoryConnection::new("desk").with_object(&ticket)?);
 /// let transport = Arc::new(MemoryTransport::new(|request| Ok(HttpResponse::of(request, 404, ""))));
-/// let connection = desk.connect(&Context::new(), ConnectRequest::new("our desk", transport)).await?;
+/// let connection = desk.connect(&Context::new(), ConnectRequest::new("1", "our desk", transport)).await?;
 /// assert_eq!(connection.info().name, "our desk");
 /// assert_eq!(connection.discover(&Context::new()).await?.objects[0].name, "ticket");
 /// # Ok::<(), syncline::Error>(())

@@ -14,7 +14,7 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Bug, Context, FileStore};
+use crate::host::{Bug, Context};
 use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
 use crate::record::{Batch, Schema};
 use crate::spec::DuplicateKeys;
@@ -67,10 +67,6 @@ impl Connection for Connected {
         self.patience
             .call(Call::Prepare, Some(context), check)
             .await
-    }
-
-    fn files(&self) -> Option<Arc<dyn FileStore>> {
-        self.connection.files()
     }
 
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {

@@ -14,7 +14,7 @@ use crate::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     WriteReport, Writer,
 };
-use crate::host::{Context, FileStore, within};
+use crate::host::{Context, within};
 use crate::lookup::{Lookup, LookupInfo, LookupKeys, LookupMatches, LookupRequest};
 use crate::record::{Batch, Cursor, CursorValue, Schema};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -140,10 +140,6 @@ impl Connection for Behind<Arc<dyn Connection>> {
 
     async fn check(&self, context: &Context) -> Result<()> {
         guarded(&*self.layer, context, self.inner.check(context)).await
-    }
-
-    fn files(&self) -> Option<Arc<dyn FileStore>> {
-        self.inner.files()
     }
 
     async fn dataset(&self, context: &Context, object: &str) -> Result<Arc<dyn Dataset>> {

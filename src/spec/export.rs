@@ -1,4 +1,4 @@
-//! Connections and jobs as one document.
+//! Connections, jobs and chains as one document.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::job::{read, wrong};
-use super::{ConnectionSpec, JobSpec};
+use super::{ChainSpec, ConnectionSpec, JobSpec};
 use crate::Result;
 
 const NO_EXPORT: &str = "this is no export of connections and jobs";
 
-/// Connections and jobs as one document, to be kept, compared or carried elsewhere. It holds specs only: no records, no state, no secrets.
+/// Connections, jobs and chains as one document, to be kept, compared or carried elsewhere. It holds specs only: no records, no state, no secrets.
 ///
 /// The same specs always give the same bytes, in whatever order they come, and reading them gives the same specs.
 ///
@@ -41,6 +41,9 @@ pub struct ExportSpec {
     pub connections: Vec<ConnectionSpec>,
     /// The jobs, by name.
     pub jobs: Vec<JobSpec>,
+    /// The chains, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<ChainSpec>,
 }
 
 impl ExportSpec {
@@ -51,7 +54,16 @@ impl ExportSpec {
             version: 1,
             connections: Vec::new(),
             jobs,
+            chains: Vec::new(),
         }
+    }
+
+    /// The same, with these chains.
+    #[must_use]
+    pub fn with_chains(mut self, mut chains: Vec<ChainSpec>) -> Self {
+        chains.sort_by(|a, b| a.name.cmp(&b.name));
+        self.chains = chains;
+        self
     }
 
     /// The same, with these connections.
@@ -74,7 +86,7 @@ impl ExportSpec {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with the path and the place in the text of what is wrong. A form of a newer version, also of
-    /// a job or a connection in it, is told apart from a wrong one, and so are two jobs or two connections of one name.
+    /// a part of it, is told apart from a wrong one, and so are two parts of one name.
     pub fn from_json(text: &str) -> Result<Self> {
         // What a newer form has besides may be anything.
         #[derive(Deserialize)]
@@ -84,11 +96,14 @@ impl ExportSpec {
             jobs: Vec<Value>,
             #[serde(default)]
             connections: Vec<Value>,
+            #[serde(default)]
+            chains: Vec<Value>,
         }
         if let Ok(Versioned {
             version,
             jobs,
             connections,
+            chains,
         }) = serde_json::from_str(text)
         {
             let of_jobs = jobs.iter().enumerate().flat_map(|(at, job)| {
@@ -100,15 +115,17 @@ impl ExportSpec {
                     (format!("jobs[{at}].dataset.version"), of_dataset),
                 ]
             });
-            let of_connections = connections.iter().enumerate().map(|(at, connection)| {
-                (
-                    format!("connections[{at}].version"),
-                    connection.get("version"),
-                )
+            let others = [("connections", &connections), ("chains", &chains)];
+            let of_others = others.into_iter().flat_map(|(what, all)| {
+                let of_one = move |(at, one)| {
+                    let one: &Value = one;
+                    (format!("{what}[{at}].version"), one.get("version"))
+                };
+                all.iter().enumerate().map(of_one)
             });
             let versions = [("version".to_owned(), version.as_ref())]
                 .into_iter()
-                .chain(of_connections)
+                .chain(of_others)
                 .chain(of_jobs);
             for (path, version) in versions {
                 if let Some(version) = version.filter(|version| **version != 1) {
@@ -120,6 +137,7 @@ impl ExportSpec {
         let connections = export.connections.iter().map(|one| &one.name);
         once("connection", connections)?;
         once("job", export.jobs.iter().map(|job| &job.name))?;
+        once("chain", export.chains.iter().map(|chain| &chain.name))?;
         Ok(export)
     }
 }

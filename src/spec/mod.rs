@@ -3,6 +3,7 @@
 //! A spec says what is wanted and knows nothing about how it is done. Unknown fields are errors.
 //! The fields, one by one, are described in [the guide](crate::docs::job_spec).
 
+mod chain;
 mod connection;
 mod dataset;
 mod domain;
@@ -21,6 +22,7 @@ mod schema;
 mod sync;
 mod value_format;
 
+pub use chain::{ChainSpec, Ended, LinkCondition, LinkSpec, OnFailure};
 pub use connection::ConnectionSpec;
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
 pub use domain::Domain;

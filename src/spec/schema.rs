@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec, MappingSpec, ObjectSpec,
-    ValueFormat,
+    ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
+    MappingSpec, ObjectSpec, ValueFormat,
 };
 
 /// The JSON Schema (draft 2020-12) of each document that a host may keep, by the name of its type.
@@ -25,6 +25,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("JobSpec", schema::<JobSpec>()),
         ("DatasetSpec", schema::<DatasetSpec>()),
         ("FileSource", schema::<FileSource>()),
+        ("ConnectionSpec", schema::<ConnectionSpec>()),
+        ("ChainSpec", schema::<ChainSpec>()),
         ("ExportSpec", schema::<ExportSpec>()),
         ("ObjectSpec", schema::<ObjectSpec>()),
         ("DestinationSpec", schema::<DestinationSpec>()),

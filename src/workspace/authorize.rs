@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::life::ConnectionAction;
+use super::roster::not_found;
 use super::{Connections, Refreshed};
 use crate::authorization::{
-    Authorized, BeginRequest, Callback, Consent, CredentialRecord, DeviceConsent, DevicePoll,
-    KeyAuthorization, OAuth, Revocation, RevokeMode, Standing, connection_of,
+    AuthorizationState, Authorized, BeginRequest, Callback, Consent, CredentialRecord,
+    DeviceConsent, DevicePoll, KeyAuthorization, OAuth, Revocation, RevokeMode, Standing,
+    connection_of,
 };
 use crate::connector::AuthWay;
 use crate::error::Problem;
@@ -44,7 +46,7 @@ impl Connections<'_> {
     /// [`Unsupported`](ErrorKind::Unsupported) if its method asks nobody in this way, those of
     /// [`OAuth::begin`], and those of [`get`](Self::get).
     pub async fn begin(
-        &self,
+        self,
         context: &Context,
         id: &str,
         request: BeginRequest,
@@ -56,20 +58,21 @@ impl Connections<'_> {
     /// Takes a callback, whichever connection of the workspace it is for. Then the connection has its jobs.
     ///
     /// # Errors
-    /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace; those of
+    /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace;
+    /// [`NotFound`](ErrorKind::NotFound) if the connection was deleted meanwhile, [`Invalid`](ErrorKind::Invalid) if it was disabled; those of
     /// [`OAuth::complete`].
-    pub async fn complete(&self, context: &Context, callback: Callback) -> Result<Connected> {
-        let id = connection_of(&self.0.0.credentials, &callback).await?;
+    pub async fn complete(self, context: &Context, callback: Callback) -> Result<Connected> {
+        let id = connection_of(&self.0.credentials(context), &callback).await?;
         let oauth = self.to_authorize(context, &id).await?;
         let authorized = oauth.complete(context, callback).await?;
-        Ok(self.connected(context, id, Some(authorized)).await)
+        self.connected(context, id, Some(authorized)).await
     }
 
     /// Begins to ask a person on another device.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
-    pub async fn begin_device(&self, context: &Context, id: &str) -> Result<DeviceConsent> {
+    pub async fn begin_device(self, context: &Context, id: &str) -> Result<DeviceConsent> {
         let oauth = self.to_authorize(context, id).await?;
         oauth.begin_device(context).await
     }
@@ -79,7 +82,7 @@ impl Connections<'_> {
     /// # Errors
     /// As [`OAuth::poll_device`].
     pub async fn poll_device(
-        &self,
+        self,
         context: &Context,
         id: &str,
         consent: &mut DeviceConsent,
@@ -89,7 +92,7 @@ impl Connections<'_> {
             DevicePoll::Pending(wait) => Ok(Polled::Pending(wait)),
             DevicePoll::Done(authorized) => {
                 let connected = self.connected(context, id.to_owned(), Some(authorized));
-                Ok(Polled::Connected(Box::new(connected.await)))
+                Ok(Polled::Connected(Box::new(connected.await?)))
             }
         }
     }
@@ -98,12 +101,11 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// As [`OAuth::authorize`], and those of [`get`](Self::get).
-    pub async fn authorize(&self, context: &Context, id: &str) -> Result<Connected> {
+    pub async fn authorize(self, context: &Context, id: &str) -> Result<Connected> {
         let oauth = self.to_authorize(context, id).await?;
         let authorized = oauth.authorize(context).await?;
-        Ok(self
-            .connected(context, id.to_owned(), Some(authorized))
-            .await)
+        self.connected(context, id.to_owned(), Some(authorized))
+            .await
     }
 
     /// Takes a key that the customer has, by the [names](crate::connector::KeyForm) of its parts, in place of one that was there.
@@ -112,7 +114,7 @@ impl Connections<'_> {
     /// [`Invalid`](ErrorKind::Invalid) if a part is missing, empty or none of the key's; [`Unsupported`](ErrorKind::Unsupported) if it
     /// is not authorized by a key; and those of [`get`](Self::get).
     pub async fn give_key(
-        &self,
+        self,
         context: &Context,
         id: &str,
         secrets: BTreeMap<String, Secret>,
@@ -144,7 +146,7 @@ impl Connections<'_> {
             record.secrets = secrets.clone();
         };
         self.save(context, id, update).await?;
-        Ok(self.connected(context, id.to_owned(), None).await)
+        self.connected(context, id.to_owned(), None).await
     }
 
     /// Gives back what lets it in, and forgets it here. Its jobs fail until it is authorized again.
@@ -152,18 +154,18 @@ impl Connections<'_> {
     /// # Errors
     /// Those of [`OAuth::revoke`], after which it is as it was; [`Invalid`](ErrorKind::Invalid) if there is nothing to give back; and
     /// those of [`get`](Self::get).
-    pub async fn revoke(
-        &self,
-        context: &Context,
-        id: &str,
-        mode: RevokeMode,
-    ) -> Result<Revocation> {
+    pub async fn revoke(self, context: &Context, id: &str, mode: RevokeMode) -> Result<Revocation> {
         let view = self.may(context, id, ConnectionAction::Revoke).await?;
-        match &self.method(&view.spec)?.way {
+        match self.method(&view.spec)?.way {
             AuthWay::Open => {
                 let message =
                     "this connection asks for no authorization; disable it to have it rest";
                 Err(Error::new(ErrorKind::Unsupported, message).with("connection", &view.spec.name))
+            }
+            _ if view.authorization == Some(AuthorizationState::Unauthorized) => {
+                let message =
+                    "nobody has authorized the connection, so there is nothing to give back";
+                Err(Error::new(ErrorKind::Invalid, message).with("connection", &view.spec.name))
             }
             AuthWay::Key { .. } => {
                 let update = |record: &mut CredentialRecord| {
@@ -175,7 +177,7 @@ impl Connections<'_> {
                 Ok(Revocation { confirmed: false })
             }
             AuthWay::OAuth { .. } => {
-                let config = self.config(id, &view.spec).await?;
+                let config = self.config(context, id, &view.spec).await?;
                 self.oauth(id, &view.spec, &config)?
                     .revoke(context, mode)
                     .await
@@ -183,22 +185,27 @@ impl Connections<'_> {
         }
     }
 
-    async fn to_authorize(&self, context: &Context, id: &str) -> Result<OAuth> {
+    async fn to_authorize(self, context: &Context, id: &str) -> Result<OAuth> {
         let view = self.may(context, id, ConnectionAction::Authorize).await?;
-        self.oauth(id, &view.spec, &self.config(id, &view.spec).await?)
+        self.oauth(id, &view.spec, &self.config(context, id, &view.spec).await?)
     }
 
     async fn connected(
-        &self,
+        self,
         context: &Context,
         id: String,
         authorized: Option<Authorized>,
-    ) -> Connected {
+    ) -> Result<Connected> {
+        // Somebody may have deleted it while a server was asked.
+        let entries = self.0.roster(context).await?.connections;
+        let entry = entries.into_iter().find(|entry| entry.id == id);
+        let entry = entry.ok_or_else(|| not_found("connection", &id))?;
+        self.still_there(context, &id, &entry.spec).await?;
         let refreshed = self.refresh(context, &id).await;
-        Connected {
+        Ok(Connected {
             id,
             authorized,
             refreshed,
-        }
+        })
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::life::ConnectionAction;
+use super::open::{Asks, patient};
 use super::{Connections, JobRef, Provisioned};
 use crate::Result;
-use crate::authorization::Refresh;
 use crate::connection::{Catalog, ObjectInfo};
 use crate::host::Context;
 use crate::job::{Change, DriftReport};
@@ -117,16 +117,15 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// As [`open`](Self::open), and those of finding objects.
-    pub async fn refresh(&self, context: &Context, id: &str) -> Result<Refreshed> {
+    pub async fn refresh(self, context: &Context, id: &str) -> Result<Refreshed> {
         let view = self.may(context, id, ConnectionAction::Refresh).await?;
-        let opened = self
-            .opened(context, id, &view.spec, Refresh::IfNeeded)
-            .await?;
-        let catalog = opened.discover(context).await?;
+        let opened = self.opened(context, id, &view.spec, Asks::ForMore).await?;
+        let catalog = patient(context, opened).discover(context).await?;
         let then = self.catalog(context, id).await?;
         let change = CatalogChange::between(&then, &catalog);
-        let jobs = self.provision(context, &view, &catalog).await?;
+        // Of the jobs that are new nothing has changed.
         let touched = self.touched(context, id, &change).await?;
+        let jobs = self.provision(context, &view, &catalog).await?;
         // Last: whoever breaks off before sees the same changes again.
         let save = |saved: &mut Vec<SavedObject>| {
             *saved = catalog.objects.iter().map(SavedObject::of).collect();
@@ -146,7 +145,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn catalog(&self, context: &Context, id: &str) -> Result<Catalog> {
+    pub async fn catalog(self, context: &Context, id: &str) -> Result<Catalog> {
         self.0.roster(context).await?.connection(id)?;
         let documents = self.0.documents(context);
         let saved: Option<Vec<SavedObject>> = documents.load(&self.catalog_key(id)?).await?;
@@ -155,7 +154,7 @@ impl Connections<'_> {
     }
 
     async fn touched(
-        &self,
+        self,
         context: &Context,
         id: &str,
         change: &CatalogChange,

@@ -7,12 +7,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::life::{ConnectionAction, ConnectionState};
-use super::roster::{ConnectionEntry, Roster};
+use super::roster::{ConnectionEntry, Roster, check_name};
 use super::{Workspace, open};
-use crate::authorization::{
-    AuthorizationState, CredentialRecord, LoadedCredential, Revocation, RevokeMode,
-};
-use crate::connector::{AuthMethod, AuthWay, ConnectorInfo, Instances};
+use crate::authorization::{AuthorizationState, CredentialRecord};
+use crate::connector::{AuthMethod, ConnectorInfo, Instances};
 use crate::error::Problem;
 use crate::host::{Context, Expected, StateKey, StateKind, unique};
 use crate::spec::ConnectionSpec;
@@ -32,6 +30,9 @@ pub struct ConnectionView {
     pub spec: ConnectionSpec,
     /// How it is.
     pub state: ConnectionState,
+    /// Why it cannot be used as it is, and what to do: its connector is not registered any more, a secret is missing, its credential cannot be
+    /// read.
+    pub problem: Option<String>,
     /// How its authorization is; `None` if its method asks for nothing.
     pub authorization: Option<AuthorizationState>,
     /// The organisation that it belongs to, in the outside system's own words, if it tells.
@@ -42,51 +43,34 @@ pub struct ConnectionView {
     pub changed_at: DateTime<Utc>,
 }
 
-/// What becomes of a connection's jobs when it is deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum JobsOnDelete {
-    /// As long as it has any, it is not deleted.
-    #[default]
-    Refuse,
-    /// They are deleted too.
-    Delete,
-}
-
-/// What was deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Deleted {
-    /// How many jobs.
-    pub jobs: usize,
-    /// Whether the outside system confirmed that the credential is worth nothing any more; `None` if there was none to give back.
-    pub revocation: Option<Revocation>,
-}
-
-impl Connections<'_> {
+impl<'a> Connections<'a> {
     /// Makes a connection, which is to be authorized.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the spec; [`NotFound`](ErrorKind::NotFound) for a kind without
     /// connector; [`Conflict`](ErrorKind::Conflict) if the name is taken, or the kind has room for one connection and has it.
-    pub async fn create(&self, context: &Context, spec: ConnectionSpec) -> Result<ConnectionView> {
+    pub async fn create(self, context: &Context, spec: ConnectionSpec) -> Result<ConnectionView> {
         let created = self.created(context, spec).await;
         created.map_err(|error| error.during("create connection"))
     }
 
-    async fn created(&self, context: &Context, mut spec: ConnectionSpec) -> Result<ConnectionView> {
+    async fn created(self, context: &Context, mut spec: ConnectionSpec) -> Result<ConnectionView> {
         let info = self.info(&spec.kind)?;
         spec.id = None;
         valid(info, &spec)?;
-        self.sweep(context).await?;
+        // A later release may put another method first.
+        spec.method = Some(info.method(&spec)?.name.clone());
+        self.0.sweep(context).await?;
         let now = context.clock().now();
         let id = unique(context.entropy());
         self.0
             .change(context, |roster| {
-                admit(roster, info, &spec, None)?;
-                roster
-                    .connections
-                    .push(entry(id.clone(), spec.clone(), now));
+                // What was done by a try whose answer was lost is done.
+                if roster.connection(&id).is_err() {
+                    admit(roster, info, &spec, None)?;
+                    let made = entry(id.clone(), spec.clone(), now);
+                    roster.connections.push(made);
+                }
                 Ok(())
             })
             .await?;
@@ -97,7 +81,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// Those of the store and the cipher.
-    pub async fn list(&self, context: &Context) -> Result<Vec<ConnectionView>> {
+    pub async fn list(self, context: &Context) -> Result<Vec<ConnectionView>> {
         let roster = self.0.roster(context).await?;
         let mut views = Vec::new();
         for entry in roster.present() {
@@ -111,7 +95,7 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store and the cipher.
-    pub async fn get(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn get(self, context: &Context, id: &str) -> Result<ConnectionView> {
         let roster = self.0.roster(context).await?;
         self.view(context, roster.connection(id)?).await
     }
@@ -120,10 +104,16 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) if the name is taken, and those of [`get`](Self::get).
-    pub async fn rename(&self, context: &Context, id: &str, name: &str) -> Result<ConnectionView> {
-        let mut spec = self.may(context, id, ConnectionAction::Rename).await?.spec;
-        spec.name = name.to_owned();
-        self.replace(context, id, spec).await
+    pub async fn rename(self, context: &Context, id: &str, name: &str) -> Result<ConnectionView> {
+        self.may(context, id, ConnectionAction::Rename).await?;
+        check_name(name)?;
+        let change = |roster: &mut Roster| {
+            roster.connection_name_is_free(name, Some(id))?;
+            let entry = roster.connection_mut(id)?;
+            name.clone_into(&mut entry.spec.name);
+            Ok(())
+        };
+        self.changed(context, id, change).await
     }
 
     /// Answers its connector's questions anew. Secrets that are not given stay as they are.
@@ -131,38 +121,42 @@ impl Connections<'_> {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the answers, and those of [`get`](Self::get).
     pub async fn configure(
-        &self,
+        self,
         context: &Context,
         id: &str,
         config: IndexMap<String, Value>,
         secrets: BTreeMap<String, Secret>,
     ) -> Result<ConnectionView> {
-        let mut spec = self
-            .may(context, id, ConnectionAction::Configure)
-            .await?
-            .spec;
-        spec.config = config;
+        let view = self.may(context, id, ConnectionAction::Configure).await?;
+        let mut spec = view.spec;
+        spec.config.clone_from(&config);
         let info = self.info(&spec.kind)?;
-        let strange = secrets.keys().filter(|name| {
-            let field = info.config.iter().find(|field| field.name == **name);
-            !field.is_some_and(|field| field.is_secret())
-        });
-        let strange: Vec<Problem> = strange
-            .map(|name| Problem::new(format!("config.{name}"), "the connector has no such secret"))
-            .collect();
-        if !strange.is_empty() {
-            return Err(Error::invalid(
-                "the connection cannot be configured so",
-                strange,
-            ));
+        let mut problems = Vec::new();
+        for (name, secret) in &secrets {
+            let field = info.config.iter().find(|field| field.name == *name);
+            let message = match field.is_some_and(|field| field.is_secret()) {
+                false => "the connector has no such secret",
+                true if secret.is_empty() => "the secret is empty; give it, or leave it out",
+                true => continue,
+            };
+            problems.push(Problem::new(format!("config.{name}"), message));
+        }
+        if !problems.is_empty() {
+            let what = "the connection cannot be configured so";
+            return Err(Error::invalid(what, problems));
         }
         valid(info, &spec)?;
         if !secrets.is_empty() {
             let update = |record: &mut CredentialRecord| record.secrets.extend(secrets.clone());
-            self.save(context, &open::config_secrets(id), update)
-                .await?;
+            let record = open::config_secrets(id);
+            self.save(context, &record, update).await?;
+            self.still_there(context, id, &spec).await?;
         }
-        self.replace(context, id, spec).await
+        let change = |roster: &mut Roster| {
+            roster.connection_mut(id)?.spec.config.clone_from(&config);
+            Ok(())
+        };
+        self.changed(context, id, change).await
     }
 
     /// Chooses another kind of organisation or another way to authorize, for a connection that nobody has authorized yet.
@@ -171,7 +165,7 @@ impl Connections<'_> {
     /// [`Invalid`](ErrorKind::Invalid) if it was authorized before, since it stays with its organisation; and those of
     /// [`get`](Self::get).
     pub async fn change_org(
-        &self,
+        self,
         context: &Context,
         id: &str,
         org: crate::spec::Org,
@@ -180,22 +174,30 @@ impl Connections<'_> {
         let view = self.may(context, id, ConnectionAction::Configure).await?;
         let mut spec = view.spec.clone();
         (spec.org, spec.method) = (org, method);
-        if view.state != ConnectionState::Unauthorized && spec != view.spec {
+        let info = self.info(&spec.kind)?;
+        valid(info, &spec)?;
+        spec.method = Some(info.method(&spec)?.name.clone());
+        let untouched = [None, Some(AuthorizationState::Unauthorized)];
+        if !untouched.contains(&view.authorization) && spec != view.spec {
             let message = "a connection stays with the organisation that it was authorized for; make another connection for this one";
             let problem = Problem::new("org", message);
-            return Err(Error::invalid(
-                "the connection cannot be moved",
-                vec![problem],
-            ));
+            let what = "the connection cannot be moved";
+            return Err(Error::invalid(what, vec![problem]));
         }
-        self.replace(context, id, spec).await
+        let change = |roster: &mut Roster| {
+            let kept = &mut roster.connection_mut(id)?.spec;
+            kept.org.clone_from(&spec.org);
+            kept.method.clone_from(&spec.method);
+            Ok(())
+        };
+        self.changed(context, id, change).await
     }
 
     /// Lets it be used again.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is not disabled, and those of [`get`](Self::get).
-    pub async fn enable(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn enable(self, context: &Context, id: &str) -> Result<ConnectionView> {
         self.may(context, id, ConnectionAction::Enable).await?;
         self.switch(context, id, true).await
     }
@@ -204,113 +206,30 @@ impl Connections<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is disabled already, and those of [`get`](Self::get).
-    pub async fn disable(&self, context: &Context, id: &str) -> Result<ConnectionView> {
+    pub async fn disable(self, context: &Context, id: &str) -> Result<ConnectionView> {
         self.may(context, id, ConnectionAction::Disable).await?;
         self.switch(context, id, false).await
     }
 
-    async fn switch(&self, context: &Context, id: &str, enabled: bool) -> Result<ConnectionView> {
-        let now = context.clock().now();
+    async fn switch(self, context: &Context, id: &str, enabled: bool) -> Result<ConnectionView> {
         let change = |roster: &mut Roster| {
-            let entry = roster.connection_mut(id)?;
-            (entry.enabled, entry.changed_at) = (enabled, now);
+            roster.connection_mut(id)?.enabled = enabled;
             Ok(())
         };
-        self.0.change(context, change).await?;
-        self.get(context, id).await
+        self.changed(context, id, change).await
     }
 
-    /// Removes it with all that belongs to it. A token is given back first, if the outside system takes it; if it does not, that is
-    /// told, and the connection is removed all the same.
-    ///
-    /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) if it has jobs and these are not to be deleted too, with their names; and those of
-    /// [`get`](Self::get). What was begun is completed by the next call that makes or deletes a connection.
-    pub async fn delete(&self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
-        let deleted = self.deleted(context, id, jobs).await;
-        deleted.map_err(|error| error.during("delete connection"))
-    }
-
-    async fn deleted(&self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
-        let view = self.may(context, id, ConnectionAction::Delete).await?;
-        let gone = self
-            .0
-            .change(context, |roster| {
-                let names: Vec<&str> = roster.jobs_of(id).map(|job| job.name.as_str()).collect();
-                if jobs == JobsOnDelete::Refuse && !names.is_empty() {
-                    let message =
-                        "the connection has jobs; delete these first, or together with it";
-                    return Err(Error::new(ErrorKind::Conflict, message)
-                        .with("connection", &view.spec.name)
-                        .with("jobs", names.join(", ")));
-                }
-                roster.connection_mut(id)?.going = true;
-                let (gone, kept) = std::mem::take(&mut roster.jobs)
-                    .into_iter()
-                    .partition(|job| job.connection.as_deref() == Some(id));
-                roster.jobs = kept;
-                Ok::<Vec<_>, Error>(gone)
-            })
-            .await?;
-        for job in &gone {
-            self.0.jobs().clear(context, &job.id).await?;
-        }
-        let revocation = match (self.method(&view.spec)?.way.clone(), view.authorization) {
-            (AuthWay::OAuth { .. }, Some(state)) if state != AuthorizationState::Unauthorized => {
-                let oauth = self.oauth(id, &view.spec, &self.config(id, &view.spec).await?)?;
-                Some(oauth.revoke(context, RevokeMode::Force).await?)
-            }
-            _ => None,
-        };
-        self.sweep(context).await?;
-        Ok(Deleted {
-            jobs: gone.len(),
-            revocation,
-        })
-    }
-
-    /// Completes what was begun to be removed.
-    async fn sweep(&self, context: &Context) -> Result<()> {
-        let roster = self.0.roster(context).await?;
-        let going: Vec<&ConnectionEntry> = roster.connections.iter().filter(|c| c.going).collect();
-        for ConnectionEntry { id, .. } in going {
-            for record in [id.clone(), open::config_secrets(id)] {
-                while let Some(LoadedCredential { version, .. }) =
-                    self.0.0.credentials.load(&record).await?
-                {
-                    if self.0.0.credentials.delete(&record, version).await? {
-                        break;
-                    }
-                }
-            }
-            let documents = self.0.documents(context);
-            documents.remove(&self.catalog_key(id)?).await?;
-            self.0
-                .change(context, |roster| {
-                    roster.connections.retain(|entry| entry.id != *id);
-                    Ok(())
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Puts a spec in place of one.
-    async fn replace(
-        &self,
+    /// Changes its entry, and nothing that somebody else changed meanwhile.
+    async fn changed(
+        self,
         context: &Context,
         id: &str,
-        mut spec: ConnectionSpec,
+        mut change: impl FnMut(&mut Roster) -> Result<()>,
     ) -> Result<ConnectionView> {
-        let info = self.info(&spec.kind)?;
-        spec.id = None;
-        valid(info, &spec)?;
         let now = context.clock().now();
         let change = |roster: &mut Roster| {
-            admit(roster, info, &spec, Some(id))?;
-            let entry = roster.connection_mut(id)?;
-            entry.spec = spec.clone();
-            entry.changed_at = now;
+            change(roster)?;
+            roster.connection_mut(id)?.changed_at = now;
             Ok(())
         };
         self.0.change(context, change).await?;
@@ -319,7 +238,7 @@ impl Connections<'_> {
 
     /// The connection, if this may be done with it.
     pub(super) async fn may(
-        &self,
+        self,
         context: &Context,
         id: &str,
         action: ConnectionAction,
@@ -330,50 +249,60 @@ impl Connections<'_> {
     }
 
     pub(super) async fn view(
-        &self,
+        self,
         context: &Context,
         entry: &ConnectionEntry,
     ) -> Result<ConnectionView> {
-        let loaded = self.0.0.credentials.load(&entry.id).await?;
-        let record = loaded.as_ref().map(|loaded| &loaded.record);
-        let authorization = match self.method(&entry.spec)?.way {
-            AuthWay::Open => None,
-            AuthWay::Key { .. } => Some(open::key_state(record)),
-            AuthWay::OAuth { .. } => Some(AuthorizationState::of(record, context.clock().now())),
+        let loaded = self.0.credentials(context).load(&entry.id).await;
+        let (record, mut problem) = match loaded {
+            Ok(loaded) => (loaded.map(|loaded| loaded.record), None),
+            Err(error) if is_of_the_store(&error) => return Err(error),
+            Err(error) => (None, Some(error.to_string())),
         };
+        let now = context.clock().now();
+        let mut authorization = None;
+        match self.method(&entry.spec) {
+            Ok(method) => {
+                authorization = open::state(&method.way, record.as_ref(), now);
+                let lacking = self.lacking(context, &entry.id, &entry.spec).await?;
+                problem = problem.or(lacking);
+            }
+            Err(error) => problem = Some(error.to_string()),
+        }
         let mut spec = entry.spec.clone();
         spec.id = Some(entry.id.clone());
         Ok(ConnectionView {
             id: entry.id.clone(),
             spec,
-            state: ConnectionState::of(authorization, entry.enabled),
+            state: ConnectionState::of(authorization, entry.enabled, problem.is_none()),
+            problem,
             authorization,
-            organization: record.and_then(|record| record.organization.clone()),
+            organization: record.and_then(|record| record.organization),
             created_at: entry.created_at,
             changed_at: entry.changed_at,
         })
     }
 
-    pub(super) fn info(&self, kind: &str) -> Result<&ConnectorInfo> {
+    pub(super) fn info(self, kind: &str) -> Result<&'a ConnectorInfo> {
         Ok(self.0.registry().connector(kind)?.info())
     }
 
-    pub(super) fn method(&self, spec: &ConnectionSpec) -> Result<&AuthMethod> {
+    pub(super) fn method(self, spec: &ConnectionSpec) -> Result<&'a AuthMethod> {
         self.info(&spec.kind)?.method(spec)
     }
 
-    pub(super) fn catalog_key(&self, id: &str) -> Result<StateKey> {
+    pub(super) fn catalog_key(self, id: &str) -> Result<StateKey> {
         self.0.key(StateKind::Catalog, [id])
     }
 
     /// Changes a record of secrets.
     pub(super) async fn save(
-        &self,
+        self,
         context: &Context,
         record: &str,
         update: impl Fn(&mut CredentialRecord),
     ) -> Result<()> {
-        let credentials = &self.0.0.credentials;
+        let credentials = self.0.credentials(context);
         loop {
             let (mut new, expected) = match credentials.load(record).await? {
                 None => (CredentialRecord::new(), Expected::Absent),
@@ -388,13 +317,18 @@ impl Connections<'_> {
     }
 }
 
+/// Whether an error says nothing about what was looked for.
+pub(super) fn is_of_the_store(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Timeout)
+}
+
 /// A connection that is not authorized yet.
 pub(super) fn entry(id: String, spec: ConnectionSpec, now: DateTime<Utc>) -> ConnectionEntry {
     ConnectionEntry {
         id,
         spec,
         enabled: true,
-        going: false,
+        going: None,
         declined: Vec::new(),
         created_at: now,
         changed_at: now,
@@ -402,7 +336,11 @@ pub(super) fn entry(id: String, spec: ConnectionSpec, now: DateTime<Utc>) -> Con
 }
 
 pub(super) fn valid(info: &ConnectorInfo, spec: &ConnectionSpec) -> Result<()> {
-    let problems = info.problems(spec);
+    let mut problems = info.problems(spec);
+    if let Err(error) = check_name(&spec.name) {
+        problems.retain(|problem| problem.path != "name");
+        problems.splice(0..0, error.problems().iter().cloned());
+    }
     match problems.is_empty() {
         true => Ok(()),
         false => Err(Error::invalid("the connection cannot be so", problems)),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::roster::{JobEntry, Roster, not_found};
-use super::{Workspace, specs};
+use super::roster::{JobEntry, Roster, check_name, not_found};
+use super::{Workspace, chains, specs};
 use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, StateKey, StateKind, unique};
-use crate::job::{Job as _, JobPlan, Outcome, RunLease, RunReport, RunRequest, RunState, SyncJob};
+use crate::job::{Job as _, JobPlan, RunLease, RunReport, RunRequest, RunState, SyncJob};
 use crate::spec::{JobSpec, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
@@ -46,18 +46,22 @@ impl Jobs<'_> {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with what is wrong with the spec, as far as that can be seen without the source;
     /// [`Conflict`](ErrorKind::Conflict) if the name is taken.
-    pub async fn create(&self, context: &Context, spec: JobSpec) -> Result<JobView> {
+    pub async fn create(self, context: &Context, spec: JobSpec) -> Result<JobView> {
         let created = self.created(context, spec).await;
         created.map_err(|error| error.during("create job"))
     }
 
-    async fn created(&self, context: &Context, spec: JobSpec) -> Result<JobView> {
+    async fn created(self, context: &Context, spec: JobSpec) -> Result<JobView> {
         self.valid(context, &spec).await?;
         let id = unique(context.entropy());
         let edition = self.save_edition(context, &id, &spec).await?;
         let mut job = entry(id, spec.name.clone(), edition, context.clock().now());
         let mut refused = false;
         let change = |roster: &mut Roster| {
+            // What was done by a try whose answer was lost is done.
+            if roster.job(&job.id).is_ok() {
+                return Ok(());
+            }
             let admitted = roster.job_name_is_free(&spec.name, None);
             let connection = admitted.and_then(|()| connection_of(roster, &spec));
             refused = connection.is_err();
@@ -78,7 +82,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn list(&self, context: &Context) -> Result<Vec<JobView>> {
+    pub async fn list(self, context: &Context) -> Result<Vec<JobView>> {
         let mut views = self.views(context, |_| true).await?;
         views.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         Ok(views)
@@ -88,7 +92,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn get(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn get(self, context: &Context, id: &str) -> Result<JobView> {
         let mut found = self.views(context, |entry| entry.id == id).await?;
         found.pop().ok_or_else(|| not_found("job", id))
     }
@@ -99,7 +103,7 @@ impl Jobs<'_> {
     /// [`Conflict`](ErrorKind::Conflict) if somebody else changed the job meanwhile, or the name is taken; [`Invalid`](ErrorKind::Invalid)
     /// also for a change of what the job's template [fixes](crate::connector::JobTemplate).
     pub async fn edit(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -110,7 +114,7 @@ impl Jobs<'_> {
     }
 
     async fn edited(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -146,7 +150,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn enable(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn enable(self, context: &Context, id: &str) -> Result<JobView> {
         self.switch(context, id, true).await
     }
 
@@ -154,11 +158,11 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn disable(&self, context: &Context, id: &str) -> Result<JobView> {
+    pub async fn disable(self, context: &Context, id: &str) -> Result<JobView> {
         self.switch(context, id, false).await
     }
 
-    async fn switch(&self, context: &Context, id: &str, enabled: bool) -> Result<JobView> {
+    async fn switch(self, context: &Context, id: &str, enabled: bool) -> Result<JobView> {
         let now = context.clock().now();
         let change = |roster: &mut Roster| {
             let job = roster.job_mut(id)?;
@@ -172,14 +176,22 @@ impl Jobs<'_> {
     /// Removes it, and all that is known of how far it has come. One that was made from a template does not come again.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound), and those of the store.
-    pub async fn delete(&self, context: &Context, id: &str) -> Result<()> {
+    /// [`NotFound`](ErrorKind::NotFound), [`Conflict`](ErrorKind::Conflict) if a chain needs it, and those of the store.
+    pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
+        // Another one's, and one that was removed, are not there.
+        self.0.roster(context).await?.job(id)?;
+        let now = context.clock().now();
         let change = |roster: &mut Roster| {
+            // What was done by a try whose answer was lost is done.
+            if roster.gone_jobs.iter().any(|job| job.id == id) {
+                return Ok(());
+            }
             let job = roster.job(id)?.clone();
+            chains::free(roster, &[id])?;
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
                 roster.connection_mut(connection)?.declined.push(template);
             }
-            roster.jobs.retain(|job| job.id != id);
+            roster.remove_job(id, now);
             Ok(())
         };
         self.0.change(context, change).await?;
@@ -190,7 +202,7 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) with every mistake and its path; those of its connection.
-    pub async fn validate(&self, context: &Context, spec: &JobSpec) -> Result<JobPlan> {
+    pub async fn validate(self, context: &Context, spec: &JobSpec) -> Result<JobPlan> {
         self.valid(context, spec).await?;
         let roster = self.0.roster(context).await?;
         let connection = connection_of(&roster, spec)?;
@@ -202,12 +214,12 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) if it is disabled or its source is gone, and those of its connection.
-    pub async fn open(&self, context: &Context, id: &str) -> Result<SyncJob> {
+    pub async fn open(self, context: &Context, id: &str) -> Result<SyncJob> {
         let view = self.get(context, id).await?;
         self.opened(context, &view).await
     }
 
-    async fn opened(&self, context: &Context, view: &JobView) -> Result<SyncJob> {
+    async fn opened(self, context: &Context, view: &JobView) -> Result<SyncJob> {
         let rests = match (view.enabled, view.retired) {
             (true, false) => None,
             (false, _) => Some("the job is disabled; enable it first"),
@@ -228,24 +240,24 @@ impl Jobs<'_> {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for the job, and those of [`SyncJob`].
-    pub async fn run(&self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
+    pub async fn run(self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
         let view = self.get(context, id).await?;
         let started_at = context.clock().now();
         let job = match self.opened(context, &view).await {
             Ok(job) => job,
             Err(error) => {
-                let mut report = RunReport::new(&view.spec.name, started_at, context.clock().now());
-                report.dry_run = request.dry_run;
-                report.outcome = Outcome::Failed;
-                report.failure = Some(error);
-                return Ok(report);
+                let now = context.clock().now();
+                let report = RunReport::new(&view.spec.name, started_at, now);
+                return Ok(report.not_begun(context, error, request.dry_run));
             }
         };
         job.run(context, self.complete(request)).await
     }
 
-    /// The request with what the workspace knows.
-    fn complete(&self, mut request: RunRequest) -> RunRequest {
+    /// The request with what the workspace knows: its store for the job's state, and the job's lease. [`run`](Self::run) completes its own; who runs or
+    /// redrives a job that was [opened](Self::open) asks here first, so that nobody else runs it meanwhile.
+    #[must_use]
+    pub fn complete(self, mut request: RunRequest) -> RunRequest {
         if request.state.is_none() {
             request.state = Some(RunState {
                 tenant: self.0.tenant().clone(),
@@ -257,7 +269,7 @@ impl Jobs<'_> {
     }
 
     async fn made(
-        &self,
+        self,
         context: &Context,
         spec: &JobSpec,
         connection: Option<&str>,
@@ -267,7 +279,7 @@ impl Jobs<'_> {
     }
 
     async fn dataset(
-        &self,
+        self,
         context: &Context,
         spec: &JobSpec,
         connection: Option<&str>,
@@ -281,7 +293,7 @@ impl Jobs<'_> {
             (SourceSpec::Object(object), None) => self.0.home().dataset(context, object).await,
             (SourceSpec::File(file), source) => {
                 let files = match source {
-                    Some(source) => source.files(),
+                    Some(source) => source.info().files.clone(),
                     None => self.0.0.config.files.clone(),
                 };
                 let files = files.ok_or_else(|| {
@@ -297,8 +309,11 @@ impl Jobs<'_> {
     }
 
     /// What can be seen without the source.
-    pub(super) async fn valid(&self, context: &Context, spec: &JobSpec) -> Result<()> {
+    pub(super) async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
         let mut problems = specs::own_problems(spec);
+        if let (false, Err(error)) = (spec.name.is_empty(), check_name(&spec.name)) {
+            problems.extend(error.problems().iter().cloned());
+        }
         if let SourceSpec::File(source) = &spec.dataset.source {
             problems.extend(source.problems("dataset.source.file"));
         }
@@ -337,8 +352,8 @@ impl Jobs<'_> {
         }
     }
 
-    async fn keeps_what_is_fixed(
-        &self,
+    pub(super) async fn keeps_what_is_fixed(
+        self,
         context: &Context,
         before: &JobView,
         spec: &JobSpec,
@@ -387,10 +402,19 @@ impl Jobs<'_> {
 
     /// Jobs as they are at one moment.
     pub(super) async fn views(
-        &self,
+        self,
         context: &Context,
         wanted: impl Fn(&JobEntry) -> bool,
     ) -> Result<Vec<JobView>> {
+        Ok(self.snapshot(context, wanted).await?.1)
+    }
+
+    /// Jobs as they are at one moment, and the roster of that moment.
+    pub(super) async fn snapshot(
+        self,
+        context: &Context,
+        wanted: impl Fn(&JobEntry) -> bool,
+    ) -> Result<(Roster, Vec<JobView>)> {
         'anew: loop {
             let roster = self.0.roster(context).await?;
             let mut views = Vec::new();
@@ -409,12 +433,12 @@ impl Jobs<'_> {
                     }
                 }
             }
-            return Ok(views);
+            return Ok((roster, views));
         }
     }
 
     /// Whether the roster no longer names this edition.
-    async fn is_newer(&self, context: &Context, entry: &JobEntry) -> Result<bool> {
+    async fn is_newer(self, context: &Context, entry: &JobEntry) -> Result<bool> {
         let roster = self.0.roster(context).await?;
         let now = roster.jobs.iter().find(|job| job.id == entry.id);
         Ok(now.is_none_or(|now| now.edition != entry.edition))
@@ -422,7 +446,7 @@ impl Jobs<'_> {
 
     /// Saves one edition of a job's spec. It counts when the roster names it.
     pub(super) async fn save_edition(
-        &self,
+        self,
         context: &Context,
         id: &str,
         spec: &JobSpec,
@@ -438,7 +462,7 @@ impl Jobs<'_> {
 
     /// Deletes an edition that no roster names.
     pub(super) async fn forget_edition(
-        &self,
+        self,
         context: &Context,
         id: &str,
         edition: &str,
@@ -447,12 +471,12 @@ impl Jobs<'_> {
         self.0.documents(context).remove(&key).await
     }
 
-    fn edition_key(&self, id: &str, edition: &str) -> Result<StateKey> {
+    fn edition_key(self, id: &str, edition: &str) -> Result<StateKey> {
         self.0.key(StateKind::Job, [id, edition])
     }
 
     /// Deletes all that is kept of a job that the roster no longer names.
-    pub(super) async fn clear(&self, context: &Context, id: &str) -> Result<()> {
+    pub(super) async fn clear(self, context: &Context, id: &str) -> Result<()> {
         let documents = self.0.documents(context);
         for kind in [StateKind::Checkpoint, StateKind::Job] {
             let first = self.0.key(kind, [id])?;
@@ -526,6 +550,10 @@ fn swap<'a>(
     roster.job_name_is_free(&spec.name, Some(id))?;
     let connection = connection_of(roster, spec)?;
     let job = roster.job_mut(id)?;
+    // What was done by a try whose answer was lost is done.
+    if job.edition == new {
+        return Ok(job);
+    }
     if job.edition != expected {
         let message =
             "somebody else changed the job meanwhile; look at it again, and then change it";
@@ -533,7 +561,11 @@ fn swap<'a>(
     }
     job.name.clone_from(&spec.name);
     new.clone_into(&mut job.edition);
-    job.connection = connection;
+    if job.connection != connection {
+        // The template is its old connection's.
+        job.template = None;
+    }
+    (job.connection, job.retired) = (connection, false);
     Ok(job)
 }
 

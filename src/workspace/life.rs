@@ -23,6 +23,8 @@ pub enum ConnectionState {
     Revoked,
     /// It was disabled: nothing is done with it until it is enabled.
     Disabled,
+    /// It cannot be used as it is: its [problem](ConnectionView::problem) says why.
+    Unusable,
 }
 
 /// What may be done with a connection.
@@ -54,18 +56,24 @@ pub enum ConnectionAction {
 
 impl ConnectionState {
     /// All of them.
-    pub const ALL: [ConnectionState; 5] = [
+    pub const ALL: [ConnectionState; 6] = [
         ConnectionState::Unauthorized,
         ConnectionState::Active,
         ConnectionState::Disconnected,
         ConnectionState::Revoked,
         ConnectionState::Disabled,
+        ConnectionState::Unusable,
     ];
 
     /// How a connection is whose authorization is so.
-    pub(super) fn of(authorization: Option<AuthorizationState>, enabled: bool) -> Self {
+    pub(super) fn of(
+        authorization: Option<AuthorizationState>,
+        enabled: bool,
+        usable: bool,
+    ) -> Self {
         match authorization {
             _ if !enabled => ConnectionState::Disabled,
+            _ if !usable => ConnectionState::Unusable,
             // Nothing is asked.
             None => ConnectionState::Active,
             Some(AuthorizationState::Unauthorized) => ConnectionState::Unauthorized,
@@ -85,6 +93,7 @@ impl ConnectionState {
             ConnectionState::Disconnected => "disconnected",
             ConnectionState::Revoked => "revoked",
             ConnectionState::Disabled => "disabled",
+            ConnectionState::Unusable => "unusable",
         }
     }
 
@@ -111,6 +120,7 @@ impl ConnectionState {
                 &[Rename, Configure, Authorize, Revoke, Check, Disable, Delete]
             }
             ConnectionState::Disabled => &[Rename, Configure, Revoke, Enable, Delete],
+            ConnectionState::Unusable => &[Rename, Configure, Disable, Delete],
         }
     }
 
@@ -122,6 +132,7 @@ impl ConnectionState {
             ConnectionState::Disconnected => "authorize it again first",
             ConnectionState::Revoked => "it was revoked; authorize it again first",
             ConnectionState::Disabled => "enable it first",
+            ConnectionState::Unusable => "mend its problem first",
         }
     }
 }
@@ -171,6 +182,16 @@ impl fmt::Display for ConnectionAction {
 }
 
 impl ConnectionView {
+    /// What may be done now: what its [state](ConnectionState::actions) says, without authorizing and revoking if its method asks for nothing.
+    pub fn actions(&self) -> Vec<ConnectionAction> {
+        let asks = self.authorization.is_some() || self.state == ConnectionState::Unusable;
+        let about_asking = [ConnectionAction::Authorize, ConnectionAction::Revoke];
+        let actions = self.state.actions().iter().copied();
+        actions
+            .filter(|action| asks || !about_asking.contains(action))
+            .collect()
+    }
+
     /// Whether this may be done now.
     ///
     /// # Errors
@@ -195,10 +216,14 @@ impl ConnectionView {
             false => ErrorKind::Invalid,
         };
         let message = "this cannot be done with the connection as it is";
-        Err(Error::new(kind, message)
+        let error = Error::new(kind, message)
             .during(action.word())
             .with("connection", &self.spec.name)
             .with("state", self.state)
-            .with("advice", self.state.advice()))
+            .with("advice", self.state.advice());
+        Err(match &self.problem {
+            Some(problem) => error.with("problem", problem),
+            None => error,
+        })
     }
 }

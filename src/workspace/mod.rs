@@ -9,10 +9,13 @@
 
 mod authorize;
 mod catalog;
+mod chains;
 mod connections;
 mod documents;
 mod home;
 mod jobs;
+mod key;
+mod leaving;
 mod life;
 mod local;
 mod moving;
@@ -37,12 +40,15 @@ use crate::{Result, Tenant};
 
 pub use authorize::{Connected, Polled};
 pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
-pub use connections::{ConnectionView, Connections, Deleted, JobsOnDelete};
+pub use chains::{ChainReport, Chains, LinkFate, LinkReport};
+pub use connections::{ConnectionView, Connections};
 pub use home::Home;
 pub use jobs::{JobView, Jobs};
+pub use leaving::{Deleted, JobsOnDelete};
 pub use life::{ConnectionAction, ConnectionState};
 pub use local::LocalWorkspace;
 pub use moving::{ImportAction, ImportReport, ImportRequest, ImportStep};
+pub use open::Checked;
 pub use provision::{JobRef, NotMade, Provisioned};
 
 /// What a [`Workspace`] is made of.
@@ -205,6 +211,21 @@ impl Workspace {
     /// Its jobs.
     pub fn jobs(&self) -> Jobs<'_> {
         Jobs(self)
+    }
+
+    /// Its credentials, for what is no refresh: with patience, which a claim must not have.
+    fn credentials(&self, context: &Context) -> CredentialStore {
+        let state = Arc::clone(self.documents(context).store());
+        CredentialStore::new(
+            self.tenant().clone(),
+            state,
+            Arc::clone(&self.0.config.cipher),
+        )
+    }
+
+    /// Its chains.
+    pub fn chains(&self) -> Chains<'_> {
+        Chains(self)
     }
 
     fn documents<'a>(&self, context: &'a Context) -> Documents<'a> {

@@ -1,16 +1,16 @@
 //! Moving connections and jobs between orgs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::jobs::{JobView, entry};
-use super::roster::{ConnectionEntry, Roster, not_found};
-use super::{Workspace, connections};
+use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
+use super::{Workspace, chains, connections};
 use crate::error::Problem;
 use crate::host::{Context, unique};
-use crate::spec::{ConnectionSpec, ExportSpec, JobSpec};
+use crate::spec::{ChainSpec, ConnectionSpec, ExportSpec, JobSpec};
 use crate::{Error, Result};
 
 /// How often an import is planned anew when the workspace changed meanwhile.
@@ -28,7 +28,8 @@ const TRIES: usize = 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportRequest {
-    /// Which connection of the document is which of the workspace, each by name or id. Others are found by id, then by name.
+    /// Which connection that the document has, or that its jobs name, is which of the workspace, each by name or id. Others are found by id, then
+    /// by name.
     pub connections: BTreeMap<String, String>,
     /// Tell what would change, and change nothing.
     pub dry_run: bool,
@@ -67,6 +68,8 @@ pub struct ImportReport {
     pub connections: Vec<ImportStep>,
     /// Jobs, in the order of the document.
     pub jobs: Vec<ImportStep>,
+    /// Chains, in the order of the document.
+    pub chains: Vec<ImportStep>,
     /// Whether nothing was changed.
     pub dry_run: bool,
 }
@@ -109,23 +112,27 @@ struct Plan {
 }
 
 impl Workspace {
-    /// All connections, without their secrets, and all jobs, as one document. It does not depend on the order in which they were made.
+    /// All connections, without their secrets, all jobs and all chains, as one document. It does not depend on the order in which they were made.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn export(&self, context: &Context) -> Result<ExportSpec> {
-        let roster = self.roster(context).await?;
+        let (roster, jobs) = self.jobs().snapshot(context, |_| true).await?;
         let connections = roster.present().map(|entry| ConnectionSpec {
             id: Some(entry.id.clone()),
             ..entry.spec.clone()
         });
-        let jobs = self.jobs().list(context).await?;
         let jobs = jobs.into_iter().map(|view| view.spec).collect();
-        Ok(ExportSpec::new(jobs).with_connections(connections.collect()))
+        let chains = roster
+            .chains
+            .iter()
+            .map(|chain| chains::shown(&roster, chain));
+        let document = ExportSpec::new(jobs).with_connections(connections.collect());
+        Ok(document.with_chains(chains.collect()))
     }
 
-    /// Brings a document's connections and jobs into the workspace, whole or not at all. A job is the one of the same id, or else of
-    /// the same name; what is not here yet is made. Nothing that only the workspace has is removed. Doing so again changes nothing.
+    /// Brings a document's connections, jobs and chains into the workspace, whole or not at all. A job is the one of the same id, or else the one that
+    /// the same template gave the same connection, or else the one of the same name; what is not here yet is made. Nothing that only the workspace has is removed. Doing so again changes nothing.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with all that does not fit here, each with its path in the document;
@@ -176,6 +183,10 @@ impl Workspace {
             }
         }
         let done = self.change(context, |now| {
+            // What was done by a try whose answer was lost is done.
+            if *now == roster {
+                return Ok(true);
+            }
             let same = *now == plan.base;
             if same {
                 now.clone_from(&roster);
@@ -197,8 +208,7 @@ impl Workspace {
         document: &ExportSpec,
         request: &ImportRequest,
     ) -> Result<Plan> {
-        let base = self.roster(context).await?;
-        let here = self.jobs().views(context, |_| true).await?;
+        let (base, here) = self.jobs().snapshot(context, |_| true).await?;
         let now = context.clock().now();
         let mut plan = Plan {
             roster: base.clone(),
@@ -215,27 +225,52 @@ impl Workspace {
         for (at, job) in document.jobs.iter().enumerate() {
             let path = format!("jobs[{at}]");
             let mut spec = job.clone();
+            let mut connection = None;
             if let Some(name) = &spec.dataset.connection {
-                // One that the document does not have may be here already.
-                let target = targets.get(name).cloned();
-                let target = target.or_else(|| find(&plan.roster, name).map(|c| c.id.clone()));
-                let Some(target) = target else {
+                let Some(target) = targets.get(name) else {
                     let message =
                         format!("neither the document nor the workspace has a connection `{name}`");
-                    problems.push(Problem::new(format!("{path}.dataset.connection"), message));
+                    let path = format!("{path}.dataset.connection");
+                    problems.push(Problem::new(path, message));
                     continue;
                 };
-                spec.dataset.connection = Some(plan.roster.connection(&target)?.spec.name.clone());
+                let here = plan.roster.connection(target)?.spec.name.clone();
+                spec.dataset.connection = Some(here);
+                connection = Some(target.clone());
             }
-            match self.jobs().valid(context, &spec).await {
-                Ok(()) => {}
+            let found = find_job(&here, &spec, connection.as_deref());
+            if let Some(found) = found {
+                found.keep_own(&mut spec);
+            }
+            let fits = match found {
+                Some(found) => self.jobs().keeps_what_is_fixed(context, found, &spec).await,
+                None => Ok(()),
+            };
+            let fits = match fits {
+                Ok(()) => self.jobs().valid(context, &spec).await,
+                unfit => unfit,
+            };
+            match fits {
+                Ok(()) => plan.bring(
+                    context,
+                    found,
+                    job,
+                    spec,
+                    connection,
+                    now,
+                    &path,
+                    &mut problems,
+                )?,
                 Err(error) if error.problems().is_empty() => return Err(error),
-                Err(error) => {
-                    problems.extend(placed(&path, &error));
-                    continue;
-                }
+                Err(error) => problems.extend(placed(&path, &error)),
             }
-            plan.bring(context, &here, spec, &path, now, &mut problems)?;
+        }
+        plan.check_names(document, &mut problems);
+        if problems.is_empty() {
+            for (at, chain) in document.chains.iter().enumerate() {
+                let path = format!("chains[{at}]");
+                plan.link(context, document, chain, now, &path, &mut problems);
+            }
         }
         match problems.is_empty() {
             true => Ok(plan),
@@ -243,7 +278,7 @@ impl Workspace {
         }
     }
 
-    /// Finds or makes a place for each connection of the document: the id here by the name there.
+    /// Finds or makes a place for each connection that the document has or names: the id here by the name there.
     fn place(
         &self,
         context: &Context,
@@ -252,20 +287,52 @@ impl Workspace {
         plan: &mut Plan,
         problems: &mut Vec<Problem>,
     ) -> Result<BTreeMap<String, String>> {
-        let mut targets = BTreeMap::new();
         let now = context.clock().now();
+        let mut targets: BTreeMap<String, String> = BTreeMap::new();
+        let named = document
+            .jobs
+            .iter()
+            .filter_map(|job| job.dataset.connection.as_ref());
+        let mut meant: BTreeSet<&String> = named.collect();
+        for connection in &document.connections {
+            meant.extend(
+                [Some(&connection.name), connection.id.as_ref()]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        for (of_document, here) in &request.connections {
+            if !meant.contains(of_document) {
+                let message = "the document has no such connection, and none of its jobs names one";
+                problems.push(Problem::new(format!("connections.{of_document}"), message));
+            }
+            if find(&plan.roster, here).is_none() {
+                return Err(not_found("connection", here));
+            }
+        }
+        // All by the map and by id, before any is found by its name.
+        let mapped = |connection: &ConnectionSpec| {
+            let keys = [Some(&connection.name), connection.id.as_ref()];
+            let mut keys = keys.into_iter().flatten();
+            keys.find_map(|key| request.connections.get(key))
+        };
+        let mut places: Vec<Option<String>> = Vec::new();
+        for connection in &document.connections {
+            let known = (connection.id.as_ref()).and_then(|id| plan.roster.connection(id).ok());
+            let place = match mapped(connection) {
+                Some(here) => find(&plan.roster, here),
+                None => known,
+            };
+            places.push(place.map(|place| place.id.clone()));
+        }
         for (at, connection) in document.connections.iter().enumerate() {
             let path = format!("connections[{at}]");
-            let mapped = [Some(&connection.name), connection.id.as_ref()];
-            let mapped = mapped.into_iter().flatten();
-            let mapped = mapped.filter_map(|key| request.connections.get(key)).next();
-            let found = match mapped {
-                Some(name) => {
-                    Some(find(&plan.roster, name).ok_or_else(|| not_found("connection", name))?)
-                }
-                None => (connection.id.as_ref())
-                    .and_then(|id| plan.roster.connection(id).ok())
-                    .or_else(|| plan.roster.connection_named(&connection.name)),
+            let by_name = plan.roster.connection_named(&connection.name);
+            let by_name = by_name.filter(|found| !places.contains(&Some(found.id.clone())));
+            let place = places.get(at).cloned().flatten();
+            let found = match place {
+                Some(id) => Some(plan.roster.connection(&id)?),
+                None => by_name,
             };
             let (id, action) = match found {
                 Some(found) if found.spec.kind != connection.kind => {
@@ -277,22 +344,27 @@ impl Workspace {
                     continue;
                 }
                 Some(found) => (found.id.clone(), ImportAction::Keep),
-                None => {
-                    let made = self.admitted(&plan.roster, connection);
-                    if let Err(error) = made {
+                None => match self.admitted(&plan.roster, connection) {
+                    Ok(spec) => {
+                        // One that is being removed still has its id.
+                        let taken = |id: &str| plan.roster.connections.iter().any(|c| c.id == id);
+                        let id = own_id(context, connection.id.as_deref(), taken);
+                        let made = connections::entry(id.clone(), spec, now);
+                        plan.roster.connections.push(made);
+                        (id, ImportAction::Create)
+                    }
+                    Err(error) => {
                         problems.extend(placed(&path, &error));
                         continue;
                     }
-                    // One that is being removed still has its id.
-                    let taken = |id: &str| plan.roster.connections.iter().any(|c| c.id == id);
-                    let id = own_id(context, connection.id.as_deref(), taken);
-                    let mut spec = connection.clone();
-                    spec.id = None;
-                    let made = connections::entry(id.clone(), spec, now);
-                    plan.roster.connections.push(made);
-                    (id, ImportAction::Create)
-                }
+                },
             };
+            if mapped(connection).is_none() && targets.values().any(|taken| *taken == id) {
+                let message =
+                    "it is the same here as one in front of it; say which is which in the map";
+                problems.push(Problem::new(path, message));
+                continue;
+            }
             targets.insert(connection.name.clone(), id.clone());
             plan.report.connections.push(ImportStep {
                 name: connection.name.clone(),
@@ -300,80 +372,196 @@ impl Workspace {
                 action,
             });
         }
+        // Those that the document names and does not have may be here.
+        for name in document
+            .jobs
+            .iter()
+            .filter_map(|job| job.dataset.connection.as_ref())
+        {
+            let here = match request.connections.get(name) {
+                Some(here) => find(&plan.roster, here),
+                None => plan.roster.connection_named(name),
+            };
+            if let (false, Some(here)) = (targets.contains_key(name), here) {
+                targets.insert(name.clone(), here.id.clone());
+            }
+        }
         Ok(targets)
     }
 
-    fn admitted(&self, roster: &Roster, spec: &ConnectionSpec) -> Result<()> {
+    /// The spec of a connection that is made.
+    fn admitted(&self, roster: &Roster, spec: &ConnectionSpec) -> Result<ConnectionSpec> {
         let info = self.registry().connector(&spec.kind)?.info();
         connections::valid(info, spec)?;
-        connections::admit(roster, info, spec, None)
+        connections::admit(roster, info, spec, None)?;
+        let mut spec = spec.clone();
+        (spec.id, spec.method) = (None, Some(info.method(&spec)?.name.clone()));
+        Ok(spec)
     }
 }
 
 impl Plan {
-    /// Brings one job in.
+    /// Brings one job in: `job` as the document has it, `spec` as it is here.
+    #[allow(clippy::too_many_arguments, reason = "all of it is one step's")]
     fn bring(
         &mut self,
         context: &Context,
-        here: &[JobView],
+        found: Option<&JobView>,
+        job: &JobSpec,
         mut spec: JobSpec,
-        path: &str,
+        connection: Option<String>,
         now: DateTime<Utc>,
+        path: &str,
         problems: &mut Vec<Problem>,
     ) -> Result<()> {
-        let by_id = (spec.id.as_ref()).and_then(|id| here.iter().find(|view| view.id == *id));
-        let found = by_id.or_else(|| here.iter().find(|view| view.spec.name == spec.name));
-        let connection = (spec.dataset.connection.as_ref())
-            .and_then(|name| find(&self.roster, name))
-            .map(|connection| connection.id.clone());
         let id = match found {
             Some(view) => view.id.clone(),
             None => {
-                let taken = |id: &str| self.roster.jobs.iter().any(|job| job.id == id);
-                own_id(context, spec.id.as_deref(), taken)
+                let taken = |id: &str| self.roster.job_id_is_taken(id);
+                own_id(context, job.id.as_deref(), taken)
             }
         };
         if self.report.jobs.iter().any(|step| step.id == id) {
-            let message = format!("`{}` is the same job here as one in front of it", spec.name);
+            let message = "it is the same job here as one in front of it";
             problems.push(Problem::new(path, message));
             return Ok(());
         }
-        if self.roster.job_name_is_free(&spec.name, Some(&id)).is_err() {
-            let message = format!(
-                "another job is called `{}` here; rename one of them",
-                spec.name
-            );
-            problems.push(Problem::new(format!("{path}.name"), message));
-            return Ok(());
-        }
-        let name = spec.name.clone();
         spec.id = Some(id.clone());
         let action = match found {
             Some(view) if view.spec == spec => ImportAction::Keep,
             Some(_) => ImportAction::Update,
             None => ImportAction::Create,
         };
-        match found {
-            Some(_) if action == ImportAction::Keep => {}
-            Some(view) => {
-                let job = self.roster.job_mut(&id)?;
-                job.name.clone_from(&spec.name);
-                job.template.clone_from(&spec.template);
-                (job.connection, job.changed_at) = (connection, now);
-                self.replaced.push((id.clone(), view.edition.clone()));
-                self.specs.push((id.clone(), spec));
-            }
-            None => {
-                // The edition is drawn when it is saved.
-                let mut job = entry(id.clone(), spec.name.clone(), String::new(), now);
-                job.template.clone_from(&spec.template);
-                job.connection = connection;
-                self.roster.jobs.push(job);
-                self.specs.push((id.clone(), spec));
-            }
+        if let (Some(view), ImportAction::Update) = (found, action) {
+            let entry = self.roster.job_mut(&id)?;
+            entry.name.clone_from(&spec.name);
+            (entry.connection, entry.retired) = (connection, false);
+            entry.changed_at = now;
+            self.replaced.push((id.clone(), view.edition.clone()));
+        } else if found.is_none() {
+            // The edition is drawn when it is saved.
+            let mut made = entry(id.clone(), spec.name.clone(), String::new(), now);
+            made.template.clone_from(&spec.template);
+            made.connection = connection;
+            self.roster.jobs.push(made);
         }
+        if action != ImportAction::Keep {
+            self.specs.push((id.clone(), spec));
+        }
+        let name = job.name.clone();
         self.report.jobs.push(ImportStep { name, id, action });
         Ok(())
+    }
+
+    /// Whether all names are there once when all is done; jobs may swap theirs.
+    fn check_names(&self, document: &ExportSpec, problems: &mut Vec<Problem>) {
+        for (at, job) in document.jobs.iter().enumerate() {
+            let step = self.report.jobs.iter().find(|step| step.name == job.name);
+            let entry = step.and_then(|step| self.roster.job(&step.id).ok());
+            let others = |entry: &JobEntry| {
+                let alike = self
+                    .roster
+                    .jobs
+                    .iter()
+                    .filter(|other| other.name == entry.name);
+                alike.count() > 1
+            };
+            if entry.is_some_and(others) {
+                let message = "another job is called so here; rename one of them";
+                problems.push(Problem::new(format!("jobs[{at}].name"), message));
+            }
+        }
+    }
+
+    /// Brings one chain in, whose jobs are here by now.
+    fn link(
+        &mut self,
+        context: &Context,
+        document: &ExportSpec,
+        spec: &ChainSpec,
+        now: DateTime<Utc>,
+        path: &str,
+        problems: &mut Vec<Problem>,
+    ) {
+        let mut spec = spec.clone();
+        // A job may have another name here.
+        for link in &mut spec.links {
+            for name in std::iter::once(&mut link.job).chain(link.after.iter_mut().flatten()) {
+                let of_document = document.jobs.iter().any(|job| job.name == *name);
+                let step = self.report.jobs.iter().find(|step| step.name == *name);
+                let here = step.and_then(|step| self.roster.job(&step.id).ok());
+                if let (true, Some(here)) = (of_document, here) {
+                    name.clone_from(&here.name);
+                }
+            }
+        }
+        let by_id = spec.id.as_ref().and_then(|id| self.roster.chain(id).ok());
+        let by_name = || {
+            self.roster
+                .chains
+                .iter()
+                .find(|chain| chain.spec.name == spec.name)
+        };
+        let found = by_id.or_else(by_name).cloned();
+        let id = match &found {
+            Some(found) => found.id.clone(),
+            None => {
+                let taken = |id: &str| self.roster.chains.iter().any(|chain| chain.id == id);
+                own_id(context, spec.id.as_deref(), taken)
+            }
+        };
+        spec.id = Some(id.clone());
+        let made = chains::entry(&self.roster, id.clone(), &spec, now);
+        let free = self.roster.chain_name_is_free(&spec.name, Some(&id));
+        let made = made.and_then(|made| free.map(|()| made));
+        let mut made = match made {
+            Ok(made) => made,
+            Err(error) => return problems.extend(placed(path, &error)),
+        };
+        let action = match found {
+            Some(found) if found.spec == made.spec => ImportAction::Keep,
+            Some(found) => {
+                made.created_at = found.created_at;
+                self.roster.chains.retain(|chain| chain.id != id);
+                self.roster.chains.push(made);
+                ImportAction::Update
+            }
+            None => {
+                self.roster.chains.push(made);
+                ImportAction::Create
+            }
+        };
+        let name = spec.name;
+        self.report.chains.push(ImportStep { name, id, action });
+    }
+}
+
+/// The job here that one of a document is: by id, or as what the same template made of the same connection, or by name.
+fn find_job<'a>(
+    here: &'a [JobView],
+    spec: &JobSpec,
+    connection: Option<&str>,
+) -> Option<&'a JobView> {
+    let by_id = (spec.id.as_ref()).and_then(|id| here.iter().find(|view| view.id == *id));
+    let of_template = || {
+        let template = spec.template.as_ref()?;
+        here.iter().find(|view| {
+            view.connection.as_deref() == connection
+                && view.spec.template.as_ref() == Some(template)
+        })
+    };
+    let by_name = || here.iter().find(|view| view.spec.name == spec.name);
+    by_id.or_else(of_template).or_else(by_name)
+}
+
+impl JobView {
+    /// What a document does not change: which template a job was made from, and the name that the template gave it.
+    fn keep_own(&self, spec: &mut JobSpec) {
+        let same_job = spec.id.as_ref() == Some(&self.id);
+        if !same_job && spec.template.is_some() && self.spec.template == spec.template {
+            spec.name.clone_from(&self.spec.name);
+        }
+        spec.template.clone_from(&self.spec.template);
     }
 }
 

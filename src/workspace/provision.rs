@@ -10,7 +10,7 @@ use crate::Result;
 use crate::connection::Catalog;
 use crate::connector::{Adapted, JobTemplate};
 use crate::host::{Context, unique};
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, SourceSpec};
 
 /// Which job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,59 +65,75 @@ pub struct NotMade {
 }
 
 impl Connections<'_> {
-    /// Gives a connection the jobs that fit its catalog. Doing so again changes nothing.
+    /// Gives a connection the jobs that fit its catalog, and puts those to rest whose object is gone. Doing so again changes nothing.
     pub(super) async fn provision(
-        &self,
+        self,
         context: &Context,
         view: &ConnectionView,
         catalog: &Catalog,
     ) -> Result<Provisioned> {
         let info = self.info(&view.spec.kind)?;
         let mut done = Provisioned::default();
+        self.follow(context, view, catalog, &mut done).await?;
+        let roster = self.0.roster(context).await?;
+        let declined = &roster.connection(&view.id)?.declined;
         for template in &info.templates {
+            let is_there = of_template(&roster, &view.id, &template.name).is_some();
+            if is_there || declined.contains(&template.name) {
+                continue;
+            }
             match fit(template, catalog) {
                 Ok(spec) => self.make(context, view, template, spec, &mut done).await?,
-                Err(not_made) => {
-                    let retired = self.0.change(context, |roster| {
-                        Ok(set_retired(roster, &view.id, &template.name, true))
-                    });
-                    match retired.await? {
-                        Found::Changed(job) => done.retired.push(job),
-                        Found::Same => {}
-                        Found::Nothing => done.not_made.push(not_made),
-                    }
-                }
+                Err(not_made) => done.not_made.push(not_made),
             }
         }
         Ok(done)
     }
 
+    /// Puts jobs to rest whose object is gone, and has those run again whose object is back.
+    async fn follow(
+        self,
+        context: &Context,
+        view: &ConnectionView,
+        catalog: &Catalog,
+        done: &mut Provisioned,
+    ) -> Result<()> {
+        let of_it = |entry: &JobEntry| entry.connection.as_deref() == Some(view.id.as_str());
+        for job in self.0.jobs().views(context, of_it).await? {
+            let gone = match &job.spec.dataset.source {
+                SourceSpec::Object(object) => catalog.object(object).is_none(),
+                SourceSpec::File(_) => false,
+            };
+            if gone == job.retired {
+                continue;
+            }
+            let change = |roster: &mut Roster| {
+                // Whoever edited or deleted it meanwhile knows better.
+                let entry = roster.jobs.iter_mut().find(|entry| entry.id == job.id);
+                if let Some(entry) = entry.filter(|entry| entry.edition == job.edition) {
+                    entry.retired = gone;
+                }
+                Ok(())
+            };
+            self.0.change(context, change).await?;
+            let told = if gone {
+                &mut done.retired
+            } else {
+                &mut done.revived
+            };
+            told.push(JobRef::of(&job));
+        }
+        Ok(())
+    }
+
     async fn make(
-        &self,
+        self,
         context: &Context,
         view: &ConnectionView,
         template: &JobTemplate,
         spec: JobSpec,
         done: &mut Provisioned,
     ) -> Result<()> {
-        let revive = |roster: &mut Roster| {
-            let declined = roster
-                .connection(&view.id)?
-                .declined
-                .contains(&template.name);
-            Ok((
-                set_retired(roster, &view.id, &template.name, false),
-                declined,
-            ))
-        };
-        match self.0.change(context, revive).await? {
-            (Found::Changed(job), _) => {
-                done.revived.push(job);
-                return Ok(());
-            }
-            (Found::Same, _) | (Found::Nothing, true) => return Ok(()),
-            (Found::Nothing, false) => {}
-        }
         let id = unique(context.entropy());
         let edition = self.0.jobs().save_edition(context, &id, &spec).await?;
         let now = context.clock().now();
@@ -125,8 +141,9 @@ impl Connections<'_> {
             .0
             .change(context, |roster| {
                 // Somebody else may have refreshed it at the same time.
-                if of_template(roster, &view.id, &template.name).is_some() {
-                    return Ok(None);
+                if let Some(made) = of_template(roster, &view.id, &template.name) {
+                    // What was done by a try whose answer was lost is done.
+                    return Ok((made.id == id).then(|| JobRef::of_entry(made)));
                 }
                 roster.connection(&view.id)?;
                 let name = free_name(
@@ -166,30 +183,8 @@ fn fit(template: &JobTemplate, catalog: &Catalog) -> Result<JobSpec, NotMade> {
     }
 }
 
-/// What became of a job that was looked for.
-enum Found {
-    Nothing,
-    Same,
-    Changed(JobRef),
-}
-
-fn set_retired(roster: &mut Roster, connection: &str, template: &str, retired: bool) -> Found {
-    match of_template(roster, connection, template) {
-        None => Found::Nothing,
-        Some(job) if job.retired == retired => Found::Same,
-        Some(job) => {
-            job.retired = retired;
-            Found::Changed(JobRef::of_entry(job))
-        }
-    }
-}
-
-fn of_template<'a>(
-    roster: &'a mut Roster,
-    connection: &str,
-    template: &str,
-) -> Option<&'a mut JobEntry> {
-    (roster.jobs.iter_mut()).find(|job| {
+fn of_template<'a>(roster: &'a Roster, connection: &str, template: &str) -> Option<&'a JobEntry> {
+    (roster.jobs.iter()).find(|job| {
         job.connection.as_deref() == Some(connection) && job.template.as_deref() == Some(template)
     })
 }

@@ -1,4 +1,4 @@
-//! Which connections and jobs a tenant has.
+//! Which connections, jobs and chains a tenant has.
 //!
 //! They stand in one document, so that what must hold over all of them holds at every moment: names are unique, a job's connection is
 //! there, and an import is made whole or not at all. What is large, the spec of a job, stands beside it, an edition each; the roster says
@@ -7,15 +7,26 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::ConnectionSpec;
+use crate::error::Problem;
+use crate::spec::{ChainSpec, ConnectionSpec};
 use crate::{Error, ErrorKind, Result};
 
-/// The connections and jobs of a tenant.
+/// The connections, jobs and chains of a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Roster {
     pub(super) connections: Vec<ConnectionEntry>,
     pub(super) jobs: Vec<JobEntry>,
+    pub(super) chains: Vec<ChainEntry>,
+    /// Jobs that were removed, until nothing of them can be left.
+    pub(super) gone_jobs: Vec<GoneJob>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GoneJob {
+    pub(super) id: String,
+    pub(super) at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +36,8 @@ pub(super) struct ConnectionEntry {
     /// Without the id.
     pub(super) spec: ConnectionSpec,
     pub(super) enabled: bool,
-    /// It is being removed: nobody sees it, and what belongs to it is deleted before it is.
-    pub(super) going: bool,
+    /// Since when it is being removed: nobody sees it, and what belongs to it is deleted before it is.
+    pub(super) going: Option<DateTime<Utc>>,
     /// Templates whose jobs were deleted by hand: they do not come again.
     pub(super) declined: Vec<String>,
     pub(super) created_at: DateTime<Utc>,
@@ -51,6 +62,16 @@ pub(super) struct JobEntry {
     pub(super) changed_at: DateTime<Utc>,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChainEntry {
+    pub(super) id: String,
+    /// With the ids of jobs for their names, and without its own id.
+    pub(super) spec: ChainSpec,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) changed_at: DateTime<Utc>,
+}
+
 impl Roster {
     pub(super) fn connection(&self, id: &str) -> Result<&ConnectionEntry> {
         let found = self.present().find(|connection| connection.id == id);
@@ -59,7 +80,8 @@ impl Roster {
 
     pub(super) fn connection_mut(&mut self, id: &str) -> Result<&mut ConnectionEntry> {
         let mut connections = self.connections.iter_mut();
-        let found = connections.find(|connection| connection.id == id && !connection.going);
+        let found =
+            connections.find(|connection| connection.id == id && connection.going.is_none());
         found.ok_or_else(|| not_found("connection", id))
     }
 
@@ -67,7 +89,7 @@ impl Roster {
     pub(super) fn present(&self) -> impl Iterator<Item = &ConnectionEntry> {
         self.connections
             .iter()
-            .filter(|connection| !connection.going)
+            .filter(|connection| connection.going.is_none())
     }
 
     pub(super) fn connection_named(&self, name: &str) -> Option<&ConnectionEntry> {
@@ -89,9 +111,41 @@ impl Roster {
         self.jobs.iter().find(|job| job.name == name)
     }
 
+    /// Takes a job off, which nobody sees then.
+    pub(super) fn remove_job(&mut self, id: &str, at: DateTime<Utc>) {
+        self.jobs.retain(|job| job.id != id);
+        let id = id.to_owned();
+        self.gone_jobs.push(GoneJob { id, at });
+    }
+
+    /// Whether a job that is made may not have this id.
+    pub(super) fn job_id_is_taken(&self, id: &str) -> bool {
+        let gone = self.gone_jobs.iter().any(|job| job.id == id);
+        gone || self.jobs.iter().any(|job| job.id == id)
+    }
+
     pub(super) fn jobs_of(&self, connection: &str) -> impl Iterator<Item = &JobEntry> {
         let connection = connection.to_owned();
         (self.jobs.iter()).filter(move |job| job.connection.as_deref() == Some(&*connection))
+    }
+
+    pub(super) fn chain(&self, id: &str) -> Result<&ChainEntry> {
+        let found = self.chains.iter().find(|chain| chain.id == id);
+        found.ok_or_else(|| not_found("chain", id))
+    }
+
+    pub(super) fn chain_mut(&mut self, id: &str) -> Result<&mut ChainEntry> {
+        let found = self.chains.iter_mut().find(|chain| chain.id == id);
+        found.ok_or_else(|| not_found("chain", id))
+    }
+
+    /// Fails if another chain than this one has the name.
+    pub(super) fn chain_name_is_free(&self, name: &str, for_id: Option<&str>) -> Result<()> {
+        let other = self.chains.iter().find(|chain| chain.spec.name == name);
+        match other {
+            Some(other) if Some(other.id.as_str()) != for_id => Err(taken("chain", name)),
+            _ => Ok(()),
+        }
     }
 
     /// Fails if another connection than this one has the name.
@@ -120,4 +174,25 @@ pub(super) fn not_found(what: &'static str, id: &str) -> Error {
 fn taken(what: &'static str, name: &str) -> Error {
     let message = "the name is taken; choose another one";
     Error::new(ErrorKind::Conflict, message).with(what, name)
+}
+
+/// The most characters of a name.
+const LONGEST_NAME: usize = 200;
+
+/// Whether something can be called so.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let fine = !name.is_empty()
+        && name.trim() == name
+        && name.chars().count() <= LONGEST_NAME
+        && !name.contains(char::is_control);
+    match fine {
+        true => Ok(()),
+        false => {
+            let message = format!(
+                "a name has 1 to {LONGEST_NAME} characters, none of them a control character, and no space around it"
+            );
+            let problem = Problem::new("name", message);
+            Err(Error::invalid("the name cannot be so", vec![problem]))
+        }
+    }
 }

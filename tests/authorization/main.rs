@@ -10,3 +10,4 @@ mod hosts;
 mod secrets;
 mod server;
 mod together;
+mod workspace;

@@ -33,6 +33,8 @@ pub enum StateKind {
     Roster,
     /// One edition of a job of a workspace.
     Job,
+    /// How far a run of a chain has come.
+    Chain,
     /// The objects that a connection offered when it was looked at last.
     Catalog,
     /// What [`probe`](super::probe()) writes to try out a store.
@@ -40,7 +42,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    const ALL: [StateKind; 10] = [
+    const ALL: [StateKind; 11] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -49,6 +51,7 @@ impl StateKind {
         StateKind::Consent,
         StateKind::Roster,
         StateKind::Job,
+        StateKind::Chain,
         StateKind::Catalog,
         StateKind::Probe,
     ];
@@ -64,6 +67,7 @@ impl StateKind {
             StateKind::Consent => "consent",
             StateKind::Roster => "roster",
             StateKind::Job => "job",
+            StateKind::Chain => "chain",
             StateKind::Catalog => "catalog",
             StateKind::Probe => "probe",
         }

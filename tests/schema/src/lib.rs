@@ -9,8 +9,8 @@ use jsonschema::Validator;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncline::spec::{
-    DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec, MappingSpec, ObjectSpec,
-    ValueFormat, schemas,
+    ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
+    MappingSpec, ObjectSpec, ValueFormat, schemas,
 };
 
 fn root() -> PathBuf {
@@ -91,6 +91,8 @@ fn readers() -> Vec<(&'static str, Reads)> {
         ("DatasetSpec", reads::<DatasetSpec>),
         ("FileSource", reads::<FileSource>),
         ("ObjectSpec", reads::<ObjectSpec>),
+        ("ConnectionSpec", reads::<ConnectionSpec>),
+        ("ChainSpec", reads::<ChainSpec>),
         ("ExportSpec", |document| {
             ExportSpec::from_json(&document.to_string()).is_ok()
         }),

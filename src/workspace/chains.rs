@@ -1,0 +1,502 @@
+//! Jobs in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::roster::{ChainEntry, Roster, not_found};
+use super::{JobRef, JobView, Workspace};
+use crate::error::Problem;
+use crate::host::{Context, StateKey, StateKind, unique};
+use crate::job::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
+use crate::spec::{ChainSpec, Ended, LinkCondition, OnFailure};
+use crate::{Error, ErrorKind, Result};
+
+/// The chains of a [`Workspace`].
+#[derive(Debug, Clone, Copy)]
+pub struct Chains<'a>(pub(super) &'a Workspace);
+
+/// What a run of a chain came to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ChainReport {
+    /// The chain.
+    pub chain: String,
+    /// The run's name; one that goes on where another broke off has the same.
+    pub run: String,
+    /// How it ended: `Success` if every link did what is needed and all records were written, `Failed` if a link did not.
+    pub outcome: Outcome,
+    /// Its links, in the order in which they were to start.
+    pub links: Vec<LinkReport>,
+}
+
+/// What became of a link.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LinkReport {
+    /// The job.
+    pub job: JobRef,
+    /// What became of it.
+    pub fate: LinkFate,
+}
+
+/// What became of a link.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkFate {
+    /// It ran.
+    Ran(Box<RunReport>),
+    /// It had run before this run of the chain broke off.
+    Done,
+    /// It did not start: one that it waits for did not do what is needed. This is what, or whom it lacked.
+    Skipped(String),
+    /// The chain stopped in front of it.
+    NotStarted,
+}
+
+/// How far a run of a chain has come.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progress {
+    /// `None` when the last run has come to its end.
+    run: Option<String>,
+    /// What the links have done so far that need not run again, by the ids of their jobs.
+    done: BTreeMap<String, Deed>,
+}
+
+/// What a run did, as far as a condition asks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deed {
+    outcome: Way,
+    records: u64,
+    rejected: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    Whole,
+    Partly,
+    Not,
+}
+
+impl Chains<'_> {
+    /// Makes a chain of jobs that there are.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) with all that is wrong, such as jobs that wait for each other in a circle, with the path of
+    /// it; [`Conflict`](ErrorKind::Conflict) if the name is taken.
+    pub async fn create(self, context: &Context, spec: ChainSpec) -> Result<ChainSpec> {
+        let id = unique(context.entropy());
+        let now = context.clock().now();
+        let change = |roster: &mut Roster| {
+            // What was done by a try whose answer was lost is done.
+            if roster.chain(&id).is_err() {
+                let entry = entry(roster, id.clone(), &spec, now)?;
+                roster.chain_name_is_free(&spec.name, None)?;
+                roster.chains.push(entry);
+            }
+            Ok(())
+        };
+        let created = self.0.change(context, change).await;
+        created.map_err(|error| error.during("create chain"))?;
+        self.get(context, &id).await
+    }
+
+    /// All of them, by name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list(self, context: &Context) -> Result<Vec<ChainSpec>> {
+        let roster = self.0.roster(context).await?;
+        let mut chains: Vec<ChainSpec> = roster.chains.iter().map(|c| shown(&roster, c)).collect();
+        chains.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(chains)
+    }
+
+    /// The chain of this id, with the present names of its jobs.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), and those of the store.
+    pub async fn get(self, context: &Context, id: &str) -> Result<ChainSpec> {
+        let roster = self.0.roster(context).await?;
+        Ok(shown(&roster, roster.chain(id)?))
+    }
+
+    /// Puts another spec in its place. A run that broke off goes on with the links that it has then.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) and [`get`](Self::get).
+    pub async fn edit(self, context: &Context, id: &str, spec: ChainSpec) -> Result<ChainSpec> {
+        let now = context.clock().now();
+        let change = |roster: &mut Roster| {
+            let mut new = entry(roster, id.to_owned(), &spec, now)?;
+            roster.chain_name_is_free(&spec.name, Some(id))?;
+            let chain = roster.chain_mut(id)?;
+            new.created_at = chain.created_at;
+            *chain = new;
+            Ok(())
+        };
+        let edited = self.0.change(context, change).await;
+        edited.map_err(|error| error.during("edit chain"))?;
+        self.get(context, id).await
+    }
+
+    /// Removes it. Its jobs stay.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), and those of the store.
+    pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
+        self.0.roster(context).await?.chain(id)?;
+        let change = |roster: &mut Roster| {
+            roster.chains.retain(|chain| chain.id != id);
+            Ok(())
+        };
+        self.0.change(context, change).await?;
+        let key = self.progress_key(id)?;
+        self.0.documents(context).remove(&key).await
+    }
+
+    /// Runs its jobs, one after the other, each when those that it waits for have done what it needs. If an earlier run broke off, it goes on
+    /// there: at the link that failed, or was under way.
+    ///
+    /// `request` gives the request of each job's run. The chain has a lease of its own, so one process runs it at a time.
+    ///
+    /// A set cancel token ends it behind the job that runs; so does a job that pauses.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), [`Conflict`](ErrorKind::Conflict) while another process runs it, and those of the store. That a job
+    /// fails is no error but stands in the report.
+    pub async fn run(
+        self,
+        context: &Context,
+        id: &str,
+        request: impl Fn(&JobView) -> RunRequest + Send + Sync,
+    ) -> Result<ChainReport> {
+        let spec = self.get(context, id).await?;
+        let wanted = LeaseRequest::new(
+            self.0.tenant().clone(),
+            format!("chain {id}"),
+            Arc::clone(&self.0.0.config.state),
+        );
+        let lease = Lease::acquire(context, wanted.with_runner("workspace")).await?;
+        let ran = lease.hold(context, self.ran(context, id, &spec, request));
+        let ran = ran.await.and_then(|ran| ran);
+        // Whoever comes next waits a while if this fails.
+        let _ = lease.release().await;
+        ran
+    }
+
+    async fn ran(
+        self,
+        context: &Context,
+        id: &str,
+        spec: &ChainSpec,
+        request: impl Fn(&JobView) -> RunRequest + Send + Sync,
+    ) -> Result<ChainReport> {
+        let key = self.progress_key(id)?;
+        let documents = self.0.documents(context);
+        let fresh = unique(context.entropy());
+        let begin = |progress: &mut Progress| {
+            if progress.run.is_none() {
+                *progress = Progress {
+                    run: Some(fresh.clone()),
+                    done: BTreeMap::new(),
+                };
+            }
+            Ok(progress.clone())
+        };
+        let progress = documents.change(&key, begin).await?;
+        let run = progress.run.clone().unwrap_or_default();
+        // The spec was checked when it was saved.
+        let order = spec.order().unwrap_or_default();
+        let mut chain = Running::new(spec, progress);
+        for link in order {
+            let view = self.job(context, spec, link).await?;
+            let deed = match chain.next(link, &view, context.cancel().is_cancelled()) {
+                Step::Leave(fate) => {
+                    chain.report(link, &view, fate);
+                    continue;
+                }
+                Step::Run => {
+                    let request = request(&view).with_run(format!("{run} {}", view.id));
+                    let report = self.0.jobs().run(context, &view.id, request).await?;
+                    let deed = Deed::of(&report);
+                    chain.ran(link, &view, report);
+                    deed
+                }
+            };
+            if let Some(deed) = deed {
+                let note = |progress: &mut Progress| {
+                    progress.done.insert(view.id.clone(), deed);
+                    Ok(())
+                };
+                documents.change(&key, note).await?;
+            }
+        }
+        let report = chain.end(run);
+        let is_over = |link: &LinkReport| !matches!(link.fate, LinkFate::NotStarted);
+        let failed = report.outcome == Outcome::Failed && spec.on_failure == OnFailure::Stop;
+        if !failed && report.links.iter().all(is_over) && !report.outcome_is_open() {
+            let over = |progress: &mut Progress| {
+                *progress = Progress::default();
+                Ok(())
+            };
+            documents.change(&key, over).await?;
+        }
+        Ok(report)
+    }
+
+    async fn job(self, context: &Context, spec: &ChainSpec, link: usize) -> Result<JobView> {
+        let name = spec
+            .links
+            .get(link)
+            .map(|link| link.job.as_str())
+            .unwrap_or_default();
+        let mut views = self
+            .0
+            .jobs()
+            .views(context, |entry| entry.name == name)
+            .await?;
+        views.pop().ok_or_else(|| not_found("job", name))
+    }
+
+    fn progress_key(self, id: &str) -> Result<StateKey> {
+        self.0.key(StateKind::Chain, [id])
+    }
+}
+
+impl ChainReport {
+    /// Whether the rest is still to come.
+    fn outcome_is_open(&self) -> bool {
+        matches!(self.outcome, Outcome::Cancelled | Outcome::Paused { .. })
+    }
+}
+
+/// What to do with a link.
+enum Step {
+    Run,
+    Leave(LinkFate),
+}
+
+/// A run of a chain: what follows from what has happened. No I/O.
+struct Running<'a> {
+    spec: &'a ChainSpec,
+    /// What was done before this run broke off.
+    before: Progress,
+    /// What each link has done, by its place; `None` if it did not run.
+    deeds: BTreeMap<usize, Option<Deed>>,
+    links: Vec<LinkReport>,
+    /// No further link starts.
+    stopped: Option<Outcome>,
+    failed: bool,
+    partly: bool,
+}
+
+impl<'a> Running<'a> {
+    fn new(spec: &'a ChainSpec, before: Progress) -> Self {
+        Running {
+            spec,
+            before,
+            deeds: BTreeMap::new(),
+            links: Vec::new(),
+            stopped: None,
+            failed: false,
+            partly: false,
+        }
+    }
+
+    fn next(&mut self, link: usize, view: &JobView, cancelled: bool) -> Step {
+        if let Some(deed) = self.before.done.get(&view.id) {
+            self.deeds.insert(link, Some(*deed));
+            self.partly |= deed.outcome == Way::Partly;
+            return Step::Leave(LinkFate::Done);
+        }
+        if cancelled && self.stopped.is_none() {
+            self.stopped = Some(Outcome::Cancelled);
+        }
+        if self.stopped.is_some() {
+            return Step::Leave(LinkFate::NotStarted);
+        }
+        let Some(lacking) = self.lacking(link) else {
+            return Step::Run;
+        };
+        self.failed = true;
+        match self.spec.on_failure {
+            OnFailure::Continue => Step::Run,
+            OnFailure::SkipDependents => {
+                self.deeds.insert(link, None);
+                Step::Leave(LinkFate::Skipped(lacking))
+            }
+            OnFailure::Stop => {
+                self.stopped = Some(Outcome::Failed);
+                Step::Leave(LinkFate::NotStarted)
+            }
+        }
+    }
+
+    /// What one that the link waits for did not do.
+    fn lacking(&self, link: usize) -> Option<String> {
+        let when = self.spec.links.get(link)?.when;
+        self.spec.waits_for(link).into_iter().find_map(|other| {
+            let job = &self.spec.links.get(other)?.job;
+            match self.deeds.get(&other) {
+                Some(Some(deed)) => Some(format!("`{job}` {}", deed.lacks(&when)?)),
+                _ => Some(format!("`{job}` did not run")),
+            }
+        })
+    }
+
+    fn ran(&mut self, link: usize, view: &JobView, report: RunReport) {
+        let deed = Deed::of(&report);
+        match report.outcome {
+            Outcome::Paused { .. } | Outcome::Cancelled => self.stopped = Some(report.outcome),
+            Outcome::Failed => {
+                self.failed = true;
+                if self.spec.on_failure == OnFailure::Stop {
+                    self.stopped = Some(Outcome::Failed);
+                }
+            }
+            Outcome::PartialSuccess => self.partly = true,
+            Outcome::Success => {}
+        }
+        self.deeds.insert(link, Some(deed.unwrap_or(Deed::FAILED)));
+        self.report(link, view, LinkFate::Ran(Box::new(report)));
+    }
+
+    fn report(&mut self, _: usize, view: &JobView, fate: LinkFate) {
+        let job = JobRef::of(view);
+        self.links.push(LinkReport { job, fate });
+    }
+
+    fn end(self, run: String) -> ChainReport {
+        let outcome = match self.stopped {
+            Some(outcome) => outcome,
+            None if self.failed => Outcome::Failed,
+            None if self.partly => Outcome::PartialSuccess,
+            None => Outcome::Success,
+        };
+        ChainReport {
+            chain: self.spec.name.clone(),
+            run,
+            outcome,
+            links: self.links,
+        }
+    }
+}
+
+impl Deed {
+    const FAILED: Deed = Deed {
+        outcome: Way::Not,
+        records: 0,
+        rejected: 0,
+    };
+
+    /// What a run did; `None` if it must run again when the chain goes on.
+    fn of(report: &RunReport) -> Option<Self> {
+        let outcome = match report.outcome {
+            Outcome::Success => Way::Whole,
+            Outcome::PartialSuccess => Way::Partly,
+            Outcome::Failed | Outcome::Cancelled | Outcome::Paused { .. } => return None,
+        };
+        let rejected = report.destinations.iter().map(|d| d.rejected).max();
+        Some(Deed {
+            outcome,
+            records: report.records,
+            rejected: rejected.unwrap_or_default(),
+        })
+    }
+
+    /// What it lacks for a condition.
+    fn lacks(&self, when: &LinkCondition) -> Option<String> {
+        let ended = match when.ended {
+            Ended::Anyhow => true,
+            Ended::Written => self.outcome != Way::Not,
+            Ended::Whole => self.outcome == Way::Whole,
+        };
+        if !ended {
+            return Some(match self.outcome {
+                Way::Not => "failed".into(),
+                _ => "refused records".into(),
+            });
+        }
+        if self.records < when.at_least {
+            return Some(format!("read {} records", self.records));
+        }
+        let most = u64::from(when.rejects_percent.unwrap_or(100));
+        let too_many = self.rejected.saturating_mul(100) > self.records.saturating_mul(most);
+        too_many.then(|| format!("refused {} of {} records", self.rejected, self.records))
+    }
+}
+
+/// A spec as the roster keeps it: with the ids of its jobs for their names.
+pub(super) fn entry(
+    roster: &Roster,
+    id: String,
+    spec: &ChainSpec,
+    now: DateTime<Utc>,
+) -> Result<ChainEntry> {
+    let mut problems = spec.problems();
+    let mut kept = spec.clone();
+    kept.id = None;
+    let resolved = |name: &mut String| match roster.job_named(name) {
+        Some(job) => {
+            name.clone_from(&job.id);
+            true
+        }
+        None => false,
+    };
+    for (at, link) in kept.links.iter_mut().enumerate() {
+        if !resolved(&mut link.job) {
+            let message = format!("the workspace has no job `{}`", link.job);
+            problems.push(Problem::new(format!("links[{at}].job"), message));
+        }
+        // Those that are in no link were told above.
+        for job in link.after.iter_mut().flatten() {
+            resolved(job);
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(ChainEntry {
+            id,
+            spec: kept,
+            created_at: now,
+            changed_at: now,
+        }),
+        false => Err(Error::invalid("the chain cannot be so", problems).with("chain", &spec.name)),
+    }
+}
+
+/// A chain with the present names of its jobs.
+pub(super) fn shown(roster: &Roster, entry: &ChainEntry) -> ChainSpec {
+    let mut spec = entry.spec.clone();
+    spec.id = Some(entry.id.clone());
+    let name = |id: &mut String| {
+        if let Ok(job) = roster.job(id) {
+            id.clone_from(&job.name);
+        }
+    };
+    for link in &mut spec.links {
+        name(&mut link.job);
+        link.after.iter_mut().flatten().for_each(name);
+    }
+    spec
+}
+
+/// Fails if a chain needs one of these jobs.
+pub(super) fn free(roster: &Roster, jobs: &[&str]) -> Result<()> {
+    let needs = |id: &str| {
+        let links = |chain: &&ChainEntry| chain.spec.links.iter().any(|link| link.job == id);
+        roster.chains.iter().find(links)
+    };
+    match jobs.iter().find_map(|id| needs(id)) {
+        None => Ok(()),
+        Some(chain) => {
+            let message = "a chain needs this job; take it out of the chain first";
+            Err(Error::new(ErrorKind::Conflict, message).with("chain", &chain.spec.name))
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A tenant's workspace from outside: the life of connections, jobs, and moving them.
+
+mod faults;
+mod jobs;
+mod life;
+mod moving;
+mod registry;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use syncline::authorization::{BeginRequest, Callback};
+use syncline::connector::{
+    AuthMethod, ClientSource, ConfigField, ConfigType, ConnectorCategory, ConnectorInfo, Instances,
+    JobTemplate, KeyForm, OAuthClient, OAuthGrant, Registry,
+};
+use syncline::host::{StateKind, StateStore};
+use syncline::memory::{MemoryConnection, MemoryConnector};
+use syncline::record::{Field, FieldType};
+use syncline::spec::{
+    ConnectionSpec, CustomDomains, DatasetSpec, DestinationSpec, Domain, FieldMapping, Identity,
+    JobSpec, MappingSpec, ObjectSpec, OrgHosts, SourceSpec, WriteMode,
+};
+use syncline::workspace::{Connected, ConnectionView, Workspace, WorkspaceConfig};
+use syncline::{Result, Secret, Tenant};
+
+use super::server::{World, spec};
+
+fn fields(names: &[&str]) -> Vec<Field> {
+    let field = |name: &&str| Field::new(*name, FieldType::Text);
+    names.iter().map(field).collect()
+}
+
+fn system(objects: &[(&str, &[&str])]) -> MemoryConnection {
+    let mut system = MemoryConnection::new("crm");
+    for (name, names) in objects {
+        let object = ObjectSpec::new(*name, Identity::Generated, fields(names));
+        system = system.with_object(&object).unwrap();
+    }
+    system
+}
+
+/// What the outside system shows as a rule.
+fn crm() -> MemoryConnection {
+    system(&[
+        ("Contact", &["Email", "Phone"]),
+        ("Account", &["Domain", "Name"]),
+    ])
+}
+
+fn job(name: &str, source: &str, target: &str, fields: &[(&str, &str)]) -> JobSpec {
+    let mapped = fields
+        .iter()
+        .map(|(field, from)| FieldMapping::direct(*field, *from));
+    let mapping = MappingSpec::new(mapped.collect());
+    let by = fields[0].0;
+    let destination = DestinationSpec::new(target, WriteMode::upsert([by]), mapping);
+    let dataset = DatasetSpec::new(SourceSpec::Object(source.into()));
+    JobSpec::new(name, dataset, vec![], vec![destination])
+}
+
+fn contacts(name: &str) -> JobSpec {
+    job(
+        name,
+        "Contact",
+        "person",
+        &[("email", "Email"), ("phone", "Phone")],
+    )
+}
+
+fn templates() -> Vec<JobTemplate> {
+    let accounts = job(
+        "",
+        "Account",
+        "company",
+        &[("domain", "Domain"), ("name", "Name")],
+    );
+    vec![
+        JobTemplate::new("contacts", "Person", contacts(""))
+            .with_optional(["phone"])
+            .with_fixed_source()
+            .with_fixed_target(),
+        JobTemplate::new("accounts", "Company", accounts),
+    ]
+}
+
+/// Connectors of each way to authorize, over the same outside system.
+fn registry(system: &MemoryConnection) -> Registry {
+    let hosts = || {
+        OrgHosts::new(Domain::parse("api.example.com").unwrap()).with_custom(CustomDomains::Refused)
+    };
+    let oauth = |grant| AuthMethod::oauth("oauth", "OAuth", spec(), grant);
+    let info = |kind, category| ConnectorInfo::new(kind, kind, category);
+    let crm = info("crm", ConnectorCategory::Crm)
+        .with_methods(vec![oauth(OAuthGrant::AuthorizationCode)])
+        .with_templates(templates());
+    let machine = info("machine", ConnectorCategory::Usage)
+        .with_methods(vec![oauth(OAuthGrant::ClientCredentials)]);
+    let device =
+        info("device", ConnectorCategory::Survey).with_methods(vec![oauth(OAuthGrant::DeviceCode)]);
+    let customer = ClientSource::Customer {
+        id: "client_id".into(),
+        secret: Some("client_secret".into()),
+    };
+    let warehouse = info("warehouse", ConnectorCategory::Data)
+        .with_methods(vec![
+            oauth(OAuthGrant::ClientCredentials).with_client(customer),
+        ])
+        .with_config(vec![
+            ConfigField::new("client_id", "Client id", ConfigType::Text).required(),
+            ConfigField::new("client_secret", "Client secret", ConfigType::Secret).required(),
+            ConfigField::new(
+                "region",
+                "Region",
+                ConfigType::Choice(vec!["eu".into(), "us".into()]),
+            )
+            .or("eu"),
+            ConfigField::new("rows", "Rows", ConfigType::Integer(1, 100)),
+        ]);
+    let key = |form| AuthMethod::key("key", "Key", form, hosts());
+    let api = info("api", ConnectorCategory::Api)
+        .with_methods(vec![key(KeyForm::Header("accesskey".into()))])
+        .with_instances(Instances::Single);
+    let desk = info("desk", ConnectorCategory::Support).with_methods(vec![key(KeyForm::Basic)]);
+    let open = info("open", ConnectorCategory::File);
+    let all = [crm, machine, device, warehouse, api, desk, open];
+    let registry = all.into_iter().fold(Registry::new(), |registry, info| {
+        let connector = MemoryConnector::new(info, system.clone());
+        registry.with(Arc::new(connector)).unwrap()
+    });
+    ["crm", "machine", "device"]
+        .into_iter()
+        .fold(registry, |registry, kind| {
+            let client = OAuthClient::new("client").with_secret(Secret::new("client-secret"));
+            registry.with_client(kind, client).unwrap()
+        })
+}
+
+fn home() -> MemoryConnection {
+    system(&[
+        ("person", &["email", "phone"]),
+        ("company", &["domain", "name"]),
+    ])
+}
+
+impl World {
+    fn workspace(&self) -> Workspace {
+        self.workspace_of("acme", Arc::new(self.state.clone()), &crm())
+    }
+
+    fn workspace_of(
+        &self,
+        tenant: &str,
+        state: Arc<dyn StateStore>,
+        system: &MemoryConnection,
+    ) -> Workspace {
+        let config = WorkspaceConfig::new(
+            Tenant::new(tenant).unwrap(),
+            state,
+            Arc::new(self.cipher.clone()),
+            Arc::new(self.server.transport()),
+            Arc::new(home()),
+        );
+        Workspace::new(config.with_registry(Arc::new(registry(system))))
+    }
+
+    fn create(&self, workspace: &Workspace, name: &str, kind: &str) -> ConnectionView {
+        let spec = ConnectionSpec::new(name, kind);
+        self.run(workspace.connections().create(self.context(), spec))
+            .unwrap()
+    }
+
+    /// Sends a person to consent, who does, and gives the callback.
+    fn agree(&self, workspace: &Workspace, id: &str) -> Callback {
+        let redirect = "https://host.example.com/callback".parse().unwrap();
+        let request = BeginRequest::new("session", redirect);
+        let consent = self
+            .run(workspace.connections().begin(self.context(), id, request))
+            .unwrap();
+        let query: HashMap<String, String> = consent.url.query_pairs().into_owned().collect();
+        let mut books = self.server.books();
+        let code = format!("code-{}-{}", books.issued, books.codes.len());
+        books
+            .codes
+            .insert(code.clone(), query["code_challenge"].clone());
+        Callback::from_query("session", &format!("code={code}&state={}", query["state"])).unwrap()
+    }
+
+    fn authorize(&self, workspace: &Workspace, id: &str) -> Result<Connected> {
+        let callback = self.agree(workspace, id);
+        self.run(workspace.connections().complete(self.context(), callback))
+    }
+
+    fn get(&self, workspace: &Workspace, id: &str) -> ConnectionView {
+        self.run(workspace.connections().get(self.context(), id))
+            .unwrap()
+    }
+
+    /// The paths of all that a tenant has saved.
+    fn saved(&self, tenant: &str) -> Vec<String> {
+        let tenant = Tenant::new(tenant).unwrap();
+        let kinds = [
+            StateKind::Roster,
+            StateKind::Job,
+            StateKind::Catalog,
+            StateKind::Credential,
+            StateKind::Consent,
+            StateKind::Checkpoint,
+        ];
+        let list = |kind| {
+            self.run(self.state.list(&tenant, kind, None, 1_000))
+                .unwrap()
+        };
+        let keys = kinds.into_iter().flat_map(list);
+        keys.map(|key| key.path().to_owned()).collect()
+    }
+}
+
+fn key(parts: &[(&str, &str)]) -> BTreeMap<String, Secret> {
+    let part = |(name, text): &(&str, &str)| ((*name).to_owned(), Secret::new(*text));
+    parts.iter().map(part).collect()
+}
