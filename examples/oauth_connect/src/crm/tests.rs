@@ -107,7 +107,7 @@ fn it_needs_an_authorization() {
     let paths = EndpointPaths::new("/token");
     let oauth = OAuthSpec::new(hosts(), EndpointsSpec::Paths(paths));
     let crm = Crm::new("crm", "CRM", oauth, Objects::Declared(vec![]));
-    let request = ConnectRequest::new("acme", Arc::new(MemoryTransport::new(answer)));
+    let request = ConnectRequest::new("1", "acme", Arc::new(MemoryTransport::new(answer)));
     let refused = block_on(crm.connect(&Context::new(), request));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Contract);
 }
