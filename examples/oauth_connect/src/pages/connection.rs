@@ -6,7 +6,7 @@ use syncline::spec::Org;
 use syncline::workspace::{ConnectionAction, ConnectionView, JobView};
 
 use super::jobs::job_list;
-use super::{Page, alert, button, escape, form, layout, moment, notice, words};
+use super::{Page, alert, button, capital, escape, form, layout, moment, notice, words};
 use crate::host::Host;
 use crate::session::Session;
 
@@ -23,6 +23,10 @@ pub(crate) fn connection(
         Ok(done) => done.map(notice).unwrap_or_default(),
         Err(error) => alert(error),
     };
+    if let Some(problem) = &view.problem {
+        let problem = escape(capital(problem));
+        body.push_str(&format!(r#"<div class="alert"><p>{problem}</p></div>"#));
+    }
     body.push_str(&facts(view));
     body.push_str(&actions(session, view));
     body.push_str("<h2>Jobs</h2>");
@@ -74,7 +78,7 @@ fn facts(view: &ConnectionView) -> String {
 /// A button for each action that its state allows, so that no other can be tried.
 fn actions(session: &Session, view: &ConnectionView) -> String {
     let mut html = String::from(r#"<div class="actions">"#);
-    for action in view.state.actions() {
+    for action in view.actions() {
         let (label, class) = match action {
             ConnectionAction::Authorize if view.organization.is_none() => ("Authorize", ""),
             ConnectionAction::Authorize => ("Authorize again", "plain"),
@@ -96,7 +100,7 @@ fn actions(session: &Session, view: &ConnectionView) -> String {
 fn changes(session: &Session, view: &ConnectionView, jobs: usize) -> String {
     let mut html = String::new();
     let path = |action: ConnectionAction| format!("/connections/{}/{}", view.id, action.word());
-    let may = view.state.actions();
+    let may = view.actions();
     if may.contains(&ConnectionAction::Rename) {
         let fields = format!(
             r#"<div class="field"><label for="new-name">New name</label><input id="new-name" name="name" value="{}" required></div>

@@ -165,6 +165,25 @@ async fn what_is_kept_is_there_again_and_tokens_cannot_be_read() {
         .shows(r#"<span class="state disconnected">"#);
 }
 
+#[tokio::test]
+async fn a_connection_whose_connector_is_gone_is_shown_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(Settings::default().kept_in(folder.path(), [7; 32]));
+    let running = running.await.unwrap();
+    let page = Visitor::new(&running)
+        .connect("production", "Our CRM")
+        .await;
+    running.stop().await;
+
+    let other = read(&REAL).unwrap().kept_in(folder.path(), [7; 32]);
+    let running = start(other).await.unwrap();
+    let mut ada = Visitor::new(&running);
+    ada.get("/").await.shows(r#"<span class="state unusable">"#);
+    let shown = ada.get(&page).await;
+    shown.shows("There is no connector of this kind");
+    assert!(!shown.body.contains("Check</button>"), "{}", shown.body);
+}
+
 fn all_bytes(folder: &Path, bytes: &mut Vec<u8>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -175,27 +194,29 @@ fn all_bytes(folder: &Path, bytes: &mut Vec<u8>) {
     }
 }
 
+fn read(with: &'static [(&'static str, &'static str)]) -> syncline::Result<Settings> {
+    Settings::from_env(move |name| {
+        let name = name.strip_prefix("SYNCLINE_CONNECT_")?;
+        let found = with.iter().find(|(known, _)| *known == name)?;
+        Some(found.1.to_owned())
+    })
+}
+
+const REAL: [(&str, &str); 10] = [
+    ("PORT", "0"),
+    ("HOST", "login.example.com"),
+    ("CLIENT_ID", "ours"),
+    ("CLIENT_SECRET", "hunter2"),
+    ("AUTHORIZE_PATH", "/authorize"),
+    ("TOKEN_PATH", "/token"),
+    ("CUSTOM_DOMAINS", "my.example.com, my.example.org"),
+    ("RECORDS_PATH", "/contacts"),
+    ("FIELDS", "Id=/id, Email=/properties/email"),
+    ("TITLE", "Example CRM"),
+];
+
 #[tokio::test]
 async fn a_real_system_is_described_by_the_environment() {
-    let read = |with: &'static [(&'static str, &'static str)]| {
-        Settings::from_env(move |name| {
-            let name = name.strip_prefix("SYNCLINE_CONNECT_")?;
-            let found = with.iter().find(|(known, _)| *known == name)?;
-            Some(found.1.to_owned())
-        })
-    };
-    const REAL: [(&str, &str); 10] = [
-        ("PORT", "0"),
-        ("HOST", "login.example.com"),
-        ("CLIENT_ID", "ours"),
-        ("CLIENT_SECRET", "hunter2"),
-        ("AUTHORIZE_PATH", "/authorize"),
-        ("TOKEN_PATH", "/token"),
-        ("CUSTOM_DOMAINS", "my.example.com, my.example.org"),
-        ("RECORDS_PATH", "/contacts"),
-        ("FIELDS", "Id=/id, Email=/properties/email"),
-        ("TITLE", "Example CRM"),
-    ];
     let running = start(read(&REAL).unwrap()).await.unwrap();
     assert!(running.providers.is_empty());
     let mut ada = Visitor::new(&running);
