@@ -60,11 +60,12 @@ impl Connections<'_> {
     /// # Errors
     /// [`StateMismatch`](ErrorKind::StateMismatch) if nothing like it is waited for, also in another tenant's workspace;
     /// [`NotFound`](ErrorKind::NotFound) if the connection was deleted meanwhile, [`Invalid`](ErrorKind::Invalid) if it was disabled; those of
-    /// [`OAuth::complete`].
+    /// [`OAuth::complete`], which name the connection's id in their [context](Error::context).
     pub async fn complete(self, context: &Context, callback: Callback) -> Result<Connected> {
         let id = connection_of(&self.0.credentials(context), &callback).await?;
         let oauth = self.to_authorize(context, &id).await?;
-        let authorized = oauth.complete(context, callback).await?;
+        let authorized = oauth.complete(context, callback).await;
+        let authorized = authorized.map_err(|error| error.with("connection", &id))?;
         self.connected(context, id, Some(authorized)).await
     }
 

@@ -1,0 +1,233 @@
+//! A person at a desk, one with a phone, and one without a mouse.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::browser::{Browser, DOWN, ENTER, SPACE};
+use super::host;
+
+/// From connecting to rejects by clicks, looking at each page.
+async fn by_clicks(width: u32) {
+    let running = host(Duration::from_millis(150)).await;
+    let browser = Browser::open(width).await;
+    browser.go(&running.address).await;
+    browser.arrives("Connections").await;
+    browser.looks_right("01-nothing-yet").await;
+    browser.click("Connect a system").await;
+    browser.arrives("CRM").await;
+    browser.looks_right("02-connectors").await;
+    browser.click("Acme CRM").await;
+    browser.arrives("Connect Acme CRM").await;
+    browser.looks_right("03-form").await;
+
+    // A domain that is somebody else's.
+    browser.click("A domain of its own").await;
+    browser
+        .script(
+            "document.getElementById('domain').value = arguments[0]",
+            "acme.example.com",
+        )
+        .await;
+    browser.click("Connect").await;
+    browser
+        .until("return !!document.querySelector('[role=alert]')", "")
+        .await;
+    browser.looks_right("04-wrong-domain").await;
+
+    browser.click("Production").await;
+    browser.click("Connect").await;
+    browser.arrives("Sign in with Acme CRM").await;
+    browser.looks_right("05-consent").await;
+    browser.click("Deny").await;
+    browser.arrives("That did not work").await;
+    browser.looks_right("06-denied").await;
+    browser
+        .click("Back to the connection, to begin again")
+        .await;
+    browser.arrives("Acme CRM").await;
+    browser.looks_right("07-unauthorized").await;
+    browser.click("Authorize").await;
+    browser.arrives("Sign in with Acme CRM").await;
+    browser.click("Allow").await;
+    browser.arrives("Objects").await;
+    browser.looks_right("08-connected").await;
+
+    browser.click("Account Sync_Acme CRM").await;
+    browser.arrives("Runs").await;
+    browser.click("Run now").await;
+    browser.arrives("Report").await;
+    browser.click("Jobs").await;
+    browser.arrives("Jobs").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Fields").await;
+    browser.looks_right("09-job").await;
+    browser.click("Run now").await;
+    browser.arrives("Running").await;
+    let between = "const read = Number(document.querySelector('[data-figure=read]')?.textContent); return read > 100 && read < 600";
+    browser.until(between, "figures that move").await;
+    browser.looks_right("10-running").await;
+    browser.arrives("Report").await;
+    // The report has the focus, which nobody had to look for.
+    browser
+        .until("return document.activeElement.id == 'report'", "the focus")
+        .await;
+    browser.looks_right("11-report").await;
+    browser.click("Download the rejects (CSV)").await;
+    let csv = browser.downloaded("rejects-run-1.csv").await;
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    browser.click("The report as JSON").await;
+    browser.looks_right("12-json").await;
+
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Runs").await;
+    browser.looks_right("13-history").await;
+    browser.click("Acme CRM").await;
+    browser.arrives("Objects").await;
+    browser.click("Rename").await;
+    browser.click("Delete").await;
+    browser.looks_right("14-changes").await;
+    browser.click("Revoke").await;
+    browser
+        .until("return !!document.querySelector('.state.revoked')", "")
+        .await;
+    browser.looks_right("15-revoked").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Runs").await;
+    browser.click("Run now").await;
+    browser
+        .until("return !!document.querySelector('.state.failed')", "")
+        .await;
+    browser.looks_right("16-failed").await;
+    browser.click("Connections").await;
+    browser.arrives("Your records").await;
+    browser.looks_right("17-connections").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn at_a_desk() {
+    by_clicks(1280).await;
+}
+
+#[tokio::test]
+async fn on_a_phone() {
+    by_clicks(360).await;
+}
+
+/// What is looked for on each page is found where it is.
+#[tokio::test]
+async fn what_looks_wrong_is_seen() {
+    let running = host(Duration::ZERO).await;
+    let browser = Browser::open(360).await;
+    let spoilt = [
+        ("<p style='width: 400px'>wide</p>", "the page is"),
+        (
+            "<p style='color: #999'>pale</p>",
+            "\"pale\" has a contrast of 2.8",
+        ),
+        ("<input name='mute'>", "mute has no label"),
+        (
+            "<button style='min-height: 0'>tiny</button>",
+            "tiny is too small",
+        ),
+        ("<p id='main'></p>", "an id is there twice"),
+        ("<p aria-describedby='gone'></p>", "nothing has the id gone"),
+        ("<h3>deep</h3>", "deep skips a level"),
+        ("<h1>another</h1>", "not one h1"),
+    ];
+    for (html, says) in spoilt {
+        browser.go(&running.address).await;
+        assert_eq!(browser.looks().await, serde_json::json!([]));
+        let spoil = "document.querySelector('main').insertAdjacentHTML('afterbegin', arguments[0])";
+        browser.script(spoil, html).await;
+        // The page's policy allows no style in HTML; a script may set one.
+        let styles = "for (const e of document.querySelectorAll('[style]')) e.style.cssText = e.getAttribute('style')";
+        browser.script(styles, Value::Null).await;
+        let found = browser.looks().await.to_string();
+        assert!(
+            found.contains(&says.replace('"', "\\\"")),
+            "{html}: {found}"
+        );
+    }
+    running.stop().await;
+}
+
+/// A run's page moves on by itself where no script runs.
+#[tokio::test]
+async fn without_scripts() {
+    let running = host(Duration::from_millis(150)).await;
+    let browser = Browser::open(360).await;
+    let none = serde_json::json!({"value": true});
+    browser
+        .command("Emulation.setScriptExecutionDisabled", none)
+        .await;
+    browser.go(&running.address).await;
+    browser.click("Connect a system").await;
+    browser.arrives("CRM").await;
+    browser.click("Acme CRM").await;
+    browser.arrives("Connect Acme CRM").await;
+    browser.click("Connect").await;
+    browser.arrives("Sign in with Acme CRM").await;
+    browser.click("Allow").await;
+    browser.arrives("Objects").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Runs").await;
+    browser.click("Run now").await;
+    browser.arrives("Running").await;
+    browser.arrives("Report").await;
+    // The script would have come here by another address.
+    let place = browser.script("return location.hash", Value::Null).await;
+    assert_eq!(place, "");
+    browser.click("Download the rejects (CSV)").await;
+    let csv = browser.downloaded("rejects-run-1.csv").await;
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_mouse() {
+    let running = host(Duration::from_millis(30)).await;
+    let browser = Browser::open(1280).await;
+    browser.go(&running.address).await;
+    // The first stop leads past the navigation.
+    browser.tab_to("Skip to content").await;
+    browser.press(&[ENTER]).await;
+    browser.tab_to("Connect a system").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("CRM").await;
+    browser.tab_to("Acme CRM").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Connect Acme CRM").await;
+    browser.tab_to("Name").await;
+    let typed: Vec<char> = "Our CRM".chars().collect();
+    browser.press(&typed).await;
+    // One stop for all radio buttons; arrows choose.
+    browser.tab_to("Production").await;
+    browser.press(&[DOWN]).await;
+    let chosen = "return document.querySelector('[name=org]:checked').value";
+    assert_eq!(browser.script(chosen, Value::Null).await, "sandbox");
+    browser.tab_to("Connect").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Sign in with Acme CRM (sandbox)").await;
+    browser.tab_to("Allow").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Objects").await;
+    browser.tab_to("Contact Sync_Our CRM").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Runs").await;
+    browser.tab_to("Run now").await;
+    browser.press(&[SPACE]).await;
+    browser.arrives("Report").await;
+    browser.tab_to("Download the rejects (CSV)").await;
+    browser.press(&[ENTER]).await;
+    let csv = browser.downloaded("rejects-run-1.csv").await;
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    browser.tab_to("The report as JSON").await;
+    browser.press(&[ENTER]).await;
+    browser.tab_to("Connections").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Your records").await;
+    assert!(browser.title().await.starts_with("Connections"));
+    running.stop().await;
+}
