@@ -1,0 +1,5 @@
+//! Schedules, as a host uses them.
+
+mod croner;
+mod rules;
+mod stepper;
