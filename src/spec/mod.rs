@@ -16,7 +16,10 @@ mod object;
 mod org;
 mod policy;
 mod schedule;
+mod schedule_read;
 mod schedule_recurrence;
+#[cfg(feature = "schema")]
+mod schedule_schema;
 mod schedule_text;
 mod schedule_words;
 #[cfg(feature = "schema")]

@@ -42,14 +42,14 @@ pub struct ScheduleSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "Option<super::schedule_text::DateText>")
+        schemars(with = "Option<super::schedule_schema::DateText>")
     )]
     pub starts: Option<NaiveDate>,
     /// The last day on which it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "Option<super::schedule_text::DateText>")
+        schemars(with = "Option<super::schedule_schema::DateText>")
     )]
     pub ends: Option<NaiveDate>,
     /// Times in which nothing runs. A run that falls into one is left out.
@@ -190,13 +190,13 @@ pub enum Blackout {
         /// The first time in which nothing runs, in whole seconds.
         #[cfg_attr(
             feature = "schema",
-            schemars(with = "super::schedule_text::DateTimeText")
+            schemars(with = "super::schedule_schema::DateTimeText")
         )]
         from: NaiveDateTime,
         /// The first time behind it.
         #[cfg_attr(
             feature = "schema",
-            schemars(with = "super::schedule_text::DateTimeText")
+            schemars(with = "super::schedule_schema::DateTimeText")
         )]
         until: NaiveDateTime,
     },
@@ -230,7 +230,7 @@ pub enum Exclusion {
     Dates(
         #[cfg_attr(
             feature = "schema",
-            schemars(with = "Vec<super::schedule_text::DateText>")
+            schemars(with = "Vec<super::schedule_schema::DateText>")
         )]
         Vec<NaiveDate>,
     ),

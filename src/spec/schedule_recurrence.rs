@@ -31,7 +31,7 @@ pub enum Recurrence {
     Once(
         #[cfg_attr(
             feature = "schema",
-            schemars(with = "super::schedule_text::DateTimeText")
+            schemars(with = "super::schedule_schema::DateTimeText")
         )]
         NaiveDateTime,
     ),
@@ -136,7 +136,7 @@ pub enum CountedFrom {
     Anchor(
         #[cfg_attr(
             feature = "schema",
-            schemars(with = "super::schedule_text::InstantText")
+            schemars(with = "super::schedule_schema::InstantText")
         )]
         DateTime<Utc>,
     ),

@@ -14,5 +14,6 @@ mod destinations;
 mod examples;
 mod faults;
 mod ports;
+mod schedules;
 mod simulation;
 mod sources;

@@ -47,6 +47,10 @@ macro_rules! conformance {
         $crate::conformance_tests! { $name, CIPHER, $fixture, [$($($skip),*)?],
             ci_01 ci_02 ci_03 ci_04 }
     };
+    ($name:ident: schedule, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, SCHEDULE, $fixture, [$($($skip),*)?],
+            sc_01 sc_02 sc_03 sc_04 }
+    };
     ($name:ident: transport, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, TRANSPORT, $fixture, [$($($skip),*)?],
             tr_01 tr_02 tr_03 tr_04 tr_05 tr_06 tr_07 }
