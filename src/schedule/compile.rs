@@ -15,8 +15,10 @@ use crate::spec::{
     CountedFrom, Event, HolidayRule, MonthDay, Recurrence, TimeOfDay, Weekday, WorkDays,
 };
 
-/// The most parts that one list of a spec may have.
-const MOST: usize = 1_000;
+/// The most entries that a list of a spec may have.
+pub(super) const MOST: usize = 100;
+/// The most times of a day, and days that are left out at once.
+pub(super) const MOST_TIMES: usize = 1_000;
 /// Years in which something may begin or end.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9_999;
 
@@ -87,7 +89,7 @@ impl Compiler<'_> {
             }
             Recurrence::Weekly { on, at } => {
                 let path = format!("{path}.weekly");
-                self.filled(on, &format!("{path}.on"), "weekday");
+                self.filled(on, &format!("{path}.on"), "weekday", MOST);
                 self.calendar(DayRule::weekly(Some(weekdays(on))), at, &path)
             }
             Recurrence::Monthly { on, at } => {
@@ -105,9 +107,9 @@ impl Compiler<'_> {
             }
             Recurrence::Yearly { months, on, at } => {
                 let path = format!("{path}.yearly");
-                self.filled(months, &format!("{path}.months"), "month");
+                self.filled(months, &format!("{path}.months"), "month", MOST);
                 let mut bits = 0;
-                for (position, month) in months.iter().enumerate() {
+                for (position, month) in months.iter().enumerate().take(MOST) {
                     match month {
                         1..=12 => bits |= 1u32 << month,
                         _ => self.wrong(
@@ -139,7 +141,7 @@ impl Compiler<'_> {
             },
             Recurrence::AnyOf(all) => {
                 let path = format!("{path}.any_of");
-                self.filled(all, &path, "recurrence");
+                self.filled(all, &path, "recurrence", MOST);
                 let mut plans = Vec::new();
                 for (position, one) in all.iter().enumerate().take(MOST) {
                     let path = format!("{path}[{position}]");
@@ -174,9 +176,9 @@ impl Compiler<'_> {
     }
 
     fn months(&mut self, months: u32, on: &[MonthDay], at: &[TimeOfDay], path: &str) -> Plan {
-        self.filled(on, &format!("{path}.on"), "day");
+        self.filled(on, &format!("{path}.on"), "day", MOST);
         let before = self.problems.len();
-        for (position, day) in on.iter().enumerate() {
+        for (position, day) in on.iter().enumerate().take(MOST) {
             match day {
                 MonthDay::Day(date) if !(1..=31).contains(date) => {
                     self.wrong(
@@ -211,7 +213,7 @@ impl Compiler<'_> {
     }
 
     fn calendar(&mut self, rule: DayRule, at: &[TimeOfDay], path: &str) -> Plan {
-        self.filled(at, &format!("{path}.at"), "time");
+        self.filled(at, &format!("{path}.at"), "time", MOST_TIMES);
         Plan::Calendar(Calendar {
             days: self.days(rule),
             times: Times::list(at.iter().map(|time| time.seconds()).collect()),
@@ -231,13 +233,21 @@ impl Compiler<'_> {
         NaiveDate::from_ymd_opt(2000, 1, 1).is_some_and(|day| rule.next(day).is_some())
     }
 
-    fn filled<T>(&mut self, list: &[T], path: &str, what: &str) {
+    /// A list must have something.
+    fn filled<T>(&mut self, list: &[T], path: &str, what: &str, most: usize) {
         if list.is_empty() {
             self.wrong(path, format!("there is no {what}; give one at least"));
-        } else if list.len() > MOST {
+        }
+        self.bounded(list, path, most);
+    }
+
+    /// A list must not take too long.
+    pub(super) fn bounded<T>(&mut self, list: &[T], path: &str, most: usize) {
+        if list.len() > most {
+            let has = list.len();
             self.wrong(
                 path,
-                format!("a list may have {MOST} entries; this has {}", list.len()),
+                format!("a list may have {most} entries here, and this has {has}"),
             );
         }
     }

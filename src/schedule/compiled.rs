@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeZone as _, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::compile::{Compiler, weekdays};
+use super::compile::{Compiler, MOST, MOST_TIMES, weekdays};
 use super::plan::{LastRun, Plan};
 use super::zone::{BEGIN, DAY, Zone, day_number, day_of};
 use super::{Happened, Holidays, NextRun, NoRun, PreviewRun, Schedule, ScheduleRequest};
@@ -264,41 +264,40 @@ impl CompiledSchedule {
         if self.jitter == 0 || self.plan.follows_runs() {
             return self.nominal(after, last);
         }
-        // No run is late beyond the next one, so all that counts is the last one before, and the next.
-        let mut on_time = match self.nominal(after - self.jitter - 1, last) {
-            Found::At(at) => at,
-            other => return other,
-        };
-        if on_time <= after {
-            on_time = self.last_until(on_time, after);
-            let late = self.late(on_time, job);
+        // No run is late beyond the next one, so the last one before is all that may still come.
+        if let Some(run) = self.first_until(after - self.jitter - 1, after) {
+            let late = self.late(self.last_until(run, after), job);
             if late > after {
                 return Found::At(late);
             }
-            on_time = match self.nominal(on_time, last) {
-                Found::At(at) => at,
-                other => return other,
-            };
         }
-        Found::At(self.late(on_time, job))
+        match self.nominal(after, last) {
+            Found::At(on_time) => Found::At(self.late(on_time, job)),
+            other => other,
+        }
+    }
+
+    /// The first run on time after an instant and up to another.
+    fn first_until(&self, mut after: i64, until: i64) -> Option<i64> {
+        loop {
+            match self.nominal(after, LastRun::default()) {
+                Found::At(at) => return (at <= until).then_some(at),
+                Found::NotUntil(looked) if after < looked && looked < until => after = looked,
+                _ => return None,
+            }
+        }
     }
 
     /// The last run on time up to an instant, from a run on.
     fn last_until(&self, mut run: i64, mut until: i64) -> i64 {
-        let next = |after| match self.nominal(after, LastRun::default()) {
-            Found::At(at) => at,
-            _ => i64::MAX,
-        };
         // Usually there is no other; where there are many, each look halves what is left.
-        let mut following = next(run);
-        while following <= until {
+        while let Some(following) = self.first_until(run, until) {
             run = following;
             let middle = run + (until - run) / 2;
-            match next(middle) {
-                behind if behind <= until => run = behind,
-                _ => until = middle,
+            match self.first_until(middle, until) {
+                Some(behind) => run = behind,
+                None => until = middle,
             }
-            following = next(run);
         }
         run
     }
@@ -314,7 +313,7 @@ impl CompiledSchedule {
             .take(8)
             .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
         let mut room = (self.jitter + 1).min(self.ends - on_time);
-        if let Found::At(next) = self.nominal(on_time, LastRun::default()) {
+        if let Found::At(next) | Found::NotUntil(next) = self.nominal(on_time, LastRun::default()) {
             room = room.min(next - on_time);
         }
         loop {
@@ -378,7 +377,9 @@ impl Compiler<'_> {
             holidays: holidays.filter(|_| spec.holidays == HolidayRule::Skip),
             ..LeftOut::default()
         };
-        for (position, blackout) in spec.blackouts.iter().enumerate() {
+        self.bounded(&spec.blackouts, "blackouts", MOST);
+        self.bounded(&spec.except, "except", MOST);
+        for (position, blackout) in spec.blackouts.iter().enumerate().take(MOST) {
             let path = format!("blackouts[{position}]");
             let window = match blackout {
                 Blackout::Between { from, until } => Window::Between {
@@ -408,10 +409,13 @@ impl Compiler<'_> {
         }
         // What is left out is not moved.
         (self.moved, self.rule) = (None, HolidayRule::Run);
-        for (position, except) in spec.except.iter().enumerate() {
+        for (position, except) in spec.except.iter().enumerate().take(MOST) {
             let path = format!("except[{position}]");
             match except {
-                Exclusion::Dates(dates) => left_out.dates.extend(dates),
+                Exclusion::Dates(dates) => {
+                    self.bounded(dates, &format!("{path}.dates"), MOST_TIMES);
+                    left_out.dates.extend(dates);
+                }
                 Exclusion::Runs(recurrence) => {
                     let path = format!("{path}.runs");
                     let plan = self.recurrence(recurrence, &path);

@@ -173,14 +173,20 @@ impl WorkDays {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "they are what they are called")]
 pub enum Weekday {
+    /// `monday`
     Monday,
+    /// `tuesday`
     Tuesday,
+    /// `wednesday`
     Wednesday,
+    /// `thursday`
     Thursday,
+    /// `friday`
     Friday,
+    /// `saturday`
     Saturday,
+    /// `sunday`
     Sunday,
 }
 

@@ -289,3 +289,33 @@ fn a_text_that_is_no_schedule_says_why() {
         "{error}"
     );
 }
+
+#[test]
+fn lists_have_an_end() {
+    let hour = ["every hour"; 101].join(" or ");
+    let not = "; not 22:00-06:00".repeat(101);
+    for (text, path) in [
+        (hour, "recurrence.any_of"),
+        (format!("every hour{not}"), "blackouts"),
+    ] {
+        let found = problems(&text.parse().unwrap());
+        assert_eq!(found.len(), 1, "{found:?}");
+        let expected = format!("{path}: a list may have 100 entries here, and this has 101");
+        assert_eq!(found[0], expected);
+    }
+    let long = format!("cron {:?}", "*".repeat(1_025));
+    assert_eq!(
+        problems(&long.parse().unwrap()),
+        ["recurrence.cron: it has more than 1024 characters"]
+    );
+    let error = " ".repeat(16 * 1_024).parse::<ScheduleSpec>().unwrap_err();
+    assert!(error.to_string().contains("at the end"), "{error}");
+    let error = " "
+        .repeat(16 * 1_024 + 1)
+        .parse::<ScheduleSpec>()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("more than 16384 bytes"),
+        "{error}"
+    );
+}
