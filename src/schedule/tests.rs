@@ -45,7 +45,7 @@ fn instant(seconds: i64) -> DateTime<Utc> {
 fn clocks_of_all_zones_are_those_of_the_database() {
     for tz in TZ_VARIANTS {
         let zone = Zone::new(tz.name()).unwrap();
-        for at in (0..4_102_444_800).step_by(12 * 3_600) {
+        for at in (0..4_102_444_800).step_by(25 * 3_600) {
             assert_eq!(zone.local(at), at + offset(tz, at), "{tz} at {at}");
         }
     }

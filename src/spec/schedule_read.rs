@@ -314,8 +314,11 @@ fn month(words: &mut Words<'_>) -> Read<u8> {
 
 fn date(words: &mut Words<'_>) -> Read<NaiveDate> {
     // Nothing but four digits, two and two.
-    let plain =
-        |word: &&str| word.len() == 10 && word.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let fits = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    let plain = |word: &&str| word.len() == 10 && word.bytes().enumerate().all(fits);
     match words
         .peek()
         .filter(plain)

@@ -244,6 +244,10 @@ fn a_text_that_is_no_schedule_says_why() {
             "a date like 2026-03-01 should stand in place of `tomorrow`",
         ),
         (
+            "every day at 06:30; until -026-12-31",
+            "a date like 2026-03-01 should stand in place of `-026-12-31`",
+        ),
+        (
             "every day at 06:30; until 2026-02-30",
             "a date like 2026-03-01 should stand in place of `2026-02-30`",
         ),
