@@ -410,6 +410,14 @@ fn runs_around_every_change_of_clocks_are_those_of_a_stepper() {
     let zones: Vec<(usize, Tz)> = (TZ_VARIANTS.into_iter().enumerate())
         .filter(|(nth, zone)| all || nth % 16 == 0 || strange.contains(&zone.name()))
         .collect();
+    // Many names are of one zone.
+    let mut seen = BTreeSet::new();
+    let zones: Vec<(usize, Tz)> = (zones.into_iter())
+        .filter(|(_, zone)| {
+            let offset = |at| (at, offset(*zone, at - 1), offset(*zone, at));
+            seen.insert(changes(*zone).into_iter().map(offset).collect::<Vec<_>>())
+        })
+        .collect();
     let (next, comparisons, runs) = (
         AtomicUsize::new(0),
         AtomicUsize::new(0),
