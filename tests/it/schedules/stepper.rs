@@ -236,7 +236,7 @@ fn changes(zone: Tz) -> Vec<i64> {
         let then = offset(zone, late);
         if then != before {
             while late - early > 1 {
-                let middle = i64::midpoint(early, late);
+                let middle = early + (late - early) / 2;
                 if offset(zone, middle) == before {
                     early = middle
                 } else {
