@@ -12,7 +12,7 @@ from rust_source import ROOT, files, tokens
 # What each module of the crate may use, besides itself, from the bottom up. A new module is added here first.
 VOCABULARY = {"error", "name", "secret", "record"}
 CONTRACT = VOCABULARY | {"host", "spec"}
-BELOW_BACKENDS = CONTRACT | {"expr", "dataset", "lookup", "destination", "authorization", "connection"}
+BELOW_BACKENDS = CONTRACT | {"expr", "dataset", "lookup", "destination", "authorization", "connection", "schedule"}
 MAY_USE = {
     "error": set(),
     "name": {"error"},
@@ -26,6 +26,8 @@ MAY_USE = {
     "lookup": CONTRACT | {"dataset"},
     "destination": CONTRACT | {"lookup"},
     "authorization": CONTRACT,
+    # Pure: it knows no port of the host, and no clock.
+    "schedule": VOCABULARY | {"spec"},
     "connection": CONTRACT | {"authorization", "dataset", "destination", "lookup"},
     # Wrappers over the contracts.
     "policy": BELOW_BACKENDS,

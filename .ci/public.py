@@ -29,7 +29,17 @@ def signatures(found):
             end = closing(found, end) + 1 if found[end] in "([" else end + 1
         if kinds & {"enum", "trait", "use"} and end < len(found) and found[end] == "{":
             end = closing(found, end)
-        yield found[position:end]
+        yield list(without_attributes(found[position:end]))
+
+
+def without_attributes(found):
+    """What stands in `#[...]` is for the compiler, and no type of a signature."""
+    end = 0
+    for position, token in enumerate(found):
+        if position >= end and token == "#" and found[position + 1 : position + 2] == ["["]:
+            end = closing(found, position + 1) + 1
+        if position >= end:
+            yield token
 
 
 def imports(found, crates):
@@ -57,6 +67,7 @@ known = {"csv", "bytes"}
 assert list(leaks("pub fn f(r: csv::Reader) { }", known)) == [("csv", "csv")]
 assert list(leaks("use csv::Reader; pub struct S { pub r: Map<u8, Reader>, }", known)) == [("csv", "Reader")]
 assert list(leaks("use csv::Reader; pub enum E { A(Reader) } ", known)) == [("csv", "Reader")]
+assert list(leaks("pub enum E { #[csv(with = \"csv::Reader\")] A(csv::Writer) } ", known)) == [("csv", "csv")]
 assert list(leaks("pub fn f<A, B>(a: A, b: B) -> Option<csv::Reader>;", known)) == [("csv", "csv")]
 assert not list(leaks("use csv::Reader; pub struct S { r: Reader, } pub struct T(Reader);", known))
 assert not list(leaks("use csv::Reader; use bytes::Bytes; pub fn f(b: Bytes) { Reader::new() } fn g(r: Reader) {}", known))

@@ -11,6 +11,7 @@
 //!
 //! Start with the [quickstart](docs::quickstart); then [files](docs::files), [mapping](docs::mapping),
 //! [expressions](docs::expressions), [policies](docs::policies), and the [job spec](docs::job_spec) field by field. The
+//! [scheduling](docs::scheduling) guide says when they run. The
 //! [authorization](docs::authorization) guide lets a connection into an outside system, [workspace](docs::workspace) is about a tenant's connections and jobs, [security](docs::security) says who guards what. The
 //! [delivery](docs::delivery) guide says what is promised when, the [architecture](docs::architecture) how it hangs together, the [glossary](docs::glossary) what the words mean.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -38,6 +39,7 @@ pub mod memory;
 mod name;
 pub mod policy;
 pub mod record;
+pub mod schedule;
 mod secret;
 pub mod spec;
 #[cfg(feature = "testing")]
@@ -73,6 +75,8 @@ pub mod docs {
     pub mod policies {}
     #[doc = include_str!("docs/quickstart.md")]
     pub mod quickstart {}
+    #[doc = include_str!("docs/scheduling.md")]
+    pub mod scheduling {}
     #[doc = include_str!("docs/security.md")]
     pub mod security {}
     #[doc = include_str!("docs/workspace.md")]

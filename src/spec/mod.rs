@@ -1,4 +1,4 @@
-//! Jobs as data: versioned serde forms of datasets, objects, mappings and jobs.
+//! Jobs as data: versioned serde forms of datasets, objects, mappings, jobs and schedules.
 //!
 //! A spec says what is wanted and knows nothing about how it is done. Unknown fields are errors.
 //! The fields, one by one, are described in [the guide](crate::docs::job_spec).
@@ -17,6 +17,13 @@ mod oauth;
 mod object;
 mod org;
 mod policy;
+mod schedule;
+mod schedule_read;
+mod schedule_recurrence;
+#[cfg(feature = "schema")]
+mod schedule_schema;
+mod schedule_text;
+mod schedule_words;
 #[cfg(feature = "schema")]
 mod schema;
 mod sync;
@@ -43,6 +50,10 @@ pub use org::{AllowedHosts, CustomDomains, Org, OrgHosts, Origin};
 pub use policy::{
     Cycles, Dangling, DuplicateKeys, EmptyKey, MultiMatch, NoMatch, NoMatchOnUpdate, RejectLimit,
     WriteMode, WriteOn,
+};
+pub use schedule::{Blackout, Exclusion, HolidayRule, ScheduleSpec};
+pub use schedule_recurrence::{
+    CountedFrom, Event, IntervalUnit, MonthDay, Recurrence, TimeOfDay, Weekday, WorkDays,
 };
 #[cfg(feature = "schema")]
 pub use schema::schemas;

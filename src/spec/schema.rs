@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
-    MappingSpec, ObjectSpec, ValueFormat,
+    MappingSpec, ObjectSpec, ScheduleSpec, ValueFormat,
 };
 
 /// The JSON Schema (draft 2020-12) of each document that a host may keep, by the name of its type.
@@ -33,6 +33,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("MappingSpec", schema::<MappingSpec>()),
         ("Expr", schema::<Expr>()),
         ("ValueFormat", schema::<ValueFormat>()),
+        ("ScheduleSpec", schema::<ScheduleSpec>()),
     ]
 }
 

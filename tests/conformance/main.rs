@@ -14,6 +14,7 @@ mod destinations;
 mod examples;
 mod faults;
 mod ports;
+mod schedules;
 mod simulation;
 #[cfg(feature = "reqwest")]
 mod sockets;

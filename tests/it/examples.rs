@@ -312,3 +312,44 @@ fn own_examples_stay_short() {
         assert!(lines < 150, "{name} has {lines} lines");
     }
 }
+
+#[test]
+fn next_runs_prints_utc_a_line_or_refuses() {
+    let run = |arguments: &[&str]| {
+        let output = example("next_runs").args(arguments).output().unwrap();
+        (
+            exit_code(&output),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let from = ["--from", "2026-03-28T12:00:00+01:00", "-n", "2"];
+    let cron = ["--cron", "30 2 * * *", "--zone", "Europe/Berlin"];
+    let (code, printed, _) = run(&[&cron[..], &from].concat());
+    assert_eq!(
+        (code, printed.as_str()),
+        (0, "2026-03-29T01:00:00Z\n2026-03-30T00:30:00Z\n")
+    );
+    let text = ["--text", "every day at 02:30 Europe/Berlin", "--local"];
+    let (code, printed, _) = run(&[&text[..], &from].concat());
+    assert_eq!(code, 0);
+    assert_eq!(
+        printed,
+        "2026-03-29T03:00:00+02:00\n2026-03-30T02:30:00+02:00\n"
+    );
+    for (wrong, because) in [
+        (&["--cron", "30 2 30 2 *"][..], "it would never run"),
+        (&["--cron", "60 2 * * *"], "out of range"),
+        (
+            &["--cron", "30 2 * * *", "--zone", "Europe/Berlyn"],
+            "no such zone",
+        ),
+        (&["--text", "now and then"], "this is no schedule"),
+        (&["--cron"], "usage:"),
+        (&["--cron", "30 2 * * *", "--from", "yesterday"], "usage:"),
+    ] {
+        let (code, printed, said) = run(wrong);
+        assert_eq!((code, printed.as_str()), (64, ""), "{wrong:?}");
+        assert!(said.contains(because), "{wrong:?}: {said}");
+    }
+}

@@ -30,6 +30,7 @@ mod reference_jobs;
 mod reject_files;
 mod reject_parts;
 mod resume;
+mod schedules;
 mod self_lookup;
 mod specs;
 mod state;

@@ -18,6 +18,7 @@
 //! | [`CONNECTION`] | `CN` | [`Connection`](crate::connection::Connection) | [`ConnectionFixture`] |
 //! | [`DESTINATION`] | `DW` | [`Destination`](crate::destination::Destination) and its writers | [`DestinationFixture`]: reads what is kept |
 //! | [`LOOKUP`] | `LK` | [`Lookup`](crate::lookup::Lookup) | [`LookupFixture`]: with the records that it looks into |
+//! | [`SCHEDULE`] | `SC` | [`Schedule`](crate::schedule::Schedule) | [`ScheduleFixture`]: asked from an instant |
 //! | [`JOB`] | `JB` | [`Job`](crate::job::Job) | [`JobFixture`]: looks at the world |
 //!
 //! [`conformance!`](crate::conformance!) makes named tests of a suite; [`Suite::run`] gives a [`Report`] of four verdicts, and
@@ -39,6 +40,7 @@ mod lookup;
 mod named;
 mod reject_ledger;
 mod report;
+mod schedule;
 mod shapes;
 mod state_store;
 mod transport;
@@ -59,5 +61,6 @@ pub use lookup::{LOOKUP, LookupFixture};
 pub use named::{certify, complete};
 pub use reject_ledger::{KeptReject, REJECT_LEDGER, RejectLedgerFixture};
 pub use report::{Judged, Report, Verdict};
+pub use schedule::{SCHEDULE, ScheduleFixture};
 pub use state_store::{STATE_STORE, StateStoreFixture};
 pub use transport::{TRANSPORT, TransportFixture, kit_answer};

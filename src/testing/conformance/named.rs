@@ -51,6 +51,10 @@ macro_rules! conformance {
         $crate::conformance_tests! { $name, CREDENTIALS, $fixture, [$($($skip),*)?],
             cr_01 cr_02 cr_03 cr_04 cr_05 cr_06 cr_07 cr_08 }
     };
+    ($name:ident: schedule, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, SCHEDULE, $fixture, [$($($skip),*)?],
+            sc_01 sc_02 sc_03 sc_04 }
+    };
     ($name:ident: transport, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, TRANSPORT, $fixture, [$($($skip),*)?],
             tr_01 tr_02 tr_03 tr_04 tr_05 tr_06 tr_07 }

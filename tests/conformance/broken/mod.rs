@@ -14,6 +14,7 @@ mod file_store;
 mod job;
 mod lookup;
 mod reject_ledger;
+mod schedule;
 mod state_store;
 mod transport;
 
@@ -76,6 +77,7 @@ fn all() -> Vec<Broken> {
     all.extend(destination::broken_destinations());
     all.extend(connection::broken_connections());
     all.extend(lookup::broken_lookups());
+    all.extend(schedule::broken_schedules());
     all.extend(job::broken_jobs());
     all
 }
@@ -98,6 +100,7 @@ fn clauses() -> Vec<&'static str> {
     all.extend(of(&kit::DESTINATION));
     all.extend(of(&kit::CONNECTION));
     all.extend(of(&kit::LOOKUP));
+    all.extend(of(&kit::SCHEDULE));
     all.extend(of(&kit::JOB));
     all
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use syncline::spec::{
     ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
-    MappingSpec, ObjectSpec, ValueFormat, schemas,
+    MappingSpec, ObjectSpec, ScheduleSpec, ValueFormat, schemas,
 };
 
 fn root() -> PathBuf {
@@ -100,6 +100,9 @@ fn readers() -> Vec<(&'static str, Reads)> {
         ("MappingSpec", reads::<MappingSpec>),
         ("Expr", reads::<Expr>),
         ("ValueFormat", reads::<ValueFormat>),
+        ("ScheduleSpec", |document| {
+            ScheduleSpec::from_json(&document.to_string()).is_ok()
+        }),
     ]
 }
 
