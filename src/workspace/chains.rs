@@ -151,13 +151,15 @@ impl Chains<'_> {
     /// [`NotFound`](ErrorKind::NotFound), and those of the store.
     pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
         self.0.roster(context).await?.chain(id)?;
+        let (key, documents) = (self.progress_key(id)?, self.0.documents(context));
+        // If the process dies behind this, the chain begins anew.
+        documents.remove(&key).await?;
         let change = |roster: &mut Roster| {
             roster.chains.retain(|chain| chain.id != id);
             Ok(())
         };
         self.0.change(context, change).await?;
-        let key = self.progress_key(id)?;
-        self.0.documents(context).remove(&key).await
+        documents.remove(&key).await
     }
 
     /// Runs its jobs, one after the other, each when those that it waits for have done what it needs. If an earlier run broke off, it goes on

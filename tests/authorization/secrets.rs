@@ -9,10 +9,11 @@ use syncline::authorization::{
     Authorization, BeginRequest, Callback, Credential, CredentialRecord, CredentialRequest, Grant,
     JwtSpec, KeyAuthorization, KeyMethod, RevokeMode, Signer,
 };
+use syncline::connector::{Config, ConnectRequest, OAuthClient};
 use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, StateStore as _};
-use syncline::job::{RedriveReport, RunReport};
-use syncline::memory::{MemoryTransport, RecordedTransport};
-use syncline::spec::Org;
+use syncline::job::{RedriveReport, RunReport, RunRequest};
+use syncline::memory::{MemoryRejects, MemoryTransport, RecordedTransport};
+use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, Org};
 use syncline::{Error, Result, Secret, Tenant};
 
 use super::server::{Fault, World, spec};
@@ -205,9 +206,16 @@ fn life(seed: &str) -> Shown {
     shown.see(&recorded);
     shown.see(&recorded.transcript());
     behind_ports(seed, &world, &mut shown);
+    in_a_workspace(seed, &world, &mut shown);
     // All state, and its keys.
     let tenant = Tenant::new("acme").unwrap();
-    for kind in [StateKind::Credential, StateKind::Consent] {
+    for kind in [
+        StateKind::Credential,
+        StateKind::Consent,
+        StateKind::Roster,
+        StateKind::Job,
+        StateKind::Chain,
+    ] {
         for key in world
             .run(world.state.list(&tenant, kind, None, 100))
             .unwrap()
@@ -250,6 +258,73 @@ fn behind_ports(seed: &str, world: &World, shown: &mut Shown) {
     shown.see(&syncline::adapter::ReqwestTransport::new().unwrap());
     #[cfg(feature = "testing")]
     in_the_kit(seed, world, shown);
+}
+
+/// A tenant's connections and jobs, with secrets wherever there is a place for one.
+fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
+    let secret = || Secret::new(seed);
+    let config = Config::default().with_secret("client_secret", secret());
+    shown.see(&config);
+    let jwt = JwtSpec::new("client", "ada", Arc::new(Keyed(seed.to_owned())));
+    let client = OAuthClient::new("client")
+        .with_secret(secret())
+        .with_jwt(jwt);
+    shown.see(&client);
+    let hosts = spec().hosts.allow(&Org::Production).unwrap();
+    let key = KeyAuthorization::new(KeyMethod::Bearer(secret()), hosts).unwrap();
+    let request = ConnectRequest::new("1", "crm", Arc::new(world.server.transport()))
+        .with_config(config)
+        .with_authorization(Arc::new(key));
+    shown.see(&request);
+    let (workspace, settings) = world.with_secrets(client);
+    shown.see(workspace.registry());
+    shown.see(&settings);
+    shown.see(&workspace);
+    let (connections, jobs, chains) = (
+        workspace.connections(),
+        workspace.jobs(),
+        workspace.chains(),
+    );
+    (
+        shown.see(&connections),
+        shown.see(&jobs),
+        shown.see(&chains),
+    );
+    let context = world.context();
+    let desk = ConnectionSpec::new("desk", "desk");
+    let desk = world.run(connections.create(context, desk)).unwrap();
+    let parts = ["user", "password"].map(|part| (part.to_owned(), secret()));
+    shown.came(&world.run(connections.give_key(context, &desk.id, parts.into())));
+    let wrong = [("pin".to_owned(), secret())];
+    shown.came(&world.run(connections.give_key(context, &desk.id, wrong.into())));
+    let warehouse = ConnectionSpec::new("warehouse", "warehouse").with_config("client_id", "a");
+    let warehouse = world.run(connections.create(context, warehouse)).unwrap();
+    let config = indexmap::IndexMap::from([("client_id".to_owned(), "a".into())]);
+    let secrets = [("client_secret".to_owned(), secret())];
+    let configured = connections.configure(context, &warehouse.id, config, secrets.into());
+    shown.came(&world.run(configured));
+    shown.came(&world.run(connections.list(context)));
+    shown.came(&world.run(connections.check(context, &desk.id)));
+    // A job that cannot run has an error in its report, and so has its chain.
+    let mut job = super::workspace::contacts("contacts");
+    job.dataset.connection = Some("desk".into());
+    let job = world.run(jobs.create(context, job)).unwrap();
+    let revoked = connections.revoke(context, &desk.id, RevokeMode::Force);
+    shown.came(&world.run(revoked));
+    shown.came(&Ok::<_, Error>(job));
+    let chain = ChainSpec::new("nightly", vec![LinkSpec::new("contacts")]);
+    let chain = world
+        .run(chains.create(context, chain))
+        .unwrap()
+        .id
+        .unwrap();
+    let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+    let report = world.run(chains.run(context, &chain, request)).unwrap();
+    shown.see(&report.links[0].fate);
+    shown.see(&report.links[0]);
+    shown.see(&report);
+    let export = world.run(workspace.export(context)).unwrap();
+    shown.text.push_str(&export.to_json());
 }
 
 /// A signer is the host's own, and so is what it shows.

@@ -62,7 +62,7 @@ fn job(name: &str, source: &str, target: &str, fields: &[(&str, &str)]) -> JobSp
     JobSpec::new(name, dataset, vec![], vec![destination])
 }
 
-fn contacts(name: &str) -> JobSpec {
+pub(crate) fn contacts(name: &str) -> JobSpec {
     job(
         name,
         "Contact",
@@ -149,6 +149,22 @@ fn home() -> MemoryConnection {
 }
 
 impl World {
+    /// A workspace whose host has this client, and what it was made of.
+    pub(crate) fn with_secrets(&self, client: OAuthClient) -> (Workspace, WorkspaceConfig) {
+        let config = WorkspaceConfig::new(
+            Tenant::new("acme").unwrap(),
+            Arc::new(self.state.clone()),
+            Arc::new(self.cipher.clone()),
+            Arc::new(self.server.transport()),
+            Arc::new(home()),
+        );
+        let registry = registry(&crm(), &self.lent)
+            .with_client("crm", client)
+            .unwrap();
+        let config = config.with_registry(Arc::new(registry));
+        (Workspace::new(config.clone()), config)
+    }
+
     fn workspace(&self) -> Workspace {
         self.workspace_of("acme", Arc::new(self.state.clone()), &crm())
     }
