@@ -12,15 +12,18 @@ use syncline::destination::{
     CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
     RowOutcome, WriteField, WriteReport, Writer,
 };
+use syncline::file::FileDestination;
 use syncline::host::Context;
 use syncline::job::{CommitPolicy, Job, Outcome, RunReport, RunRequest, SyncJob};
+use syncline::lookup::{Lookup, LookupRequest};
 use syncline::memory::{
-    MemoryConnection, MemoryDataset, MemoryDestination, MemoryObject, MemoryRejects,
+    MemoryConnection, MemoryDataset, MemoryDestination, MemoryFiles, MemoryObject, MemoryRejects,
 };
 use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
 use syncline::record::{Batch, Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
-    DestinationSpec, DuplicateKeys, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
+    Delimited, DestinationSpec, DuplicateKeys, FieldMapping, Identity, MappingSpec, ObjectSpec,
+    WriteMode,
 };
 use syncline::{ErrorKind, Result};
 
@@ -101,6 +104,18 @@ impl Writer for LyingWriter {
 
     async fn abort(&mut self, context: &Context) -> Result<()> {
         self.0.abort(context).await
+    }
+
+    async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
+        self.0.lookup(context, request).await
+    }
+
+    async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        self.0.patch(context, patch).await
     }
 }
 
@@ -281,21 +296,20 @@ fn no_commit_has_a_cursor_while_a_row_waits_for_its_link() {
 
 #[test]
 fn what_a_writer_cannot_do_is_an_error_and_not_passed_over() {
-    let fields = vec![Field::new("n", FieldType::Integer)];
-    let object = MemoryObject::new(&ObjectSpec::new("thing", Identity::Generated, fields)).unwrap();
+    let schema = Schema::new(vec![Field::new("n", FieldType::Text)]);
+    let files = Arc::new(MemoryFiles::new());
+    let file = FileDestination::new(files, "out.csv", "thing", schema, Delimited::csv());
     let context = Context::new();
     block_on(async {
         let request = OpenRequest::new("job", vec![WriteField::new("n")], WriteMode::Insert);
-        let writer = MemoryDestination::new(object)
-            .open(&context, request)
-            .await
-            .unwrap();
-        let mut writer = LyingWriter(writer.writer, |_| {});
+        let mut writer = file.open(&context, request).await.unwrap().writer;
         let ids: ArrayRef = Arc::new(StringViewArray::from(vec!["a"]));
         let values = RecordBatch::try_from_iter([("n", ids.clone())]).unwrap();
-        let patch = Patch::new(ids.clone(), values);
         let refused = [
-            writer.patch(&context, patch).await.unwrap_err(),
+            writer
+                .patch(&context, Patch::new(ids.clone(), values))
+                .await
+                .unwrap_err(),
             writer.delete(&context, ids).await.unwrap_err(),
         ];
         assert!(
@@ -380,6 +394,7 @@ fn a_dry_run_needs_a_destination_that_can() {
 fn a_field_that_is_written_on_update_only_promises_less() {
     use futures::executor::block_on;
     use std::sync::Arc;
+    use syncline::file::FileDestination;
     use syncline::host::Context;
     use syncline::job::{Guarantee, SyncJob};
     use syncline::memory::{MemoryConnection, MemoryDataset};
