@@ -378,18 +378,18 @@ mod tests {
             states: vec![vec![Resolved, Unresolved, Ambiguous, Empty, Pending]],
             self_keys: vec![LookupKeys::new(vec![column(0..5)])],
         };
-        let part = whole.slice(2, 2);
-        assert_eq!((part.batch.len(), part.filtered), (2, 0));
-        assert_eq!(part.batch.records.column(0), &column(2..4));
+        let part = whole.slice(1, 3);
+        assert_eq!((part.batch.len(), part.filtered), (3, 0));
+        assert_eq!(part.batch.records.column(0), &column(1..4));
         assert_eq!(
             (
                 part.batch.origins.sequence(0),
-                part.batch.origins.sequence(1)
+                part.batch.origins.sequence(2)
             ),
-            (2, 3)
+            (1, 3)
         );
-        assert_eq!(part.batch.ops.unwrap(), [Upsert, Delete]);
-        assert_eq!(part.states, [[Ambiguous, Empty]]);
-        assert_eq!(part.self_keys[0].columns, [column(2..4)]);
+        assert_eq!(part.batch.ops.unwrap(), [Delete, Upsert, Delete]);
+        assert_eq!(part.states, [[Unresolved, Ambiguous, Empty]]);
+        assert_eq!(part.self_keys[0].columns, [column(1..4)]);
     }
 }

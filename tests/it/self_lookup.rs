@@ -427,6 +427,25 @@ fn a_cancelled_run_judges_nothing_it_holds_back() {
 }
 
 #[test]
+fn rows_that_are_held_back_when_a_run_fails_are_pending() {
+    let spec = job(r#", "dangling": "reject", "empty": "reject""#);
+    let spec = spec.replace(
+        r#""name": "tree","#,
+        r#""name": "tree", "reject_limit": {"records": 0},"#,
+    );
+    let nodes = ("nodes.csv", "code,parent\nc,p\nq,c\np,\n");
+    let ran = run(&spec, &[("old.csv", "code,parent\n"), nodes]);
+    let counts = &ran.report.destinations[0];
+    assert_eq!(
+        (counts.read, counts.pending, counts.rejected),
+        (3, 2, 1),
+        "{}",
+        ran.report
+    );
+    counts.check().unwrap();
+}
+
+#[test]
 fn a_row_with_several_parents_does_not_hang_on_one_of_them() {
     // Two records of one name: the first one goes, the other one stays a parent.
     let job = job(r#", "dangling": "reject", "multi_match": "any""#)

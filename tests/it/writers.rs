@@ -394,7 +394,6 @@ fn a_dry_run_needs_a_destination_that_can() {
 fn a_field_that_is_written_on_update_only_promises_less() {
     use futures::executor::block_on;
     use std::sync::Arc;
-    use syncline::file::FileDestination;
     use syncline::host::Context;
     use syncline::job::{Guarantee, SyncJob};
     use syncline::memory::{MemoryConnection, MemoryDataset};
