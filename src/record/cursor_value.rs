@@ -77,17 +77,16 @@ mod tests {
             ),
         ];
         for (i, (less, more, less_text, more_text)) in pairs.into_iter().enumerate() {
-            assert!(less < more && more > less && less != more);
+            assert_eq!(
+                (less.partial_cmp(&more), more.partial_cmp(&less)),
+                (Some(Ordering::Less), Some(Ordering::Greater))
+            );
             assert_eq!(
                 (less.to_string(), more.to_string()),
                 (less_text.to_owned(), more_text.to_owned())
             );
-            let others = pairs.into_iter().skip(i + 1);
-            assert!(
-                others
-                    .clone()
-                    .all(|(other, ..)| less.partial_cmp(&other).is_none())
-            );
+            let mut others = pairs.into_iter().skip(i + 1);
+            assert!(others.all(|(other, ..)| less.partial_cmp(&other).is_none()));
         }
     }
 }

@@ -554,7 +554,7 @@ fn a_run_that_lost_its_lease_reports_what_it_had_done_by_then() {
     assert_eq!(report.outcome, Outcome::Failed, "{report}");
     let counts = &report.destinations[0];
     let there = scene.home.object("number").unwrap().len() as u64;
-    assert!(there >= 4 && there < 20, "{report}");
+    assert!((4..20).contains(&there), "{report}");
     assert_eq!(
         (report.records, counts.read, counts.inserted),
         (there, there, there)
