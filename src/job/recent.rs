@@ -65,14 +65,14 @@ impl Recent {
     /// Keeps the newest, at most so many.
     pub(super) fn trim(&mut self, floor: i64, most: usize) {
         self.versions.retain(|_, (_, at)| *at >= floor);
-        if self.versions.len() > most {
+        if let Some(surplus) = self.versions.len().checked_sub(most) {
             let mut order: Vec<(i64, u64)> = self
                 .versions
                 .iter()
                 .map(|(key, (_, at))| (*at, *key))
                 .collect();
             order.sort_unstable();
-            for (_, key) in &order[..order.len() - most] {
+            for (_, key) in &order[..surplus] {
                 self.versions.remove(key);
             }
         }
