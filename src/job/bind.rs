@@ -15,15 +15,11 @@ use super::stage::Stage;
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
     pub(super) write: Mapper,
-    /// What deletes of the source are found by.
+    /// What deletes of the source are found by. It has a part of the rules of `write`, and so no lookup that this has not.
     pub(super) find: Option<Mapper>,
 }
 
 impl Bound {
-    pub(super) fn in_memory(&self) -> bool {
-        self.write.in_memory() && self.find.as_ref().is_none_or(Mapper::in_memory)
-    }
-
     /// `None` for deletes of which nothing is looked for.
     pub(super) async fn map(
         &self,

@@ -158,6 +158,8 @@ pub(super) struct Checkpoints {
     saves_borders: bool,
     /// A destination that saves our checkpoint with its rows must have this group, or it has lost what no run would read again.
     floor: u64,
+    /// What the source's cursors are valid for now.
+    lineage: String,
     /// A cursor that was safe when the run began.
     unheard: Option<Cursor>,
 }
@@ -235,9 +237,9 @@ impl Checkpoints {
                 .with("job", job));
         }
         // What earlier runs brought is not read again.
-        let saved_progress = request.start == Start::Resume && saved.safe.progress.is_some();
+        let has_progress = saved.safe.progress.is_some();
         if !done {
-            saved.lineage = lineage;
+            saved.lineage.clone_from(&lineage);
         }
         saved.run.clone_from(&request.run);
         let mut claim = [0; 8];
@@ -253,10 +255,11 @@ impl Checkpoints {
             saved,
             open: VecDeque::new(),
             saves_borders: false,
-            floor: match goes_on || done || saved_progress {
+            floor: match goes_on || done || has_progress {
                 true => before,
                 false => 0,
             },
+            lineage,
             unheard,
         };
         checkpoints.put(expected).await?;
@@ -292,7 +295,10 @@ impl Checkpoints {
 
     /// The cursor that was safe when the run began: the source may not have heard of it.
     pub(super) fn unheard(&self) -> Option<&Cursor> {
-        self.saved.safe.cursor.as_ref().or(self.unheard.as_ref())
+        // A run that ended may have read another source under the same name.
+        let safe = self.saved.safe.cursor.as_ref();
+        let safe = safe.filter(|_| self.saved.lineage == self.lineage);
+        safe.or(self.unheard.as_ref())
     }
 
     /// The borders that groups had which come again.
@@ -476,3 +482,6 @@ fn decode(key: &StateKey, bytes: &bytes::Bytes) -> Result<Option<SavedCheckpoint
         Err(error) => Err(error.during("resume")),
     }
 }
+
+#[cfg(test)]
+mod tests;

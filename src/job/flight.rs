@@ -11,6 +11,7 @@ use arrow_schema::DataType;
 use futures::Stream;
 
 use crate::host::Bug;
+use crate::record::Batch;
 
 /// How much may be in flight, and how much is. Clones share it.
 #[derive(Debug, Clone)]
@@ -138,6 +139,11 @@ impl<S: Stream + Unpin> Stream for Gate<S> {
     }
 }
 
+/// What a batch holds that was read. Its rows show their records as they were read, and hold what was read for that.
+pub(super) fn held_by(batch: &Batch) -> u64 {
+    bytes_of(&batch.records) + batch.bytes_read
+}
+
 /// What the values of these rows take, whatever larger arrays they are slices of.
 pub(super) fn bytes_of(records: &RecordBatch) -> u64 {
     let columns = records.columns().iter();
@@ -174,6 +180,7 @@ mod tests {
     use futures::{FutureExt as _, StreamExt as _, stream};
 
     use super::*;
+    use crate::record::RowsAsRead;
 
     #[test]
     fn a_batch_is_let_in_when_the_largest_so_far_has_room() {
@@ -239,5 +246,11 @@ mod tests {
         let records = records.unwrap();
         assert_eq!(bytes_of(&records), (4 * 16 + 200 + 1) + 4 * 8 + 1);
         assert_eq!(bytes_of(&records.slice(0, 2)), (2 * 16 + 1) + 2 * 8 + 1);
+        // A batch holds what it was read from too.
+        let origins = RowsAsRead::new("rows", 0, records.clone()).into_origins();
+        let mut batch = Batch::new(records.clone(), origins);
+        assert_eq!(held_by(&batch), bytes_of(&records));
+        batch.bytes_read = 1000;
+        assert_eq!(held_by(&batch), bytes_of(&records) + 1000);
     }
 }

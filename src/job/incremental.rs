@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, ReadBounds};
@@ -49,11 +49,7 @@ impl Kind {
             Kind::Integer => Some(CursorValue::Integer(units)),
             Kind::Date => {
                 let epoch = DateTime::UNIX_EPOCH.date_naive();
-                let days = Days::new(units.unsigned_abs());
-                let date = match units < 0 {
-                    true => epoch.checked_sub_days(days),
-                    false => epoch.checked_add_days(days),
-                };
+                let date = epoch.checked_add_signed(TimeDelta::try_days(units)?);
                 date.map(CursorValue::Date)
             }
             Kind::DateTime => DateTime::from_timestamp_micros(units).map(CursorValue::DateTime),
@@ -201,6 +197,16 @@ struct Window {
     upper: Option<i64>,
 }
 
+impl Window {
+    /// The least value that is wanted, itself included.
+    fn least(self) -> Option<i64> {
+        match Bug::OpenLowerBound.is_on() {
+            true => self.from.map(|from| from.saturating_add(1)),
+            false => self.from,
+        }
+    }
+}
+
 /// What became of records that were not handed on, and which of the others are from the future.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -346,14 +352,10 @@ impl Reading {
 
     /// What the source is asked for.
     pub(super) fn bounds(&self) -> ReadBounds {
-        let Window { mut from, to, .. } = self.window;
-        if Bug::OpenLowerBound.is_on() {
-            from = from.map(|from| from.saturating_add(1));
-        }
         let value = |units: Option<i64>| self.progress.value(units);
         let bounds = ReadBounds::new(&self.plan.spec.field)
             .with_key(&self.plan.spec.key)
-            .between(value(from), value(to));
+            .between(value(self.window.least()), value(self.window.to));
         match self.is_range || self.plan.spec.nulls == NullCursor::Skip {
             true => bounds.without_nulls(),
             false => bounds,
@@ -525,19 +527,15 @@ impl Admission {
             batch.rejects.append(&mut rejects);
             batch.rejects.sort_by_key(|reject| reject.position.record);
         }
-        if kept.len() < batch.len() {
+        if kept.len() != batch.len() {
             batch = batch.take(&kept)?;
         }
         Ok((batch, seen))
     }
 
     fn is_wanted(&self, at: i64) -> bool {
-        let Window { from, to, .. } = self.window;
-        let above = match Bug::OpenLowerBound.is_on() {
-            true => from.is_none_or(|from| at > from),
-            false => from.is_none_or(|from| at >= from),
-        };
-        above && to.is_none_or(|to| at < to)
+        let least = self.window.least();
+        least.is_none_or(|least| at >= least) && self.window.to.is_none_or(|to| at < to)
     }
 
     /// Whether the destinations were given the record last as it is; books it in any case.
@@ -626,10 +624,12 @@ impl Columns {
             let each = columns.iter();
             each.fold(seed, |hash, column| column.hash_with_null(row, hash))
         };
+        let gone = match op {
+            Some(RowOp::Delete) => 1 << 32,
+            _ => 0,
+        };
         // A batch of other columns is of another job.
-        let content = content
-            .wrapping_add(self.all.len() as u64)
-            .wrapping_add(u64::from(op == Some(RowOp::Delete)) << 32);
+        let content = (content.wrapping_add(self.all.len() as u64)).wrapping_add(gone);
         Some(Version {
             key: hash(&self.key, key),
             content: hash(&self.all, content),
@@ -637,3 +637,6 @@ impl Columns {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,93 @@ impl RejectLedger for Rejects {
         self.0.mark(destination, marks).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow_array::RecordBatch;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::destination::{RowOutcome, WriteField};
+    use crate::host::RejectKey;
+    use crate::memory::{MemoryConnection, MemoryRejects};
+    use crate::record::{
+        Field, FieldType, Position, RawRecord, Reason, RecordBuilder, Refusal, Reject, RowsAsRead,
+    };
+    use crate::spec::{Identity, ObjectSpec, WriteMode};
+
+    /// The values of the field `n` of all records.
+    fn values(home: &MemoryConnection) -> Vec<String> {
+        let records = home.object("number").unwrap().scan().unwrap();
+        let columns = records
+            .iter()
+            .map(|records| records.column_by_name("n").unwrap());
+        columns.map(|column| format!("{column:?}")).collect()
+    }
+
+    #[test]
+    fn a_destination_is_changed_as_it_would_be_without_a_lease() {
+        let fields = || vec![Field::new("n", FieldType::Integer)];
+        let home = MemoryConnection::new("home")
+            .with_object(&ObjectSpec::new("number", Identity::Generated, fields()))
+            .unwrap();
+        let connection = leased(Arc::new(home.clone()));
+        let context = Context::new();
+        block_on(async {
+            let catalog = connection.discover(&context).await?;
+            assert!(catalog.object("number").is_some());
+            let destination = connection.destination(&context, "number").await?;
+            let request = OpenRequest::new("job", vec![WriteField::new("n")], WriteMode::Insert);
+            let opened = destination.open(&context, request.with_ids(true)).await?;
+            let mut writer = opened.writer;
+            let records = |n: i64| {
+                let mut rows = RecordBuilder::new(&Schema::new(fields()));
+                rows.push(&serde_json::json!({ "n": n })).unwrap();
+                rows.finish()
+            };
+            let batch = records(1)?;
+            let origins = RowsAsRead::new("rows", 0, batch.clone()).into_origins();
+            let report = writer.write(&context, Batch::new(batch, origins)).await?;
+            assert_eq!(report.outcomes, [RowOutcome::Inserted]);
+            let ids = report.ids.unwrap();
+            let values_before = values(&home);
+            let patch: RecordBatch = records(2)?;
+            writer
+                .patch(&context, Patch::new(Arc::clone(&ids), patch))
+                .await?;
+            assert_ne!(values(&home), values_before);
+            assert_eq!(writer.delete(&context, Arc::clone(&ids)).await?, 1);
+            assert_eq!(writer.delete(&context, ids).await?, 0);
+            assert!(home.object("number").unwrap().is_empty());
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn rejects_are_kept_and_marked_as_they_would_be_without_a_lease() {
+        let kept = Arc::new(MemoryRejects::new());
+        let ledger = leased_rejects(Arc::clone(&kept) as Arc<dyn RejectLedger>);
+        let refusal = Refusal::new(Reason::BadValue, "expected a date");
+        let raw = RawRecord::Cells(vec![]);
+        let reject = Reject::new(Position::new("in.csv", 1), refusal, raw);
+        block_on(async {
+            ledger
+                .append(RejectSegment::new(None, [].into(), vec![reject]))
+                .await?;
+            ledger.flush().await?;
+            assert!(kept.sealed());
+            let listed = ledger.list(None).await?;
+            assert_eq!((listed.len(), listed[0].rejects.len()), (1, 1));
+            let mut marks = RejectMarks::new(None);
+            let key = RejectKey::new(Arc::clone(&listed[0].place), &listed[0].rejects[0]);
+            marks.by_key.insert(key, None);
+            ledger.mark(None, &marks).await?;
+            assert!(kept.all().is_empty());
+            Ok::<_, crate::Error>(())
+        })
+        .unwrap();
+    }
+}

@@ -42,7 +42,7 @@ impl Recent {
     pub(super) fn has(&self, version: Version) -> bool {
         let known = self.versions.get(&version.key);
         match Bug::KnownByKeyAlone.is_on() {
-            true => known.is_some_and(|(_, at)| *at == version.at),
+            true => known.is_some(),
             false => known == Some(&(version.content, version.at)),
         }
     }
@@ -65,14 +65,13 @@ impl Recent {
     /// Keeps the newest, at most so many.
     pub(super) fn trim(&mut self, floor: i64, most: usize) {
         self.versions.retain(|_, (_, at)| *at >= floor);
-        if self.versions.len() > most {
+        if let Some(surplus) = self.versions.len().checked_sub(most) {
             let mut order: Vec<(i64, u64)> = self
                 .versions
                 .iter()
                 .map(|(key, (_, at))| (*at, *key))
                 .collect();
-            let surplus = order.len() - most;
-            order.select_nth_unstable(surplus - 1);
+            order.sort_unstable();
             for (_, key) in &order[..surplus] {
                 self.versions.remove(key);
             }
@@ -164,6 +163,13 @@ mod tests {
         assert_eq!(recent.len(), 5);
         recent.put(version(7, 7, 7), 0, 0);
         assert!(!recent.has(version(7, 7, 7)));
+    }
+
+    #[test]
+    fn what_is_near_enough_is_known_until_there_is_twice_too_much_of_it() {
+        let mut recent = Recent::new((1, 2));
+        (0..19).for_each(|n| recent.put(version(n, n, n as i64), 0, 10));
+        assert!((0..19).all(|n| recent.has(version(n, n, n as i64))));
     }
 
     #[test]

@@ -331,6 +331,17 @@ impl DestinationReport {
         .with("read", self.read)
         .with("accounted for", fates))
     }
+
+    /// The same; nothing may be pending any more.
+    pub(super) fn check_at_end(&self) -> Result<()> {
+        if self.pending > 0 {
+            return Err(
+                Error::contract("rows are still held back at the end of the run")
+                    .with("destination", &self.name),
+            );
+        }
+        self.check()
+    }
 }
 
 impl fmt::Display for RunReport {
@@ -435,3 +446,6 @@ impl fmt::Display for DestinationReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

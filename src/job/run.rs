@@ -19,7 +19,7 @@ use super::admit::{Admitted, admitted};
 use super::ahead::Ahead;
 use super::bind::{Bound, bind};
 use super::checkpoint::{Border, Checkpoints};
-use super::flight::{Flight, bytes_of};
+use super::flight::{Flight, held_by};
 use super::group::{End, Group, GroupEnd, Stop, paused_until};
 use super::incremental::{Reading, Seen};
 use super::plan::{JobPlan, TargetPlan};
@@ -310,6 +310,7 @@ impl Run<'_> {
             let asked = self.context.clock().now();
             let next = batches.next().await;
             let given = self.context.clock().now();
+            self.timings.read += seconds(asked, given);
             let ready = match next {
                 Ok(Some(ready)) => ready,
                 Ok(None) => break,
@@ -329,7 +330,6 @@ impl Run<'_> {
                     break;
                 }
             };
-            self.timings.read += seconds(asked, given);
             let taken = self.take(job, ready, mappers, row_by_row);
             batches.beside(taken).await?;
             let written = self.context.clock().now();
@@ -341,6 +341,7 @@ impl Run<'_> {
             if full && again.is_none() && self.may_close() {
                 let committed = self.commit(job, GroupEnd::Full);
                 batches.beside(committed).await?;
+                self.timings.finish += seconds(written, self.context.clock().now());
             }
         }
         drop(batches);
@@ -454,16 +455,14 @@ impl Run<'_> {
         let context = self.context.clone();
         let preparation = Arc::clone(&plan.preparation);
         // A lookup that asks somebody else must be awaited here, by the run itself.
-        let computes_only = mappers.iter().all(Bound::in_memory);
+        let computes_only = mappers.iter().all(|bound| bound.write.in_memory());
         // One is being written. Where nothing runs beside the run, nothing is read beside it.
         let most = if ahead == 1 { 1 } else { ahead + 1 };
         let flight = Flight::new(self.request.memory, most);
         let batches = flight.gate(job.dataset.read(self.context, request));
         let prepare = move |admitted: Result<Admitted>| {
             let admitted = admitted.map(|admitted| {
-                // Its rows show their records as they were read, and hold what was read for that.
-                let held = bytes_of(&admitted.batch.records) + admitted.batch.bytes_read;
-                let charge = flight.charge(held);
+                let charge = flight.charge(held_by(&admitted.batch));
                 (admitted, charge)
             });
             let work = ready(

@@ -87,8 +87,7 @@ impl Stage {
                 is_there: false,
                 through: 0,
                 before: None,
-                remembers: keyed && target.spec.duplicates == DuplicateKeys::Reject
-                    || target.is_mirror() && !Bug::MirrorForgets.is_on(),
+                remembers: remembers(target),
             },
             loses: can.keeps_checkpoint || can.dedups_groups,
             name: info.name.as_str().into(),
@@ -270,7 +269,6 @@ impl Stage {
         mapped: Mapped,
         mut rejects: Vec<Reject>,
     ) -> Result<()> {
-        let from_mapping = rejects.len();
         let mut start = 0;
         for end in apart::cuts(&mapped.batch, &self.apart)? {
             let part = if start == 0 && end == mapped.batch.len() {
@@ -289,9 +287,7 @@ impl Stage {
             let report = report?;
             self.account(&part, report, &mut rejects)?;
         }
-        if from_mapping > 0 && rejects.len() > from_mapping {
-            rejects.sort_by_key(|reject| reject.position.record);
-        }
+        rejects.sort_by_key(|reject| reject.position.record);
         self.refuse(context, rejects).await
     }
 
@@ -367,8 +363,9 @@ impl Stage {
                 }
             }
             let forgets = Bug::PendingLinkLost.is_on() && self.request.state.is_some();
-            let waits = |row: usize| {
-                written(row) && !(forgets && report.outcomes[row] != RowOutcome::Inserted)
+            let waits = |row: usize| match forgets {
+                true => matches!(report.outcomes[row], RowOutcome::Inserted),
+                false => written(row),
             };
             let keep: BooleanArray = (0..rows).map(|row| Some(waits(row))).collect();
             if !mapped.self_keys.is_empty() {
@@ -444,13 +441,10 @@ impl Stage {
 
     /// The conservation law; at the end nothing may be pending.
     pub(super) fn check(&self, last: bool) -> Result<()> {
-        if last && self.report.pending > 0 {
-            return Err(
-                Error::contract("rows are still held back at the end of the run")
-                    .with("destination", &self.name),
-            );
+        match last {
+            true => self.report.check_at_end(),
+            false => self.report.check(),
         }
-        self.report.check()
     }
 
     pub(super) async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<()> {
@@ -494,6 +488,13 @@ impl Stage {
         )
         .await
     }
+}
+
+/// Whether a later row may be judged by what an earlier one was.
+fn remembers(target: &TargetPlan) -> bool {
+    let keyed = target.spec.mode != WriteMode::Insert;
+    keyed && target.spec.duplicates == DuplicateKeys::Reject
+        || target.is_mirror() && !Bug::MirrorForgets.is_on()
 }
 
 /// The outcomes of a batch, counted.

@@ -119,3 +119,40 @@ fn add(counts: &mut Counts, lookup: usize, code: u8, by: i64) {
         *count = count.wrapping_add_signed(by);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use LookupState::{Ambiguous, Empty, Resolved, Unresolved};
+
+    /// Rows with two lookups, in the places of other rows or not; afterwards the counts are those of the rows that stand.
+    #[test]
+    fn the_counts_are_those_of_the_rows_that_stand() {
+        let names = ["parent", "owner"].map(|name| (name.to_owned(), LookupCounts::default()));
+        let mut counts: Counts = names.into_iter().collect();
+        let mut states = States::new(2, true);
+        let mut write = |sequence, earlier, row: [LookupState; 2]| {
+            states.write(&mut counts, sequence, earlier, row.into_iter())
+        };
+        assert!(write(6, None, [Resolved, Empty]));
+        assert!(write(7, None, [Unresolved, Resolved]));
+        assert!(write(PAGE, None, [Ambiguous, Ambiguous]));
+        assert!(write(PAGE + 1, Some(6), [Unresolved, Empty]));
+        assert!(!write(8, Some(6), [Resolved, Resolved]), "row 6 is gone");
+        assert!(
+            !write(8, Some(9), [Resolved, Resolved]),
+            "nobody wrote row 9"
+        );
+        assert!(!write(8, Some(5 * PAGE), [Resolved, Resolved]));
+        let of = |resolved, unresolved, ambiguous, empty| LookupCounts {
+            resolved,
+            unresolved,
+            ambiguous,
+            empty,
+        };
+        assert_eq!(counts["parent"], of(0, 2, 1, 0));
+        assert_eq!(counts["owner"], of(1, 0, 1, 1));
+        let standing = (0..2 * PAGE).filter(|&sequence| states.stands(sequence));
+        assert_eq!(standing.collect::<Vec<_>>(), [7, PAGE, PAGE + 1]);
+    }
+}

@@ -119,11 +119,12 @@ impl LookupIndex {
                 });
             },
         );
-        let present = NullBuffer::from_iter(rows.iter().map(|&row| row != NO_ROW));
+        let present = (rows.contains(&NO_ROW))
+            .then(|| NullBuffer::from_iter(rows.iter().map(|&row| row != NO_ROW)));
         for row in &mut rows {
             *row = if *row == NO_ROW { 0 } else { *row };
         }
-        let rows = UInt32Array::new(rows.into(), Some(present).filter(|p| p.null_count() > 0));
+        let rows = UInt32Array::new(rows.into(), present);
         let values = arrow_select::take::take(&self.values, &rows, None)?;
         Ok(LookupMatches::new(found, values))
     }
@@ -292,10 +293,9 @@ impl LookupIndexBuilder {
         let keys = KeyColumns::new(&key_arrays)?;
         let values = Arc::clone(column(&request.fetch)?);
 
-        let mut table = KeyTable::new();
+        let mut table = KeyTable::with_room_for(rows);
         let mut hashes = Vec::new();
         keys.hash(table.seed(), &mut hashes);
-        table.reserve(rows);
         for (row, &hash) in hashes.iter().enumerate() {
             if !keys.is_null_any(row) {
                 table.insert(hash, row as u32, |other| {
@@ -371,5 +371,47 @@ fn joined(field: &Field, chunks: Vec<ArrayRef>) -> Result<ArrayRef> {
             let parts: Vec<&dyn Array> = several.iter().map(|chunk| &**chunk).collect();
             compact(&arrow_select::concat::concat(&parts)?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow_array::{Int64Array, StringViewArray};
+
+    use super::*;
+
+    fn kept(column: &ArrayRef) -> (usize, bool) {
+        let kept = compact(column).unwrap();
+        let buffers = |column: &ArrayRef| column.to_data().buffers()[0].as_ptr();
+        (
+            kept.get_array_memory_size(),
+            buffers(&kept) == buffers(column),
+        )
+    }
+
+    /// Copied is what would keep much more alive than it needs, and only that.
+    #[test]
+    fn a_part_of_a_column_keeps_little_more_alive_than_itself() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        for rows in [1, 100, 300, 600] {
+            let (bytes, shared) = kept(&numbers.slice(7, rows));
+            assert!(bytes < rows * 10 + 1200 && !shared, "{rows}: {bytes}");
+        }
+        let codes: ArrayRef = Arc::new(StringViewArray::from(vec!["short"; 1000]));
+        for column in [&numbers.slice(0, 860), &numbers, &codes] {
+            assert!(
+                kept(column).1,
+                "{} of {:?}",
+                column.len(),
+                column.data_type()
+            );
+        }
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(
+            (0..1000).map(|n| format!("{n:0100}")),
+        ));
+        let (bytes, shared) = kept(&texts.slice(0, 10));
+        assert!(bytes < 10 * 200 + 1200 && !shared, "{bytes}");
     }
 }

@@ -101,16 +101,17 @@ impl KeyTable {
         }
     }
 
+    /// The same, with room for so many keys.
+    pub(crate) fn with_room_for(keys: usize) -> Self {
+        KeyTable {
+            entries: vec![0; room(keys)],
+            ..KeyTable::new()
+        }
+    }
+
     /// The seed for the hashes of the keys.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
-    }
-
-    /// Makes room for this many more keys.
-    pub(crate) fn reserve(&mut self, keys: usize) {
-        if room(self.used + keys) > self.entries.len() {
-            self.resize(room(self.used + keys));
-        }
     }
 
     /// Gives back room that is not needed now.
@@ -274,10 +275,10 @@ impl KeyTable {
     /// Adds a row whose key no row has.
     #[inline]
     pub(crate) fn insert_new(&mut self, hash: u64, row: u32) {
-        if room(self.used + 1) > self.entries.len() {
+        self.used += 1;
+        if room(self.used) > self.entries.len() {
             self.resize(room(self.used + self.used / 2 + 8));
         }
-        self.used += 1;
         self.put(Entry {
             tag: tag(hash),
             row,
@@ -431,9 +432,59 @@ mod tests {
         let mut table = KeyTable::new();
         for row in 0..100_000 {
             table.insert_new(u64::from(row).wrapping_mul(0x9e37_79b9_7f4a_7c15), row);
+            assert!(table.memory_bytes() <= u64::from(row) * 16 + 200);
         }
-        assert!(table.memory_bytes() <= 100_000 * 16 + 100);
         table.shrink();
-        assert!(table.memory_bytes() < 100_000 * 11);
+        // Fewer would mean that more than three quarters of the places are taken.
+        let bytes = table.memory_bytes();
+        assert!((1_066_666..100_000 * 11).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn what_is_known_to_come_makes_a_table_grow_once() {
+        let mut table = KeyTable::with_room_for(1000);
+        let bytes = table.memory_bytes();
+        (0..1000).for_each(|row| table.insert_new(u64::from(row), row));
+        assert_eq!(table.memory_bytes(), bytes);
+    }
+
+    #[test]
+    fn a_table_that_is_never_full_does_not_grow_however_often_its_keys_change() {
+        let mut table = KeyTable::new();
+        for key in 0..10_000 {
+            table.insert_new(key, 7);
+            table.remove(key, 7);
+        }
+        assert!(table.memory_bytes() < 1000, "{}", table.memory_bytes());
+    }
+
+    #[test]
+    fn a_key_of_many_rows_counts_with_each_of_them() {
+        let mut table = KeyTable::new();
+        (0..1000).for_each(|row| table.insert(1, row, |_| true));
+        let bytes = table.memory_bytes();
+        assert!((8000..10_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn keys_that_collide_in_one_table_do_not_in_the_next() {
+        assert_ne!(KeyTable::new().seed(), KeyTable::new().seed());
+    }
+
+    #[test]
+    fn a_guess_is_nearly_always_right() {
+        let mut table = KeyTable::new();
+        let hash = |row: u32| u64::from(row).wrapping_mul(0x1234_5678_9abc_def1);
+        (0..1000).for_each(|row| table.insert_new(hash(row), row));
+        let rows: Vec<u32> = (0..1000).collect();
+        let right = rows.chunks(STRIP).map(|rows| {
+            let hashes: Vec<u64> = rows.iter().map(|&row| hash(row)).collect();
+            let likely = table.likely(&hashes);
+            rows.iter()
+                .zip(likely)
+                .filter(|&(&row, likely)| row == likely)
+                .count()
+        });
+        assert!(right.sum::<usize>() > 900);
     }
 }

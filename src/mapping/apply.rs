@@ -291,9 +291,9 @@ fn direct(
     invalid.extend(converted.invalid);
     if let Some(default) = default {
         // Missing first: an invalid value is null in the converted column too, but not in the source.
-        if default.when_missing && source.null_count() > 0 {
+        if let (true, Some(nulls)) = (default.when_missing, source.nulls()) {
             let missing = (0..source.len())
-                .filter(|&row| source.is_null(row))
+                .filter(|&row| nulls.is_null(row))
                 .map(|row| row as u32);
             result = default.value.put(&result, missing)?;
         }
@@ -312,4 +312,84 @@ fn direct(
         });
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow_array::Int64Array;
+
+    use super::*;
+    use crate::lookup::{LookupIndexBuilder, LookupRequest};
+    use crate::mapping::CompileRequest;
+    use crate::record::{Field, FieldType, RowOp, RowsAsRead, Schema};
+    use crate::spec::{Identity, MappingSpec, WriteMode};
+
+    fn numbers(names: &[&str]) -> Schema {
+        let field = |name: &&str| Field::new(*name, FieldType::Integer);
+        Schema::new(names.iter().map(field).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_mapping_takes_no_lookups_but_those_that_it_asks_for() {
+        let objects = [("person".to_owned(), numbers(&["id", "no", "age"]))];
+        let rule = r#"{"fields": [{"field": "owner", "lookup": {"object": "person", "fetch": "id",
+            "keys": [{"source": "owner", "field": "no"}]}}]}"#;
+        let spec: MappingSpec = serde_json::from_str(rule).unwrap();
+        let rows = numbers(&["owner"]);
+        let request = CompileRequest::new(&rows, "pet", &rows, &Identity::None, &WriteMode::Insert);
+        let plan = MappingPlan::compile(&spec, &request.with_objects(&objects), "mapping").unwrap();
+        let plan = Arc::new(plan);
+        let lookup = |key: &str, fetch| -> Arc<dyn Lookup> {
+            let request = LookupRequest::new("person", vec![key.into()], fetch);
+            let builder = LookupIndexBuilder::new(&request, &objects[0].1, 1 << 20).unwrap();
+            Arc::new(builder.finish().unwrap())
+        };
+        let asked = || lookup("no", "id");
+        plan.bind(vec![asked()]).unwrap();
+        for other in [
+            vec![],
+            vec![asked(), asked()],
+            vec![lookup("age", "id")],
+            vec![lookup("no", "age")],
+        ] {
+            let error = plan.bind(other).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Contract);
+        }
+    }
+
+    #[test]
+    fn a_slice_has_all_that_belongs_to_its_rows() {
+        use LookupState::{Ambiguous, Empty, Pending, Resolved, Unresolved};
+        use RowOp::{Delete, Upsert};
+        let column = |rows: std::ops::Range<i64>| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(rows))
+        };
+        let records = RecordBatch::try_from_iter([("n", column(0..5))]).unwrap();
+        let mut batch = Batch::new(
+            records.clone(),
+            RowsAsRead::new("rows", 0, records).into_origins(),
+        );
+        batch.ops = Some(vec![Upsert, Delete, Upsert, Delete, Delete]);
+        let whole = Mapped {
+            batch,
+            filtered: 7,
+            states: vec![vec![Resolved, Unresolved, Ambiguous, Empty, Pending]],
+            self_keys: vec![LookupKeys::new(vec![column(0..5)])],
+        };
+        let part = whole.slice(1, 3);
+        assert_eq!((part.batch.len(), part.filtered), (3, 0));
+        assert_eq!(part.batch.records.column(0), &column(1..4));
+        assert_eq!(
+            (
+                part.batch.origins.sequence(0),
+                part.batch.origins.sequence(2)
+            ),
+            (1, 3)
+        );
+        assert_eq!(part.batch.ops.unwrap(), [Delete, Upsert, Delete]);
+        assert_eq!(part.states, [[Unresolved, Ambiguous, Empty]]);
+        assert_eq!(part.self_keys[0].columns, [column(1..4)]);
+    }
 }

@@ -52,3 +52,41 @@ impl fmt::Display for CursorValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn values_of_one_type_have_an_order_and_a_text() {
+        let pairs = [
+            (CursorValue::Integer(-3), CursorValue::Integer(7), "-3", "7"),
+            (
+                CursorValue::Date("2024-12-31".parse().unwrap()),
+                CursorValue::Date("2025-01-01".parse().unwrap()),
+                "2024-12-31",
+                "2025-01-01",
+            ),
+            (
+                CursorValue::DateTime("2025-01-31T06:00:00Z".parse().unwrap()),
+                CursorValue::DateTime("2025-01-31T06:00:00.000001Z".parse().unwrap()),
+                "2025-01-31T06:00:00Z",
+                "2025-01-31T06:00:00.000001Z",
+            ),
+        ];
+        for (i, (less, more, less_text, more_text)) in pairs.into_iter().enumerate() {
+            assert_eq!(
+                (less.partial_cmp(&more), more.partial_cmp(&less)),
+                (Some(Ordering::Less), Some(Ordering::Greater))
+            );
+            assert_eq!(
+                (less.to_string(), more.to_string()),
+                (less_text.to_owned(), more_text.to_owned())
+            );
+            let mut others = pairs.into_iter().skip(i + 1);
+            assert!(others.all(|(other, ..)| less.partial_cmp(&other).is_none()));
+        }
+    }
+}

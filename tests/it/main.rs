@@ -29,6 +29,7 @@ mod redrive;
 mod reference_jobs;
 mod reject_files;
 mod reject_parts;
+mod reports;
 mod resume;
 mod schedules;
 mod self_lookup;

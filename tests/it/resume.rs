@@ -1,5 +1,8 @@
 //! Runs that break off and go on: what is promised, what is saved, what is refused.
 
+#[cfg(feature = "testing")]
+mod faults;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

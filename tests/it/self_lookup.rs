@@ -26,13 +26,19 @@ fn job(policies: &str) -> String {
 const NULLS: &str = r#", "multi_match": "null""#;
 
 fn sync(policies: &str, old: &str, nodes: &str) -> Ran {
-    run(
+    let ran = run(
         &job(policies),
         &[
             ("old.csv", &format!("code,parent\n{old}")),
             ("nodes.csv", &format!("code,parent\n{nodes}")),
         ],
-    )
+    );
+    let report = &ran.report;
+    assert!(
+        report.failure.is_none() && report.destinations[0].pending == 0,
+        "{report}"
+    );
+    ran
 }
 
 fn table(ran: &Ran) -> Vec<String> {
@@ -67,6 +73,35 @@ fn a_child_may_come_before_its_parent() {
 fn a_parent_may_be_there_already() {
     let ran = sync(NULLS, "root,\nother,root\n", "leaf,other\n");
     assert_eq!(table(&ran), ["leaf,other", "other,root", "root,"]);
+}
+
+#[test]
+fn a_record_that_is_there_already_gets_a_parent() {
+    let ran = sync(NULLS, "c,\np,\n", "c,p\n");
+    assert_eq!(
+        (table(&ran), counts(&ran)),
+        (vec!["c,p".to_owned(), "p,".to_owned()], (1, 0, 0, 0))
+    );
+}
+
+#[test]
+fn a_row_that_the_writer_refuses_links_nothing() {
+    let spec = job(NULLS).replace(r#""mapping": "#, r#""duplicates": "reject", "mapping": "#);
+    let ran = run(
+        &spec,
+        &[
+            ("old.csv", "code,parent\n"),
+            ("nodes.csv", "code,parent\np,\nq,\nc,p\nc,q\n"),
+        ],
+    );
+    assert_eq!(
+        (table(&ran), ran.reasons().len()),
+        (vec!["c,p".to_owned(), "p,".to_owned(), "q,".to_owned()], 1)
+    );
+    assert_eq!(
+        (ran.report.outcome, counts(&ran)),
+        (syncline::job::Outcome::PartialSuccess, (1, 0, 0, 2))
+    );
 }
 
 #[test]
@@ -389,6 +424,25 @@ fn a_cancelled_run_judges_nothing_it_holds_back() {
     );
     assert_eq!(rejects.all().len(), 0);
     report.destinations[0].check().unwrap();
+}
+
+#[test]
+fn rows_that_are_held_back_when_a_run_fails_are_pending() {
+    let spec = job(r#", "dangling": "reject", "empty": "reject""#);
+    let spec = spec.replace(
+        r#""name": "tree","#,
+        r#""name": "tree", "reject_limit": {"records": 0},"#,
+    );
+    let nodes = ("nodes.csv", "code,parent\nc,p\nq,c\np,\n");
+    let ran = run(&spec, &[("old.csv", "code,parent\n"), nodes]);
+    let counts = &ran.report.destinations[0];
+    assert_eq!(
+        (counts.read, counts.pending, counts.rejected),
+        (3, 2, 1),
+        "{}",
+        ran.report
+    );
+    counts.check().unwrap();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the run loop makes of writers that can less, or that lie.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,17 +9,21 @@ use proptest::prelude::*;
 use syncline::connection::{Catalog, Connection, ConnectionInfo};
 use syncline::dataset::Dataset;
 use syncline::destination::{
-    CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, RowOutcome,
-    WriteReport, Writer,
+    CommitReport, CommitRequest, Destination, DestinationInfo, OpenRequest, Opened, Patch,
+    RowOutcome, WriteField, WriteReport, Writer,
 };
+use syncline::file::FileDestination;
 use syncline::host::Context;
-use syncline::job::{Job, Outcome, RunReport, RunRequest, SyncJob};
+use syncline::job::{CommitPolicy, Job, Outcome, RunReport, RunRequest, SyncJob};
+use syncline::lookup::{Lookup, LookupRequest};
 use syncline::memory::{
-    MemoryConnection, MemoryDataset, MemoryDestination, MemoryObject, MemoryRejects,
+    MemoryConnection, MemoryDataset, MemoryDestination, MemoryFiles, MemoryObject, MemoryRejects,
 };
+use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
 use syncline::record::{Batch, Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
-    DestinationSpec, DuplicateKeys, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode,
+    Delimited, DestinationSpec, DuplicateKeys, FieldMapping, Identity, MappingSpec, ObjectSpec,
+    WriteMode,
 };
 use syncline::{ErrorKind, Result};
 
@@ -60,6 +65,11 @@ fn without_same_run(object: MemoryObject) -> Arc<dyn Destination> {
 #[derive(Debug)]
 struct Lying(MemoryDestination, fn(&mut WriteReport));
 
+thread_local! {
+    /// Of each commit of this test.
+    static HAS_CURSOR: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
+}
+
 #[derive(Debug)]
 struct LyingWriter(Box<dyn Writer>, fn(&mut WriteReport));
 
@@ -88,11 +98,24 @@ impl Writer for LyingWriter {
     }
 
     async fn commit(&mut self, context: &Context, request: CommitRequest) -> Result<CommitReport> {
+        HAS_CURSOR.with_borrow_mut(|told| told.push(request.cursor.is_some()));
         self.0.commit(context, request).await
     }
 
     async fn abort(&mut self, context: &Context) -> Result<()> {
         self.0.abort(context).await
+    }
+
+    async fn lookup(
+        &mut self,
+        context: &Context,
+        request: LookupRequest,
+    ) -> Result<Arc<dyn Lookup>> {
+        self.0.lookup(context, request).await
+    }
+
+    async fn patch(&mut self, context: &Context, patch: Patch) -> Result<()> {
+        self.0.patch(context, patch).await
     }
 }
 
@@ -208,6 +231,93 @@ fn a_writer_that_does_not_account_for_every_row_fails_the_run() {
         assert_eq!(report.failure.unwrap().kind(), ErrorKind::Contract);
         assert!(!report.destinations[0].durable);
     }
+}
+
+#[test]
+fn what_a_writer_says_of_a_row_is_counted() {
+    fn without_changes(object: MemoryObject) -> Arc<dyn Destination> {
+        Arc::new(Lying(MemoryDestination::new(object), |report| {
+            report.outcomes[0] = RowOutcome::Unchanged;
+            report.outcomes[1] = RowOutcome::Deleted;
+        }))
+    }
+    let rows = ["a", "b", "c"].map(|name| (name.to_owned(), None, 1));
+    let (report, _) = sync(without_changes, &rows, 8192, DuplicateKeys::LastWins);
+    let counts = &report.unwrap().destinations[0];
+    assert_eq!(
+        (counts.unchanged, counts.deleted, counts.inserted),
+        (1, 1, 1)
+    );
+}
+
+/// A destination may keep the cursor for whoever reads on from there.
+#[test]
+fn no_commit_has_a_cursor_while_a_row_waits_for_its_link() {
+    let fields = serde_json::json!([{"name": "n", "type": "integer"}, {"name": "parent", "type": "lookup(thing)"}]);
+    let fields: Vec<Field> = serde_json::from_value(fields).unwrap();
+    let schema = Schema::new(fields[..1].to_vec());
+    let mut rows = RecordBuilder::new(&schema);
+    (0..3).for_each(|n| rows.push(&serde_json::json!({ "n": n })).unwrap());
+    let dataset = MemoryDataset::new("rows", schema, vec![rows.finish().unwrap()]).unwrap();
+    let parent = serde_json::json!({"field": "parent", "self_lookup": {"keys": [{"source": "n", "field": "n"}], "multi_match": "null"}});
+    let mapping = vec![
+        FieldMapping::direct("n", "n"),
+        serde_json::from_value(parent).unwrap(),
+    ];
+    let run = |mapping: &[FieldMapping]| {
+        let objects = MemoryConnection::new("home")
+            .with_object(&ObjectSpec::new(
+                "thing",
+                Identity::Generated,
+                fields.clone(),
+            ))
+            .unwrap();
+        let change = |object| -> Arc<dyn Destination> {
+            Arc::new(Lying(MemoryDestination::new(object), |_| {}))
+        };
+        let spec = DestinationSpec::new(
+            "thing",
+            WriteMode::upsert(["n"]),
+            MappingSpec::new(mapping.to_vec()),
+        );
+        let job = SyncJob::new("rows", Arc::new(dataset.clone()))
+            .to(Arc::new(Changed { objects, change }), spec);
+        let request = RunRequest::new(Arc::new(MemoryRejects::new()))
+            .with_batch_rows(1)
+            .with_commit(CommitPolicy::default().with_records(1));
+        let report = block_on(job.run(&super::support::context(1), request)).unwrap();
+        assert_eq!(report.outcome, Outcome::Success);
+        HAS_CURSOR.take()
+    };
+    assert_eq!(run(&mapping[..1]), [true; 4]);
+    // At the end of the source all links are set.
+    assert_eq!(run(&mapping), [false, false, false, true]);
+}
+
+#[test]
+fn what_a_writer_cannot_do_is_an_error_and_not_passed_over() {
+    let schema = Schema::new(vec![Field::new("n", FieldType::Text)]);
+    let files = Arc::new(MemoryFiles::new());
+    let file = FileDestination::new(files, "out.csv", "thing", schema, Delimited::csv());
+    let context = Context::new();
+    block_on(async {
+        let request = OpenRequest::new("job", vec![WriteField::new("n")], WriteMode::Insert);
+        let mut writer = file.open(&context, request).await.unwrap().writer;
+        let ids: ArrayRef = Arc::new(StringViewArray::from(vec!["a"]));
+        let values = RecordBatch::try_from_iter([("n", ids.clone())]).unwrap();
+        let refused = [
+            writer
+                .patch(&context, Patch::new(ids.clone(), values))
+                .await
+                .unwrap_err(),
+            writer.delete(&context, ids).await.unwrap_err(),
+        ];
+        assert!(
+            refused
+                .iter()
+                .all(|error| error.kind() == ErrorKind::Unsupported)
+        );
+    });
 }
 
 #[test]

@@ -90,6 +90,24 @@ fn each_policy_does_what_it_says_and_a_record_may_come_again() {
 }
 
 #[test]
+fn a_delete_is_not_taken_for_the_record_as_it_was_known() {
+    // Nothing but the word tells them apart.
+    let made = made(1, 0, 5);
+    let versions = [
+        made,
+        Version {
+            commit: 11,
+            ..gone(1, 5)
+        },
+    ];
+    let (mut scene, live) = story(SourceDeletes::Delete, &versions);
+    wait(&scene, 10);
+    scene.run(live.clone());
+    wait(&scene, 10);
+    assert_eq!(scene.run(live).destinations[0].deleted, 1);
+}
+
+#[test]
 fn a_filter_says_nothing_about_deletes() {
     let (mut scene, live) = story(SourceDeletes::Delete, &[made(1, 10, 1), gone(1, 11)]);
     let filter = json!({"gt": [{"field": "value"}, {"value": 5}]});

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use syncline::ErrorKind;
-use syncline::host::CancelToken;
+use syncline::host::{CancelToken, Event, Observer};
 use syncline::job::{Guarantee, Job as _, Outcome, Start};
-use syncline::memory::Commits;
-use syncline::record::{CursorValue, Reason};
+use syncline::memory::{Commits, MemoryDataset};
+use syncline::record::{CursorValue, Reason, RecordBuilder, Schema};
 use syncline::spec::{Incremental, NullCursor, Overlap, SyncMode, WriteMode};
 
 use super::scene::Scene;
@@ -278,6 +278,92 @@ fn another_cursor_field_or_mode_is_not_taken_for_the_old_one() {
         (window.watermark, window.upper_bound),
         (Some(CursorValue::Integer(3)), None)
     );
+}
+
+#[test]
+fn another_cursor_field_of_the_same_type_is_not_taken_for_the_old_one() {
+    let (mut scene, live) = story(Incremental::new("value"), &[version(1, 1, 1, 1)]);
+    scene.run(live.clone());
+    scene.sync = SyncMode::Incremental(Incremental::new("key"));
+    let error = scene.run_with(Arc::new(live), |request| request);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::OtherLineage);
+}
+
+#[test]
+fn a_run_that_goes_on_reads_the_window_that_the_other_one_began() {
+    let by = Incremental::new("at").with_key(["key"]);
+    let versions: Vec<Version> = (0..10).map(|n| version(n, n, n, n)).collect();
+    let (mut scene, live) = story(by, &versions);
+    scene.group_records = 2;
+    wait(&scene, 20);
+    let stop = CancelToken::new();
+    let job = scene.job(Arc::new(live.clone()), Arc::new(scene.home.clone()));
+    let request = scene.request(scene.ledger.clone(), scene.state.clone());
+    let context = scene.context().with_cancel(stop.clone());
+    let context = context.with_observer(Arc::new(StopAtProgress(stop)));
+    let stopped = block_on(job.run(&context, request)).unwrap();
+    assert_eq!((stopped.outcome, stopped.records), (Outcome::Cancelled, 2));
+    wait(&scene, 20);
+    let report = scene.run(live);
+    let window = report.window.unwrap();
+    assert_eq!(
+        (report.resumed, window.upper_bound, window.watermark),
+        (2, at(20), at(9))
+    );
+}
+
+/// Stops a run behind its first batch.
+#[derive(Debug)]
+struct StopAtProgress(CancelToken);
+
+impl Observer for StopAtProgress {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Progress { .. }) {
+            self.0.cancel();
+        }
+    }
+}
+
+/// Here from a source that knows nothing of windows.
+#[test]
+fn records_that_no_window_wants_are_counted_and_skipped() {
+    for nulls in [NullCursor::Reject, NullCursor::Always, NullCursor::Skip] {
+        let by = Incremental::new("at").with_key(["key"]).with_nulls(nulls);
+        let versions: Vec<Version> = (0..10)
+            .map(|n| version(n, n, (n % 3 > 0).then_some(n), n))
+            .collect();
+        let (mut scene, _) = story(by, &versions);
+        wait(&scene, 20);
+        let all = snapshot(&History(versions), 20);
+        let range = |request: syncline::job::RunRequest| request.with_range(at(2), at(8));
+        let report = scene.run_with(Arc::new(all), range).unwrap();
+        let window = report.window.unwrap();
+        // Without a value are 0, 3, 6, 9; outside are 1 and 8.
+        assert_eq!((window.empty, window.outside), (4, 2), "{nulls:?}");
+        let counts = &report.destinations[0];
+        assert_eq!(
+            (counts.inserted, counts.skipped, counts.rejected),
+            (4, 6, 0)
+        );
+    }
+}
+
+#[test]
+fn a_record_whose_key_has_no_value_is_never_known_again() {
+    let by = Incremental::new("at").with_key(["value", "key"]);
+    let (mut scene, _) = story(by, &[]);
+    wait(&scene, 20);
+    let rows = |key: Option<i64>| {
+        let schema = Schema::new(super::source::fields());
+        let mut rows = RecordBuilder::new(&schema);
+        rows.push(&serde_json::json!({"key": 1, "value": key, "at": time(5)}))
+            .unwrap();
+        MemoryDataset::new("rows", schema, vec![rows.finish().unwrap()]).unwrap()
+    };
+    for (key, known) in [(Some(1), 1), (None, 0)] {
+        scene.run(rows(key));
+        assert_eq!(scene.run(rows(key)).window.unwrap().known, known, "{key:?}");
+    }
 }
 
 #[test]

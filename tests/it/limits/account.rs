@@ -111,6 +111,7 @@ fn a_source_whose_quota_is_spent_pauses_the_run_and_what_was_read_is_kept() {
     let early = run();
     assert!(matches!(early.outcome, Outcome::Paused { .. }), "{early}");
     assert_eq!(early.records, 14);
+    assert!(!early.to_string().contains("nothing of what"), "{early}");
     clock.advance(chrono::TimeDelta::hours(18));
     let second = run();
     assert_eq!(

@@ -37,7 +37,11 @@ fn a_run_that_refuses_more_than_so_many_stops_and_what_was_committed_stays() {
     assert_eq!(ran.report.outcome, Outcome::Failed);
     let failure = ran.report.failure.as_ref().unwrap();
     assert_eq!(failure.kind(), ErrorKind::LimitExceeded);
-    assert!(failure.to_string().contains("reject_limit"), "{failure}");
+    let told = failure.to_string();
+    assert!(
+        told.contains("reject_limit") && told.contains("destination: usage,"),
+        "{told}"
+    );
     assert!(ran.report.records < 8, "it stopped early: {}", ran.report);
     // Refused records are there to be looked at, the one too many included.
     assert_eq!(ran.reasons().len(), 3);

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt as _;
+use futures::executor::block_on;
 use futures::future::pending;
 use syncline::connection::{Catalog, Connection, ConnectionInfo};
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
@@ -17,8 +18,8 @@ use syncline::destination::{
     Writer,
 };
 use syncline::host::{
-    Clock as _, Context, Expected, SeededEntropy, StateKey, StateKind, StateStore, StateVersion,
-    Stored, Swap, ThreadPool, Timeline,
+    Clock as _, Context, Event, Expected, Observer, SeededEntropy, StateKey, StateKind, StateStore,
+    StateVersion, Stored, Swap, ThreadPool, Timeline,
 };
 use syncline::job::{CommitPolicy, Job as _, Outcome, RunLease, RunRequest, SyncJob};
 use syncline::memory::{
@@ -522,4 +523,89 @@ fn a_run_that_cannot_get_on_says_so() {
     assert!(report.destinations[0].inserted > 0, "{report}");
     let paused_by = report.paused_by.unwrap().to_string();
     assert!(!paused_by.contains("commit groups"), "{paused_by}");
+}
+
+/// Takes the lease of the job away, behind the second batch.
+#[derive(Debug)]
+struct Steals(Arc<MemoryState>);
+
+impl Observer for Steals {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Progress { records: 4, .. }) {
+            let key = StateKey::new(&tenant(), StateKind::Lease, ["numbers"]).unwrap();
+            let found = block_on(self.0.get(&key)).unwrap().unwrap();
+            assert!(block_on(self.0.delete(&key, found.version)).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_run_that_lost_its_lease_reports_what_it_had_done_by_then() {
+    let scene = Scene::new(Commits::AtOnce);
+    let slow = Arc::new(Slow(numbers(20), Duration::from_secs(10)));
+    let job = to(Arc::new(scene.home.clone()), slow, WriteMode::Insert);
+    let context = (scene.context.clone()).with_observer(Arc::new(Steals(scene.state.clone())));
+    let request = scene.request().with_lease(RunLease::new("first"));
+    let report = scene
+        .clock
+        .drive(job.run(&context, request))
+        .unwrap()
+        .unwrap();
+    assert_eq!(report.outcome, Outcome::Failed, "{report}");
+    let counts = &report.destinations[0];
+    let there = scene.home.object("number").unwrap().len() as u64;
+    assert!((4..20).contains(&there), "{report}");
+    assert_eq!(
+        (report.records, counts.read, counts.inserted),
+        (there, there, there)
+    );
+}
+
+/// Runs tasks at once, and has so many ahead.
+#[cfg(feature = "testing")]
+#[derive(Debug)]
+struct AtOnce(usize);
+
+#[cfg(feature = "testing")]
+impl syncline::host::Executor for AtOnce {
+    fn parallelism(&self) -> usize {
+        1
+    }
+
+    fn ahead(&self) -> usize {
+        self.0
+    }
+
+    fn spawn(&self, task: futures::future::BoxFuture<'static, ()>) {
+        futures::FutureExt::now_or_never(task).unwrap();
+    }
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn a_run_reads_as_far_ahead_as_its_executor_works_and_its_memory_allows() {
+    use syncline::testing::{EffectKind, Effects, Fate};
+    let read_beside_a_write = |ahead, memory| {
+        let effects = Effects::new(|effect| match effect.kind {
+            EffectKind::Write => Fate::Hang,
+            _ => Fate::Proceed,
+        });
+        let scene = Scene::new(Commits::AtOnce);
+        let home = effects.connection(Arc::new(scene.home.clone()));
+        let job = to(home, effects.dataset(numbers(40)), WriteMode::Insert);
+        let context = scene.context.clone().with_executor(Arc::new(AtOnce(ahead)));
+        let mut run = Box::pin(job.run(&context, scene.request().with_memory(memory)));
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..99 {
+            assert!(run.as_mut().poll(&mut task).is_pending());
+        }
+        let trace = effects.trace();
+        trace
+            .iter()
+            .filter(|effect| effect.kind == EffectKind::Read)
+            .count()
+    };
+    assert_eq!(read_beside_a_write(1, 1 << 20), 1);
+    assert_eq!(read_beside_a_write(3, 1 << 20), 4);
+    assert_eq!(read_beside_a_write(3, 1), 1);
 }

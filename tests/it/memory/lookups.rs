@@ -289,6 +289,51 @@ fn what_keys_of_several_records_take_counts_too() {
     assert_eq!(build(bytes).unwrap().info().memory_bytes, bytes);
 }
 
+#[test]
+fn a_budget_is_kept_while_the_object_is_read() {
+    let schema = Schema::new(vec![Field::new("size", FieldType::Integer)]);
+    let sizes: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+    let request = LookupRequest::new("thing", vec!["size".into()], "size");
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![sizes.clone()]).unwrap();
+    let push_twice = |budget| {
+        let mut builder = LookupIndexBuilder::new(&request, &schema, budget).unwrap();
+        builder.push(&records)?;
+        builder.push(&records)
+    };
+    let both = 2 * (sizes.get_array_memory_size() as u64 + 100 * 16);
+    push_twice(both).unwrap();
+    let error = push_twice(both - 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.to_string().contains("200"), "{error}");
+    // Rows of few bytes and few rows of many bytes.
+    assert!(push_twice(both / 2 - 1).is_err());
+}
+
+#[test]
+fn an_index_counts_what_it_holds() {
+    let columns = ["code", "size", "age"];
+    let fields = columns.map(|name| Field::new(name, FieldType::Integer));
+    let schema = Schema::new(fields.to_vec());
+    // Each code is that of two records.
+    let numbers =
+        |by: i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..2000).map(|n| n / by))) };
+    let records = vec![numbers(2), numbers(1), numbers(1)];
+    let records = RecordBatch::try_new(Arc::clone(schema.arrow()), records).unwrap();
+    let bytes = |fetch: &str, order_by: Option<&str>| {
+        let mut request = LookupRequest::new("thing", vec!["code".into()], fetch);
+        request.order_by = order_by.map(Into::into);
+        let mut builder = LookupIndexBuilder::new(&request, &schema, 1 << 30).unwrap();
+        builder.push(&records).unwrap();
+        builder.finish().unwrap().info().memory_bytes
+    };
+    let column = records.column(0).get_array_memory_size() as u64;
+    // What is fetched beside the key is a column more; what orders is let go, but not which record is the first of each code.
+    assert_eq!(bytes("size", None) - bytes("code", None), column);
+    let firsts = bytes("size", Some("age")) - bytes("size", None);
+    assert!((1000 * 9..2000 * 9).contains(&firsts), "{firsts}");
+    assert!(bytes("code", None) > column + 1000 * (8 + 96));
+}
+
 const WORDS: [Cell; 6] = [
     None,
     Some("a"),

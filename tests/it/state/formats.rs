@@ -156,14 +156,17 @@ fn checkpoints_of_all_versions_are_read() {
     assert_eq!((report.records, report.resumed, written), (6, 2, 4));
     assert_eq!(report.destinations[0].inserted, 5);
     assert_eq!(report.destinations[0].rejects[&Reason::BadValue], 1);
+    let tenant = Tenant::new("Acme Ltd.").unwrap();
     let parts = ["nightly", "names", ""];
-    let key = StateKey::new(
-        &Tenant::new("Acme Ltd.").unwrap(),
-        StateKind::Checkpoint,
-        parts,
-    );
-    let later = Saved::seal(&key.unwrap(), 200, &json!({})).unwrap();
+    let key = StateKey::new(&tenant, StateKind::Checkpoint, parts).unwrap();
+    let later = Saved::seal(&key, 200, &json!({})).unwrap();
     assert_eq!(run_behind(later).unwrap_err().kind(), ErrorKind::NewerState);
+    // Counts that do not add up.
+    let saved = Saved::open(&key, 1, &golden("checkpoint-1.bin")).unwrap();
+    let mut saved: Value = saved.payload().unwrap();
+    saved["safe"]["destinations"][0]["read"] = json!(3);
+    let (report, _) = run_behind(Saved::seal(&key, 1, &saved).unwrap()).unwrap();
+    assert_eq!(report.failure.unwrap().kind(), ErrorKind::Contract);
     for at in [0, 40, 200] {
         let mut damaged = golden("checkpoint-1.bin").to_vec();
         damaged[at] ^= 1;

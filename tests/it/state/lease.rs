@@ -310,6 +310,37 @@ fn a_lost_answer_loses_no_lease() {
 }
 
 #[test]
+fn who_finds_that_another_one_has_the_lease_ends_at_once() {
+    let world = World::new();
+    let context = world.context(1);
+    let lease = world.acquire(1).unwrap();
+    let key = StateKey::new(&Tenant::new("acme").unwrap(), StateKind::Lease, ["nightly"]).unwrap();
+    let found = world
+        .clock
+        .drive(world.store.get(&key))
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(
+        world
+            .clock
+            .drive(world.store.delete(&key, found.version))
+            .unwrap()
+            .unwrap()
+    );
+    world.acquire(2).unwrap();
+    let work = context.clock().sleep(seconds(1000));
+    let error = world
+        .clock
+        .drive(lease.hold(&context, work))
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // It is renewed when a third of its time is over.
+    assert_eq!(world.clock.monotonic(), seconds(20));
+}
+
+#[test]
 fn a_store_that_is_away_for_a_while_loses_no_lease() {
     // The lease; two renewals that fail; the third that does not.
     let world = failing(&[None, Some(false), Some(false), None]);
