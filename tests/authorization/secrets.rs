@@ -285,11 +285,9 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
         workspace.jobs(),
         workspace.chains(),
     );
-    (
-        shown.see(&connections),
-        shown.see(&jobs),
-        shown.see(&chains),
-    );
+    shown.see(&connections);
+    shown.see(&jobs);
+    shown.see(&chains);
     let context = world.context();
     let desk = ConnectionSpec::new("desk", "desk");
     let desk = world.run(connections.create(context, desk)).unwrap();

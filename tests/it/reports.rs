@@ -19,7 +19,7 @@ use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
     DestinationSpec, FieldMapping, Identity, JobSpec, MappingSpec, ObjectSpec, WriteMode,
 };
-use syncline::workspace::Workspace;
+use syncline::workspace::LocalWorkspace;
 
 use super::support::{context, files};
 
@@ -79,7 +79,8 @@ fn bytes_are_counted_and_close_a_group() {
         "destinations": [{{"object": "number", "mode": "insert", "mapping": {{"fields": [{{"field": "n", "from": "n"}}]}}}}]}}"#
     );
     let text = "n\n1\n2\n3\n4\n5\n6\n7\n8\n";
-    let workspace = Workspace::new(files(&[("in.csv", text)], 4), Arc::new(MemoryFiles::new()));
+    let workspace =
+        LocalWorkspace::new(files(&[("in.csv", text)], 4), Arc::new(MemoryFiles::new()));
     let groups = |bytes| {
         let request = request()
             .with_batch_rows(1)

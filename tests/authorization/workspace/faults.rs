@@ -298,7 +298,9 @@ fn two_who_change_different_things_both_have_their_way() {
         first.connections().disable(world.context(), &id),
     );
     let (renamed, configured, disabled) = world.run(both);
-    (renamed.unwrap(), configured.unwrap(), disabled.unwrap());
+    for done in [renamed, configured, disabled] {
+        done.unwrap();
+    }
     let view = world.get(&first, &id);
     assert_eq!(view.spec.name, "theirs");
     assert_eq!(view.spec.config["client_id"], "b");
