@@ -46,6 +46,21 @@ impl OAuthClient {
 }
 
 /// The connectors that a host offers, in the order in which it registered them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::Secret;
+/// use syncline::connector::{ConnectorCategory, ConnectorInfo, OAuthClient, Registry};
+/// use syncline::memory::{MemoryConnection, MemoryConnector};
+///
+/// let info = ConnectorInfo::new("desk", "Acme Desk", ConnectorCategory::Support);
+/// let desk = MemoryConnector::new(info, MemoryConnection::new("desk"));
+/// let client = OAuthClient::new("our-client").with_secret(Secret::new("hunter2"));
+/// let registry = Registry::new().with(Arc::new(desk))?.with_client("desk", client)?;
+/// assert_eq!(registry.connector("desk")?.info().title, "Acme Desk");
+/// assert!(registry.connector("erp").is_err());
+/// # Ok::<(), syncline::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     connectors: IndexMap<String, Registered>,

@@ -15,6 +15,46 @@ use crate::spec::{ChainSpec, Ended, LinkCondition, OnFailure};
 use crate::{Error, ErrorKind, Result};
 
 /// The chains of a [`Workspace`].
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// # use std::sync::Arc;
+/// # use syncline::Tenant;
+/// # use syncline::connector::{ConnectorCategory, ConnectorInfo, Registry};
+/// # use syncline::host::{Context, HttpResponse};
+/// # use syncline::memory::{MemoryCipher, MemoryConnection, MemoryConnector, MemoryRejects, MemoryState, MemoryTransport};
+/// # use syncline::record::{Field, FieldType};
+/// # use syncline::spec::{Identity, ObjectSpec};
+/// # use syncline::workspace::{Workspace, WorkspaceConfig};
+/// # let email = || vec![Field::new("email", FieldType::Email)];
+/// # let user = ObjectSpec::new("user", Identity::Generated, email());
+/// # let desk = MemoryConnection::new("desk").with_object(&user)?;
+/// # let info = ConnectorInfo::new("desk", "Acme Desk", ConnectorCategory::Support);
+/// # let registry = Registry::new().with(Arc::new(MemoryConnector::new(info, desk)))?;
+/// # let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("person", Identity::Generated, email()))?;
+/// # let transport = MemoryTransport::new(|request| Ok(HttpResponse::of(request, 404, "")));
+/// # let (state, cipher) = (Arc::new(MemoryState::new()), Arc::new(MemoryCipher::new()));
+/// # let config = WorkspaceConfig::new(Tenant::new("acme")?, state, cipher, Arc::new(transport), Arc::new(home));
+/// # let workspace = Workspace::new(config.with_registry(Arc::new(registry)));
+/// # let context = Context::new();
+/// use syncline::job::{Outcome, RunRequest};
+/// use syncline::spec::{ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, FieldMapping, JobSpec, LinkSpec, MappingSpec, SourceSpec, WriteMode};
+///
+/// workspace.connections().create(&context, ConnectionSpec::new("our desk", "desk")).await?;
+/// for name in ["users", "users again"] {
+///     let mapping = MappingSpec::new(vec![FieldMapping::direct("email", "email")]);
+///     let person = DestinationSpec::new("person", WriteMode::upsert(["email"]), mapping);
+///     let dataset = DatasetSpec::new(SourceSpec::Object("user".into())).of_connection("our desk");
+///     workspace.jobs().create(&context, JobSpec::new(name, dataset, vec![], vec![person])).await?;
+/// }
+/// let links = vec![LinkSpec::new("users"), LinkSpec::new("users again")];
+/// let chain = workspace.chains().create(&context, ChainSpec::new("nightly", links)).await?;
+/// let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+/// let report = workspace.chains().run(&context, &chain.id.unwrap(), request).await?;
+/// assert_eq!((report.outcome, report.links.len()), (Outcome::Success, 2));
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Chains<'a>(pub(super) &'a Workspace);
 

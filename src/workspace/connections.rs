@@ -17,6 +17,43 @@ use crate::spec::ConnectionSpec;
 use crate::{Error, ErrorKind, Result, Secret};
 
 /// The connections of a [`Workspace`].
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// # use std::sync::Arc;
+/// # use syncline::Tenant;
+/// # use syncline::connector::{ConnectorCategory, ConnectorInfo, Registry};
+/// # use syncline::host::{Context, HttpResponse};
+/// # use syncline::memory::{MemoryCipher, MemoryConnection, MemoryConnector, MemoryState, MemoryTransport};
+/// # use syncline::record::{Field, FieldType};
+/// # use syncline::spec::{Identity, ObjectSpec};
+/// # use syncline::workspace::{Workspace, WorkspaceConfig};
+/// # let email = || vec![Field::new("email", FieldType::Email)];
+/// # let user = ObjectSpec::new("user", Identity::Generated, email());
+/// # let desk = MemoryConnection::new("desk").with_object(&user)?;
+/// # let info = ConnectorInfo::new("desk", "Acme Desk", ConnectorCategory::Support);
+/// # let registry = Registry::new().with(Arc::new(MemoryConnector::new(info, desk)))?;
+/// # let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("person", Identity::Generated, email()))?;
+/// # let transport = MemoryTransport::new(|request| Ok(HttpResponse::of(request, 404, "")));
+/// # let (state, cipher) = (Arc::new(MemoryState::new()), Arc::new(MemoryCipher::new()));
+/// # let config = WorkspaceConfig::new(Tenant::new("acme")?, state, cipher, Arc::new(transport), Arc::new(home));
+/// # let workspace = Workspace::new(config.with_registry(Arc::new(registry)));
+/// # let context = Context::new();
+/// use syncline::spec::ConnectionSpec;
+/// use syncline::workspace::{ConnectionState, JobsOnDelete};
+///
+/// let connections = workspace.connections();
+/// let desk = connections.create(&context, ConnectionSpec::new("our desk", "desk")).await?;
+/// // This connector asks for no authorization.
+/// assert_eq!(desk.state, ConnectionState::Active);
+/// let refreshed = connections.refresh(&context, &desk.id).await?;
+/// assert_eq!(refreshed.change.added, ["user"]);
+/// connections.rename(&context, &desk.id, "support").await?;
+/// connections.delete(&context, &desk.id, JobsOnDelete::Refuse).await?;
+/// assert!(connections.get(&context, &desk.id).await.is_err());
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Connections<'a>(pub(super) &'a Workspace);
 
