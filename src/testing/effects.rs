@@ -79,6 +79,10 @@ pub enum EffectKind {
     EntropyFill,
     /// A request is sent over HTTP.
     HttpSend,
+    /// A credential is asked for, or one is told to be rejected.
+    Authorize,
+    /// A secret is encrypted or decrypted.
+    Encrypt,
     /// A task is given to an executor.
     Spawn,
     /// The calendar's time is read.

@@ -133,6 +133,8 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     (EffectKind::FileRemove, call!(Duplicate)),
     (EffectKind::JobRun, call!(Duplicate)),
     (EffectKind::HttpSend, call!(Duplicate)),
+    (EffectKind::Authorize, call!()),
+    (EffectKind::Encrypt, call!()),
     // What is not a call that answers.
     (EffectKind::EntropyFill, &[Fault::Duplicate, Fault::Corrupt]),
     (
@@ -167,6 +169,8 @@ impl EffectKind {
     /// | [`FaultyJob`](super::FaultyJob) | `JobRun` | `Duplicate` |
     /// | [`FaultyEntropy`](super::FaultyEntropy) | `EntropyFill` | only `Duplicate`, `Corrupt` |
     /// | [`FaultyTransport`](super::FaultyTransport) | `HttpSend` | `Duplicate` |
+    /// | [`FaultyAuthorization`](super::FaultyAuthorization) | `Authorize` | |
+    /// | [`FaultyCipher`](super::FaultyCipher) | `Encrypt` | |
     /// | [`FaultyExecutor`](super::FaultyExecutor) | `Spawn` | only `Reject`, `Silence`, `Reorder` |
     /// | [`FaultyClock`](super::FaultyClock) | `ClockRead` | only `ClockJump` |
     ///

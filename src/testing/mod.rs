@@ -54,6 +54,7 @@
 //! # Ok::<(), syncline::Error>(())
 //! ```
 
+mod authorization;
 pub mod conformance;
 mod connection;
 mod dataset;
@@ -67,6 +68,7 @@ mod state;
 mod transport;
 
 pub use crate::host::Bug;
+pub use authorization::{FaultyAuthorization, FaultyCipher};
 pub use connection::{FaultyConnection, FaultyDestination, FaultyLookup, FaultyWriter};
 pub use dataset::FaultyDataset;
 pub use effects::{Effect, EffectKind, Effects, Ended, Fate, drive};

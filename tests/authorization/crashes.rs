@@ -234,3 +234,32 @@ fn next_state(world: &World) -> AuthorizationState {
     let oauth = world.oauth(Grant::AuthorizationCode);
     world.run(oauth.state(world.context())).unwrap()
 }
+
+#[test]
+fn a_cipher_that_fails_loses_no_token() {
+    for at in 1..4 {
+        let world = World::new();
+        world.authorized();
+        world.later(3_600);
+        let effects = Effects::scripted([(at, Fate::Fail(true))]);
+        let mut config = world.config(Grant::AuthorizationCode, Arc::new(world.state.clone()));
+        let cipher = effects.cipher(Arc::new(world.cipher.clone()));
+        let tenant = syncline::Tenant::new("acme").unwrap();
+        config.store = CredentialStore::new(tenant, Arc::new(world.state.clone()), cipher);
+        let oauth = OAuth::new(config).unwrap();
+        let got = oauth.credential(world.context(), CredentialRequest::new());
+        let got = world.run(got);
+        // Whoever had the new token in hand could not keep it: then a person must act, and it says so.
+        let cause = ReauthorizationCause::RefreshRefused;
+        let lost = AuthorizationState::ReauthorizationRequired(cause);
+        world.later(60);
+        let again = world.oauth(Grant::AuthorizationCode);
+        let next = world.run(again.credential(world.context(), CredentialRequest::new()));
+        let state = world.run(again.state(world.context())).unwrap();
+        assert!(next.is_ok() || state == lost, "at {at}: {got:?}, {next:?}");
+        assert!(
+            world.server.books().shown.values().all(|times| *times <= 2),
+            "at {at}"
+        );
+    }
+}

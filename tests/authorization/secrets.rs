@@ -350,9 +350,12 @@ fn in_the_kit(seed: &str, world: &World, shown: &mut Shown) {
     use syncline::testing::conformance::{
         AuthorizationFixture, CipherFixture, CredentialsFixture, TransportFixture,
     };
-    use syncline::testing::{Effects, FaultyTransport};
+    use syncline::testing::{Effects, FaultyAuthorization, FaultyCipher, FaultyTransport};
     let hosts = spec().hosts.allow(&Org::Production).unwrap();
     let key = KeyAuthorization::new(KeyMethod::Bearer(Secret::new(seed)), hosts).unwrap();
+    let effects = Effects::scripted([]);
+    shown.see(&FaultyAuthorization::new(&effects, Arc::new(key.clone())));
+    shown.see(&FaultyCipher::new(&effects, Arc::new(world.cipher.clone())));
     shown.see(&AuthorizationFixture::new(key).with_secrets([Secret::new(seed)]));
     shown.see(&CipherFixture::new(world.cipher.clone()).with_other_keys(world.cipher.clone()));
     let state = world.state.clone();

@@ -9,9 +9,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::answer::Refusal;
+use super::consent::mismatch;
 use super::{Authorized, Grant, OAuth, scope};
 use crate::host::Context;
-use crate::{Error, ErrorKind, Result, Secret};
+use crate::spec::Org;
+use crate::{Error, ErrorKind, Result, Secret, Tenant};
 
 /// What a person does on another device. `Debug` shows neither code.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub struct DeviceConsent {
     pub expires_at: DateTime<Utc>,
     interval: Duration,
     code: Secret,
+    /// Whose consent it is: of which tenant, connection and kind of organisation.
+    asked_for: (Tenant, String, Org),
 }
 
 impl fmt::Debug for DeviceConsent {
@@ -74,13 +78,14 @@ impl OAuth {
         let answer = inner.send(context, request).await?;
         let now = context.clock().now();
         let object = answer.object(now).map_err(Refusal::error)?;
-        read(&object, now)
+        read(&object, now, inner.asked_for())
             .ok_or_else(|| Refusal::Bad("it does not say what a person must do").error())
     }
 
     /// Asks whether the person has consented. Whoever asks earlier than it was told to is told to wait longer.
     ///
     /// # Errors
+    /// [`StateMismatch`](ErrorKind::StateMismatch) for a consent that was begun for another connection, and nothing is sent;
     /// [`ReauthorizationRequired`](ErrorKind::ReauthorizationRequired) if they refused or it is too late, and those of
     /// [`complete`](OAuth::complete).
     pub async fn poll_device(
@@ -95,6 +100,9 @@ impl OAuth {
     async fn polled(&self, context: &Context, consent: &mut DeviceConsent) -> Result<DevicePoll> {
         use DeviceCodeErrorResponseType as Code;
         let inner = &*self.0;
+        if consent.asked_for != inner.asked_for() {
+            return Err(mismatch("it is of another connection"));
+        }
         let now = context.clock().now();
         if now >= consent.expires_at {
             return Err(super::refused("expired_token"));
@@ -140,7 +148,11 @@ impl DeviceConsent {
 }
 
 /// What a server says that a person must do.
-fn read(object: &Value, now: DateTime<Utc>) -> Option<DeviceConsent> {
+fn read(
+    object: &Value,
+    now: DateTime<Utc>,
+    asked_for: (Tenant, String, Org),
+) -> Option<DeviceConsent> {
     let text = |name: &str| {
         let text = object.get(name)?.as_str()?;
         let fine = !text.is_empty() && text.len() <= 2_048 && !text.contains(char::is_control);
@@ -164,5 +176,6 @@ fn read(object: &Value, now: DateTime<Utc>) -> Option<DeviceConsent> {
         expires_at: now + TimeDelta::try_seconds(i64::try_from(seconds).ok()?)?,
         interval: Duration::from_secs(interval),
         code: Secret::new(text("device_code")?),
+        asked_for,
     })
 }

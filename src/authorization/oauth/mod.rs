@@ -29,7 +29,7 @@ use super::{
 };
 use crate::host::{Context, Expected, HttpRequest, within};
 use crate::spec::{AllowedHosts, EndpointsSpec, Org};
-use crate::{Error, ErrorKind, Result, Secret};
+use crate::{Error, ErrorKind, Result, Secret, Tenant};
 
 pub use config::{Grant, OAuthConfig};
 pub use consent::{Callback, connection_of};
@@ -267,6 +267,13 @@ impl Inner {
             .map_err(|refusal| refusal.error().during("discover endpoints"))?;
         let found = Endpoints::discovered(&answer.body, &url, &self.hosts)?;
         Ok(self.endpoints.get_or_init(|| found))
+    }
+
+    /// What a consent that is begun here is for.
+    fn asked_for(&self) -> (Tenant, String, Org) {
+        let (store, connection) = (self.current.store(), self.current.connection());
+        let tenant = store.tenant().clone();
+        (tenant, connection.to_owned(), self.config.org.clone())
     }
 
     /// Sends one request and reads the answer whole, in the time that there is.

@@ -415,6 +415,18 @@ fn a_person_consents_on_another_device() {
         panic!("they have consented")
     };
     assert_eq!(connected.id, id);
+    // What was begun for one is of no use for another.
+    let other = world.create(&workspace, "another phone", "device").id;
+    let mut begun = world
+        .run(connections.begin_device(world.context(), &id))
+        .unwrap();
+    let asked = world.server.books().token_requests;
+    let polled = connections.poll_device(world.context(), &other, &mut begun);
+    assert_eq!(
+        world.run(polled).unwrap_err().kind(),
+        ErrorKind::StateMismatch
+    );
+    assert_eq!(world.server.books().token_requests, asked);
     let view = world.get(&workspace, &id);
     assert_eq!(view.authorization, Some(AuthorizationState::Healthy));
 }
