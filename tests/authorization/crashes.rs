@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syncline::authorization::{
-    AfterReject, Authorization, AuthorizationState, BeginRequest, CredentialRequest, Grant, OAuth,
-    ReauthorizationCause, RevokeMode,
+    AfterReject, Authorization, AuthorizationState, BeginRequest, CredentialRequest,
+    CredentialStore, Grant, OAuth, ReauthorizationCause, RevokeMode,
 };
 use syncline::host::{Clock as _, HttpRequest};
 use syncline::testing::{Effects, Ended, Fate, drive};
