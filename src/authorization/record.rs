@@ -104,6 +104,19 @@ impl AuthorizationState {
         }
     }
 
+    /// How it is at this time, where a person consented: a token that has ended and that nothing refreshes cannot be had again without them.
+    pub fn of_consent(record: Option<&CredentialRecord>, now: DateTime<Utc>) -> Self {
+        let cannot_renew = record
+            .is_some_and(|record| !record.is_usable(now) && !record.secrets.contains_key(REFRESH));
+        match Self::of(record, now) {
+            // Nothing marks this when it happens: the token just ends.
+            Self::Expiring if cannot_renew => {
+                Self::ReauthorizationRequired(ReauthorizationCause::NoRefreshToken)
+            }
+            state => state,
+        }
+    }
+
     /// How it is at this time.
     pub fn of(record: Option<&CredentialRecord>, now: DateTime<Utc>) -> Self {
         let Some(record) = record else {

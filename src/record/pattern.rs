@@ -25,7 +25,8 @@ use super::parse::{days_from_civil, days_in_month, fraction_micros, two};
 
 const DAY: i64 = 86_400_000_000;
 
-const MONTHS: [&str; 12] = [
+/// The names of the months.
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

@@ -98,7 +98,7 @@ pub enum Ended {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// No further link starts. The next run of the chain begins at the one that failed.
+    /// No further link starts. The next run of the chain begins at the one that did not do what is needed.
     #[default]
     Stop,
     /// Links that wait for it, and those that wait for these, are skipped; others start.

@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
-use super::schedule_text::{MONTHS, ORDINALS, UNITS, WEEKDAYS};
+use super::schedule_text::{ORDINALS, UNITS, WEEKDAYS};
 use super::schedule_words::Words;
 use super::{
     Blackout, CountedFrom, Event, Exclusion, HolidayRule, IntervalUnit, MonthDay, Recurrence,
     ScheduleSpec, TimeOfDay, Weekday, WorkDays,
 };
+use crate::record::pattern::MONTHS;
 use crate::{Error, ErrorKind};
 
 /// The error says what was expected.

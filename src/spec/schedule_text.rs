@@ -9,6 +9,7 @@ use super::{
     Blackout, CountedFrom, Event, Exclusion, HolidayRule, IntervalUnit, MonthDay, Recurrence,
     ScheduleSpec, TimeOfDay, Weekday, WorkDays,
 };
+use crate::record::pattern::MONTHS;
 
 pub(super) const WEEKDAYS: [(Weekday, &str); 7] = [
     (Weekday::Monday, "Monday"),
@@ -18,21 +19,6 @@ pub(super) const WEEKDAYS: [(Weekday, &str); 7] = [
     (Weekday::Friday, "Friday"),
     (Weekday::Saturday, "Saturday"),
     (Weekday::Sunday, "Sunday"),
-];
-
-pub(super) const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
 ];
 
 pub(super) const UNITS: [(IntervalUnit, &str, &str); 4] = [

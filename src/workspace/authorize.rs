@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::life::ConnectionAction;
-use super::roster::not_found;
 use super::{Connections, Refreshed};
 use crate::authorization::{
     AuthorizationState, Authorized, BeginRequest, Callback, Consent, CredentialRecord,
@@ -198,10 +197,7 @@ impl Connections<'_> {
         authorized: Option<Authorized>,
     ) -> Result<Connected> {
         // Somebody may have deleted it while a server was asked.
-        let entries = self.0.roster(context).await?.connections;
-        let entry = entries.into_iter().find(|entry| entry.id == id);
-        let entry = entry.ok_or_else(|| not_found("connection", &id))?;
-        self.still_there(context, &id, &entry.spec).await?;
+        self.still_there(context, &id).await?;
         let refreshed = self.refresh(context, &id).await;
         Ok(Connected {
             id,

@@ -66,7 +66,8 @@ pub struct ChainReport {
     pub chain: String,
     /// The run's name; one that goes on where another broke off has the same.
     pub run: String,
-    /// How it ended: `Success` if every link did what is needed and all records were written, `Failed` if a link did not.
+    /// How it ended: `Success` if every link did what is needed and all records were written, `PartialSuccess` if some were not, `Failed` if a
+    /// link did not do what is needed.
     pub outcome: Outcome,
     /// Its links, in the order in which they were to start.
     pub links: Vec<LinkReport>,
@@ -102,8 +103,16 @@ pub enum LinkFate {
 struct Progress {
     /// `None` when the last run has come to its end.
     run: Option<String>,
-    /// What the links have done so far that need not run again, by the ids of their jobs.
-    done: BTreeMap<String, Deed>,
+    /// What the links have done so far that ran to their end, by the ids of their jobs.
+    done: BTreeMap<String, Done>,
+}
+
+/// What a link did when it ran last, and how often it has run to its end in this run of the chain.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Done {
+    deed: Deed,
+    times: u32,
 }
 
 /// What a run did, as far as a condition asks.
@@ -258,26 +267,27 @@ impl Chains<'_> {
         let mut chain = Running::new(spec, progress);
         for link in order {
             let view = self.job(context, spec, link).await?;
-            let deed = match chain.next(link, &view, context.cancel().is_cancelled()) {
-                Step::Leave(fate) => {
-                    chain.report(link, &view, fate);
-                    continue;
-                }
-                Step::Run => {
-                    let request = request(&view).with_run(format!("{run} {}", view.id));
+            let fate = match chain.next(link, &view, context.cancel().is_cancelled()) {
+                Step::Leave(fate) => fate,
+                Step::Run { times } => {
+                    // Under the same name it would not read again what it has read to the end.
+                    let name = format!("{run} {} {times}", view.id);
+                    let request = request(&view).with_run(name);
                     let report = self.0.jobs().run(context, &view.id, request).await?;
-                    let deed = Deed::of(&report);
-                    chain.ran(link, &view, report);
-                    deed
+                    if let Some(deed) = chain.ran(link, &report) {
+                        let note = |progress: &mut Progress| {
+                            let times = times + 1;
+                            let id = view.id.clone();
+                            progress.done.insert(id, Done { deed, times });
+                            Ok(())
+                        };
+                        documents.change(&key, note).await?;
+                    }
+                    LinkFate::Ran(Box::new(report))
                 }
             };
-            if let Some(deed) = deed {
-                let note = |progress: &mut Progress| {
-                    progress.done.insert(view.id.clone(), deed);
-                    Ok(())
-                };
-                documents.change(&key, note).await?;
-            }
+            let job = JobRef::of(&view);
+            chain.links.push(LinkReport { job, fate });
         }
         let report = chain.end(run);
         let is_over = |link: &LinkReport| !matches!(link.fate, LinkFate::NotStarted);
@@ -320,7 +330,10 @@ impl ChainReport {
 
 /// What to do with a link.
 enum Step {
-    Run,
+    /// How often it has run to its end already.
+    Run {
+        times: u32,
+    },
     Leave(LinkFate),
 }
 
@@ -352,9 +365,12 @@ impl<'a> Running<'a> {
     }
 
     fn next(&mut self, link: usize, view: &JobView, cancelled: bool) -> Step {
-        if let Some(deed) = self.before.done.get(&view.id) {
-            self.deeds.insert(link, Some(*deed));
-            self.partly |= deed.outcome == Way::Partly;
+        let before = self.before.done.get(&view.id).copied();
+        let times = before.map_or(0, |done| done.times);
+        // One whose deed is not enough runs again.
+        if let Some(done) = before.filter(|done| self.is_enough(link, &done.deed)) {
+            self.deeds.insert(link, Some(done.deed));
+            self.partly |= done.deed.outcome == Way::Partly;
             return Step::Leave(LinkFate::Done);
         }
         if cancelled && self.stopped.is_none() {
@@ -363,20 +379,24 @@ impl<'a> Running<'a> {
         if self.stopped.is_some() {
             return Step::Leave(LinkFate::NotStarted);
         }
-        let Some(lacking) = self.lacking(link) else {
-            return Step::Run;
-        };
-        self.failed = true;
-        match self.spec.on_failure {
-            OnFailure::Continue => Step::Run,
-            OnFailure::SkipDependents => {
+        match self.lacking(link) {
+            Some(lacking) if self.spec.on_failure != OnFailure::Continue => {
                 self.deeds.insert(link, None);
                 Step::Leave(LinkFate::Skipped(lacking))
             }
-            OnFailure::Stop => {
-                self.stopped = Some(Outcome::Failed);
-                Step::Leave(LinkFate::NotStarted)
-            }
+            _ => Step::Run { times },
+        }
+    }
+
+    /// Whether a deed is enough for all that wait for this link; where none does, that it wrote is.
+    fn is_enough(&self, link: usize, deed: &Deed) -> bool {
+        let waiting = self.spec.links.iter().enumerate();
+        let mut waiting = waiting
+            .filter(|(at, _)| self.spec.waits_for(*at).contains(&link))
+            .peekable();
+        match waiting.peek() {
+            None => deed.outcome != Way::Not,
+            Some(_) => waiting.all(|(_, other)| deed.lacks(&other.when).is_none()),
         }
     }
 
@@ -392,26 +412,22 @@ impl<'a> Running<'a> {
         })
     }
 
-    fn ran(&mut self, link: usize, view: &JobView, report: RunReport) {
-        let deed = Deed::of(&report);
-        match report.outcome {
-            Outcome::Paused { .. } | Outcome::Cancelled => self.stopped = Some(report.outcome),
-            Outcome::Failed => {
-                self.failed = true;
-                if self.spec.on_failure == OnFailure::Stop {
-                    self.stopped = Some(Outcome::Failed);
-                }
+    /// A link ran. Its deed, if it ran to its end.
+    fn ran(&mut self, link: usize, report: &RunReport) -> Option<Deed> {
+        let deed = Deed::of(report);
+        let shown = deed.unwrap_or(Deed::FAILED);
+        self.deeds.insert(link, Some(shown));
+        if let Outcome::Paused { .. } | Outcome::Cancelled = report.outcome {
+            self.stopped = Some(report.outcome);
+        } else if !self.is_enough(link, &shown) {
+            self.failed = true;
+            if self.spec.on_failure == OnFailure::Stop {
+                self.stopped = Some(Outcome::Failed);
             }
-            Outcome::PartialSuccess => self.partly = true,
-            Outcome::Success => {}
+        } else {
+            self.partly |= shown.outcome != Way::Whole;
         }
-        self.deeds.insert(link, Some(deed.unwrap_or(Deed::FAILED)));
-        self.report(link, view, LinkFate::Ran(Box::new(report)));
-    }
-
-    fn report(&mut self, _: usize, view: &JobView, fate: LinkFate) {
-        let job = JobRef::of(view);
-        self.links.push(LinkReport { job, fate });
+        deed
     }
 
     fn end(self, run: String) -> ChainReport {

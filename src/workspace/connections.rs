@@ -187,7 +187,7 @@ impl<'a> Connections<'a> {
             let update = |record: &mut CredentialRecord| record.secrets.extend(secrets.clone());
             let record = open::config_secrets(id);
             self.save(context, &record, update).await?;
-            self.still_there(context, id, &spec).await?;
+            self.still_there(context, id).await?;
         }
         let change = |roster: &mut Roster| {
             roster.connection_mut(id)?.spec.config.clone_from(&config);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::roster::{JobEntry, Roster, check_name, not_found};
 use super::{Workspace, chains, specs};
+use crate::connection::Catalog;
 use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::file::DelimitedDataset;
@@ -308,48 +309,8 @@ impl Jobs<'_> {
         }
     }
 
-    /// What can be seen without the source.
-    pub(super) async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
-        let mut problems = specs::own_problems(spec);
-        if let (false, Err(error)) = (spec.name.is_empty(), check_name(&spec.name)) {
-            problems.extend(error.problems().iter().cloned());
-        }
-        if let SourceSpec::File(source) = &spec.dataset.source {
-            problems.extend(source.problems("dataset.source.file"));
-        }
-        if spec.destinations.is_empty() {
-            problems.push(Problem::new(
-                "destinations",
-                "a job writes to one object at least",
-            ));
-        }
-        let home = self.0.home().discover(context).await?;
-        for (at, destination) in spec.destinations.iter().enumerate() {
-            if home.object(&destination.object).is_none() {
-                let message = format!("the host has no object `{}`", destination.object);
-                problems.push(Problem::new(format!("destinations[{at}].object"), message));
-            }
-        }
-        // A job may say what it knows of the host's objects. It makes none.
-        for (at, object) in spec.objects.iter().enumerate() {
-            let path = format!("objects[{at}]");
-            let Some(known) = home.object(&object.name) else {
-                let message = format!("the host has no object `{}`", object.name);
-                problems.push(Problem::new(format!("{path}.name"), message));
-                continue;
-            };
-            for (at, field) in object.fields.iter().enumerate() {
-                let found = known.schema.field(&field.name);
-                if found.is_none_or(|found| found.field_type != field.field_type) {
-                    let message = "the host's object has another field of this name, or none";
-                    problems.push(Problem::new(format!("{path}.fields[{at}]"), message));
-                }
-            }
-        }
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(Error::invalid("the job cannot be so", problems).with("job", &spec.name)),
-        }
+    async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
+        fits(spec, &self.0.home().discover(context).await?)
     }
 
     pub(super) async fn keeps_what_is_fixed(
@@ -415,12 +376,13 @@ impl Jobs<'_> {
         context: &Context,
         wanted: impl Fn(&JobEntry) -> bool,
     ) -> Result<(Roster, Vec<JobView>)> {
+        let documents = self.0.documents(context);
         'anew: loop {
             let roster = self.0.roster(context).await?;
             let mut views = Vec::new();
             for entry in roster.jobs.iter().filter(|entry| wanted(entry)) {
                 let key = self.edition_key(&entry.id, &entry.edition)?;
-                let saved: Option<JobSpec> = self.0.documents(context).load(&key).await?;
+                let saved: Option<JobSpec> = documents.load(&key).await?;
                 match saved {
                     Some(spec) => views.push(view(&roster, entry, spec)?),
                     // It was changed or deleted meanwhile.
@@ -460,13 +422,17 @@ impl Jobs<'_> {
         Ok(edition)
     }
 
-    /// Deletes an edition that no roster names.
+    /// Deletes an edition, unless the roster names it: a change that seemed to be refused may have been done by a try whose answer was lost.
     pub(super) async fn forget_edition(
         self,
         context: &Context,
         id: &str,
         edition: &str,
     ) -> Result<()> {
+        let roster = self.0.roster(context).await?;
+        if roster.job(id).is_ok_and(|job| job.edition == edition) {
+            return Ok(());
+        }
         let key = self.edition_key(id, edition)?;
         self.0.documents(context).remove(&key).await
     }
@@ -475,8 +441,11 @@ impl Jobs<'_> {
         self.0.key(StateKind::Job, [id, edition])
     }
 
-    /// Deletes all that is kept of a job that the roster no longer names.
+    /// Deletes all that is kept of a job, unless the roster names it.
     pub(super) async fn clear(self, context: &Context, id: &str) -> Result<()> {
+        if self.0.roster(context).await?.job(id).is_ok() {
+            return Ok(());
+        }
         let documents = self.0.documents(context);
         for kind in [StateKind::Checkpoint, StateKind::Job] {
             let first = self.0.key(kind, [id])?;
@@ -539,6 +508,49 @@ pub(super) fn entry(id: String, name: String, edition: String, now: DateTime<Utc
     }
 }
 
+/// Whether a job can be, as far as that shows without its source, where the host has these objects.
+pub(super) fn fits(spec: &JobSpec, home: &Catalog) -> Result<()> {
+    let mut problems = specs::own_problems(spec);
+    if let (false, Err(error)) = (spec.name.is_empty(), check_name(&spec.name)) {
+        problems.extend(error.problems().iter().cloned());
+    }
+    if let SourceSpec::File(source) = &spec.dataset.source {
+        problems.extend(source.problems("dataset.source.file"));
+    }
+    if spec.destinations.is_empty() {
+        problems.push(Problem::new(
+            "destinations",
+            "a job writes to one object at least",
+        ));
+    }
+    for (at, destination) in spec.destinations.iter().enumerate() {
+        if home.object(&destination.object).is_none() {
+            let message = format!("the host has no object `{}`", destination.object);
+            problems.push(Problem::new(format!("destinations[{at}].object"), message));
+        }
+    }
+    // A job may say what it knows of the host's objects. It makes none.
+    for (at, object) in spec.objects.iter().enumerate() {
+        let path = format!("objects[{at}]");
+        let Some(known) = home.object(&object.name) else {
+            let message = format!("the host has no object `{}`", object.name);
+            problems.push(Problem::new(format!("{path}.name"), message));
+            continue;
+        };
+        for (at, field) in object.fields.iter().enumerate() {
+            let found = known.schema.field(&field.name);
+            if found.is_none_or(|found| found.field_type != field.field_type) {
+                let message = "the host's object has another field of this name, or none";
+                problems.push(Problem::new(format!("{path}.fields[{at}]"), message));
+            }
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::invalid("the job cannot be so", problems).with("job", &spec.name)),
+    }
+}
+
 /// Has the roster name a new edition in place of the expected one.
 fn swap<'a>(
     roster: &'a mut Roster,
@@ -547,13 +559,13 @@ fn swap<'a>(
     new: &str,
     spec: &JobSpec,
 ) -> Result<&'a mut JobEntry> {
+    // What was done by a try whose answer was lost is done, whatever has changed since.
+    if roster.job(id)?.edition == new {
+        return roster.job_mut(id);
+    }
     roster.job_name_is_free(&spec.name, Some(id))?;
     let connection = connection_of(roster, spec)?;
     let job = roster.job_mut(id)?;
-    // What was done by a try whose answer was lost is done.
-    if job.edition == new {
-        return Ok(job);
-    }
     if job.edition != expected {
         let message =
             "somebody else changed the job meanwhile; look at it again, and then change it";

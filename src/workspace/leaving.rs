@@ -138,16 +138,14 @@ impl Connections<'_> {
     }
 
     /// Fails if it was removed while something was saved for it, which is taken away again.
-    pub(super) async fn still_there(
-        self,
-        context: &Context,
-        id: &str,
-        spec: &ConnectionSpec,
-    ) -> Result<()> {
-        if self.0.roster(context).await?.connection(id).is_ok() {
-            return Ok(());
+    pub(super) async fn still_there(self, context: &Context, id: &str) -> Result<()> {
+        let roster = self.0.roster(context).await?;
+        match roster.connections.iter().find(|entry| entry.id == id) {
+            Some(entry) if entry.going.is_none() => return Ok(()),
+            Some(entry) => drop(self.leave(context, id, &entry.spec).await?),
+            // That long ago that nobody comes by here again.
+            None => self.forget(context, id).await?,
         }
-        self.leave(context, id, spec).await?;
         Err(not_found("connection", id))
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::jobs::{JobView, entry};
 use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
-use super::{Workspace, chains, connections};
+use super::{Workspace, chains, connections, jobs};
 use crate::error::Problem;
 use crate::host::{Context, unique};
 use crate::spec::{ChainSpec, ConnectionSpec, ExportSpec, JobSpec};
@@ -109,6 +109,20 @@ struct Plan {
     specs: Vec<(String, JobSpec)>,
     /// Editions that no longer count.
     replaced: Vec<(String, String)>,
+}
+
+/// A job that comes in.
+struct Incoming<'a> {
+    /// As the document has it.
+    job: &'a JobSpec,
+    /// As it is here.
+    spec: JobSpec,
+    /// The connection that it reads here, by id.
+    connection: Option<String>,
+    /// The job here that it is.
+    found: Option<&'a JobView>,
+    /// Its place in the document.
+    path: &'a str,
 }
 
 impl Workspace {
@@ -221,6 +235,7 @@ impl Workspace {
             replaced: Vec::new(),
         };
         let mut problems = Vec::new();
+        let home = self.home().discover(context).await?;
         let targets = self.place(context, document, request, &mut plan, &mut problems)?;
         for (at, job) in document.jobs.iter().enumerate() {
             let path = format!("jobs[{at}]");
@@ -246,21 +261,17 @@ impl Workspace {
                 Some(found) => self.jobs().keeps_what_is_fixed(context, found, &spec).await,
                 None => Ok(()),
             };
-            let fits = match fits {
-                Ok(()) => self.jobs().valid(context, &spec).await,
-                unfit => unfit,
-            };
-            match fits {
-                Ok(()) => plan.bring(
-                    context,
-                    found,
-                    job,
-                    spec,
-                    connection,
-                    now,
-                    &path,
-                    &mut problems,
-                )?,
+            match fits.and_then(|()| jobs::fits(&spec, &home)) {
+                Ok(()) => {
+                    let incoming = Incoming {
+                        job,
+                        spec,
+                        connection,
+                        found,
+                        path: &path,
+                    };
+                    plan.bring(context, incoming, now, &mut problems)?;
+                }
                 Err(error) if error.problems().is_empty() => return Err(error),
                 Err(error) => problems.extend(placed(&path, &error)),
             }
@@ -401,19 +412,21 @@ impl Workspace {
 }
 
 impl Plan {
-    /// Brings one job in: `job` as the document has it, `spec` as it is here.
-    #[allow(clippy::too_many_arguments, reason = "all of it is one step's")]
+    /// Brings one job in.
     fn bring(
         &mut self,
         context: &Context,
-        found: Option<&JobView>,
-        job: &JobSpec,
-        mut spec: JobSpec,
-        connection: Option<String>,
+        incoming: Incoming,
         now: DateTime<Utc>,
-        path: &str,
         problems: &mut Vec<Problem>,
     ) -> Result<()> {
+        let Incoming {
+            job,
+            mut spec,
+            connection,
+            found,
+            path,
+        } = incoming;
         let id = match found {
             Some(view) => view.id.clone(),
             None => {

@@ -18,15 +18,13 @@ use crate::authorization::{
 };
 use crate::connection::Connection;
 use crate::connector::{
-    AuthWay, ClientSource, Config, ConnectRequest, ConnectorInfo, OAuthClient, OAuthGrant,
+    AuthWay, ClientSource, Config, ConfigField, ConnectRequest, ConnectorInfo, OAuthClient,
+    OAuthGrant,
 };
 use crate::host::Context;
 use crate::policy::{Account, Patience, RetryPolicy, Timeouts};
 use crate::spec::ConnectionSpec;
 use crate::{Error, ErrorKind, Result, Secret};
-
-/// The name of the refresh token in a record.
-const REFRESH: &str = "refresh";
 
 /// Where the secrets of a connection's config are, apart from what is granted: they stay when that is revoked.
 pub(super) fn config_secrets(id: &str) -> String {
@@ -42,20 +40,10 @@ pub(super) fn state(
     match way {
         AuthWay::Open => None,
         AuthWay::Key { .. } => Some(key_state(record)),
-        AuthWay::OAuth { grant, .. } => {
-            let state = AuthorizationState::of(record, now);
-            let ended = record.is_some_and(|record| {
-                let end = record.expires_at.is_some_and(|end| end <= now);
-                end && !record.secrets.contains_key(REFRESH)
-            });
-            // Nothing marks this when it happens: the token just ends.
-            let lost = grant.asks_a_person() && ended && state == AuthorizationState::Expiring;
-            let cause = ReauthorizationCause::NoRefreshToken;
-            Some(match lost {
-                true => AuthorizationState::ReauthorizationRequired(cause),
-                false => state,
-            })
+        AuthWay::OAuth { grant, .. } if grant.asks_a_person() => {
+            Some(AuthorizationState::of_consent(record, now))
         }
+        AuthWay::OAuth { .. } => Some(AuthorizationState::of(record, now)),
     }
 }
 
@@ -166,11 +154,11 @@ impl Connections<'_> {
         id: &str,
         spec: &ConnectionSpec,
     ) -> Result<Config> {
-        if let Some(problem) = self.lacking(context, id, spec).await? {
-            return Err(Error::new(ErrorKind::Invalid, problem).with("connection", &spec.name));
-        }
         let fields = &self.info(&spec.kind)?.config;
         let secrets = self.config_secrets(context, id, spec).await?;
+        if let Some(problem) = missing(fields, &secrets) {
+            return Err(Error::new(ErrorKind::Invalid, problem).with("connection", &spec.name));
+        }
         Ok(Config::complete(fields, &spec.config, secrets))
     }
 
@@ -201,14 +189,7 @@ impl Connections<'_> {
             Err(error) if is_of_the_store(&error) => return Err(error),
             Err(error) => return Ok(Some(error.to_string())),
         };
-        let fields = &self.info(&spec.kind)?.config;
-        let lacking = fields.iter().find(|field| {
-            field.is_secret() && field.required && !secrets.contains_key(&field.name)
-        });
-        Ok(lacking.map(|field| {
-            let name = &field.name;
-            format!("the secret `{name}` is missing; configure the connection with it")
-        }))
+        Ok(missing(&self.info(&spec.kind)?.config, &secrets))
     }
 
     async fn authorization(
@@ -277,6 +258,17 @@ impl Connections<'_> {
         made.client_secret = client.secret;
         OAuth::new(made)
     }
+}
+
+/// Which secret is needed and not there.
+fn missing(fields: &[ConfigField], secrets: &BTreeMap<String, Secret>) -> Option<String> {
+    let is_missing = |field: &&ConfigField| {
+        field.is_secret() && field.required && !secrets.contains_key(&field.name)
+    };
+    let name = &fields.iter().find(is_missing)?.name;
+    Some(format!(
+        "the secret `{name}` is missing; configure the connection with it"
+    ))
 }
 
 /// A connection that is waited for and asked again, for calls that no run makes.

@@ -140,10 +140,13 @@ impl Connections<'_> {
         let created = self
             .0
             .change(context, |roster| {
+                // What was done by a try whose answer was lost is done, whatever has changed since.
+                if let Ok(made) = roster.job(&id) {
+                    return Ok(Some(JobRef::of_entry(made)));
+                }
                 // Somebody else may have refreshed it at the same time.
-                if let Some(made) = of_template(roster, &view.id, &template.name) {
-                    // What was done by a try whose answer was lost is done.
-                    return Ok((made.id == id).then(|| JobRef::of_entry(made)));
+                if of_template(roster, &view.id, &template.name).is_some() {
+                    return Ok(None);
                 }
                 roster.connection(&view.id)?;
                 let name = free_name(

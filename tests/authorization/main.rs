@@ -1,4 +1,4 @@
-//! Authorization from outside: hosts, secrets, and OAuth against a server in the same process that misbehaves.
+//! Authorization and the workspace from outside: hosts, secrets, and OAuth against a server in the same process that misbehaves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod callbacks;

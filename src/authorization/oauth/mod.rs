@@ -180,7 +180,11 @@ impl OAuth {
         let current = &self.0.current;
         let loaded = current.store().load(current.connection()).await?;
         let record = loaded.as_ref().map(|loaded| &loaded.record);
-        Ok(AuthorizationState::of(record, context.clock().now()))
+        let now = context.clock().now();
+        Ok(match self.0.renewable() {
+            Renewable::ByRefreshToken => AuthorizationState::of_consent(record, now),
+            Renewable::ByAskingAgain => AuthorizationState::of(record, now),
+        })
     }
 
     /// Gets tokens by a grant that asks nobody, whatever became of the ones before: for the first time, or after the client's secret, its

@@ -7,13 +7,14 @@ use syncline::ErrorKind;
 use syncline::host::{CancelToken, Context};
 use syncline::job::{Outcome, RunRequest};
 use syncline::memory::MemoryRejects;
+use syncline::record::{RecordBuilder, Schema};
 use syncline::spec::{ChainSpec, Ended, LinkCondition, LinkSpec, OnFailure};
 use syncline::workspace::{
     ChainReport, ImportAction, ImportRequest, JobsOnDelete, LinkFate, Workspace,
 };
 
 use super::super::server::World;
-use super::{contacts, crm};
+use super::{contacts, crm, fields};
 
 /// Jobs of these names.
 fn with_jobs(world: &World, names: &[&str]) -> Workspace {
@@ -150,6 +151,43 @@ fn a_link_starts_on_what_the_one_before_has_done() {
             assert_eq!(why, "`a` read 0 records");
         }
     }
+}
+
+#[test]
+fn a_link_that_did_too_little_runs_again_and_reads_again() {
+    let world = World::new();
+    let workspace = with_jobs(&world, &["a", "b"]);
+    let when = LinkCondition::default().with_records(1);
+    let all = vec![LinkSpec::new("a"), LinkSpec::new("b").when(when)];
+    let id = create(&world, &workspace, ChainSpec::new("x", all));
+    let first = run(&world, &workspace, &id);
+    assert_eq!(first.outcome, Outcome::Failed);
+    assert_eq!(fates(&first), ["a ran", "b waits"]);
+    // Now there is something to read.
+    let filled = crm();
+    let contact = filled.object("Contact").unwrap();
+    let mut rows = RecordBuilder::new(&Schema::new(fields(&["Email"])));
+    rows.push(&serde_json::json!({"Email": "a@x.example"}))
+        .unwrap();
+    contact.insert(rows.finish().unwrap()).unwrap();
+    let workspace = world.workspace_of("acme", Arc::new(world.state.clone()), &filled);
+    let second = run(&world, &workspace, &id);
+    assert_eq!(second.run, first.run);
+    assert_eq!(fates(&second), ["a ran", "b ran"]);
+    assert_eq!(second.outcome, Outcome::Success);
+}
+
+#[test]
+fn what_a_link_puts_up_with_stops_nothing() {
+    let world = World::new();
+    let workspace = with_jobs(&world, &["a", "b"]);
+    switch(&world, &workspace, "a", false);
+    let anyhow = LinkCondition::new(Ended::Anyhow);
+    let all = vec![LinkSpec::new("a"), LinkSpec::new("b").when(anyhow)];
+    let id = create(&world, &workspace, ChainSpec::new("x", all));
+    let report = run(&world, &workspace, &id);
+    assert_eq!(fates(&report), ["a failed", "b ran"]);
+    assert_eq!(report.outcome, Outcome::PartialSuccess);
 }
 
 #[test]

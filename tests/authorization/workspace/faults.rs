@@ -360,6 +360,62 @@ fn a_lost_answer_and_a_faster_neighbour_spoil_nothing() {
 }
 
 #[test]
+fn what_seems_refused_and_was_done_is_not_taken_away() {
+    for at in 1..60 {
+        let world = World::new();
+        let workspace = world.workspace();
+        let id = world.create(&workspace, "files", "open").id;
+        let effects = Effects::scripted([(at, Fate::FailAfter(true))]);
+        let disturbed = effects.state(Arc::new(Yielding(world.state.clone())));
+        let disturbed = world.workspace_of("acme", disturbed, &crm());
+        let neighbour = world.contended();
+        let document = document();
+        let work = async {
+            let mut spec = contacts("mine");
+            spec.dataset.connection = Some("files".into());
+            let job = disturbed
+                .jobs()
+                .create(world.context(), spec.clone())
+                .await?;
+            spec.destinations[0].mapping.fields.pop();
+            let (jobs, context) = (disturbed.jobs(), world.context());
+            jobs.edit(context, &job.id, &job.edition, spec).await?;
+            let request = ImportRequest::new();
+            disturbed.import(context, &document, &request).await
+        };
+        // What was right a moment ago no longer is: the name that the spec has is nobody's for a while.
+        let others = async {
+            let connections = neighbour.connections();
+            for n in 0..40 {
+                let name = format!("files {n}");
+                world
+                    .context()
+                    .clock()
+                    .sleep(Duration::from_millis(35))
+                    .await;
+                connections
+                    .rename(world.context(), &id, &name)
+                    .await
+                    .unwrap();
+                world
+                    .context()
+                    .clock()
+                    .sleep(Duration::from_millis(35))
+                    .await;
+                connections
+                    .rename(world.context(), &id, "files")
+                    .await
+                    .unwrap();
+            }
+        };
+        let (_, ()) = world.run(join(work, others));
+        // Whatever was done or refused, all that is named is there.
+        let jobs = world.run(workspace.jobs().list(world.context()));
+        jobs.unwrap_or_else(|error| panic!("lost answer at {at}: {error}"));
+    }
+}
+
+#[test]
 fn a_deleted_connection_stays_deleted_whatever_was_under_way() {
     let world = World::new();
     let (first, second) = (world.contended(), world.contended());
