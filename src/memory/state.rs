@@ -94,12 +94,17 @@ impl StateStore for MemoryState {
         limit: usize,
     ) -> Result<Vec<StateKey>> {
         let prefix = StateKey::prefix(tenant, kind);
-        let from = start_after.map_or(Bound::Unbounded, Bound::Excluded);
+        // Of another kind or tenant it may be, and then stand in front of all that are asked for.
+        let behind = start_after.map(StateKey::path);
+        let from = match behind {
+            Some(path) if *path >= *prefix => Bound::Excluded(path),
+            _ => Bound::Included(&*prefix),
+        };
         let kept = self.kept();
-        let keys = kept.values.range::<StateKey, _>((from, Bound::Unbounded));
+        let keys = kept.values.range::<str, _>((from, Bound::Unbounded));
         let of_kind = keys
             .map(|(key, _)| key)
-            .filter(|key| key.path().starts_with(&prefix));
+            .take_while(|key| key.path().starts_with(&prefix));
         Ok(of_kind.take(limit).cloned().collect())
     }
 }

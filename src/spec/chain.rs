@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::unknown_version;
+use super::{RunCondition, unknown_version};
 use crate::error::Problem;
 
 /// A chain: jobs of which each starts when those in front of it have done what it needs.
@@ -56,40 +56,7 @@ pub struct LinkSpec {
     pub after: Option<Vec<String>>,
     /// What each of them must have done.
     #[serde(default)]
-    pub when: LinkCondition,
-}
-
-/// What a run must have done for the next one to start. All of it must hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct LinkCondition {
-    /// How it must have ended.
-    #[serde(default)]
-    pub ended: Ended,
-    /// How many records it must have read at least.
-    #[serde(default)]
-    pub at_least: u64,
-    /// Of a hundred records, how many it may have refused at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
-    pub rejects_percent: Option<u8>,
-}
-
-/// How a run must have ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Ended {
-    /// With all records written, or all but some that were refused.
-    #[default]
-    Written,
-    /// With all records written.
-    Whole,
-    /// In any way.
-    Anyhow,
+    pub when: RunCondition,
 }
 
 /// What becomes of a chain when a link did not do what is needed.
@@ -113,7 +80,7 @@ impl LinkSpec {
         LinkSpec {
             job: job.into(),
             after: None,
-            when: LinkCondition::default(),
+            when: RunCondition::default(),
         }
     }
 
@@ -126,32 +93,8 @@ impl LinkSpec {
 
     /// The same, once they have done this.
     #[must_use]
-    pub fn when(mut self, condition: LinkCondition) -> Self {
+    pub fn when(mut self, condition: RunCondition) -> Self {
         self.when = condition;
-        self
-    }
-}
-
-impl LinkCondition {
-    /// A run that ended so.
-    pub fn new(ended: Ended) -> Self {
-        LinkCondition {
-            ended,
-            ..Self::default()
-        }
-    }
-
-    /// The same, with so many records at least.
-    #[must_use]
-    pub fn with_records(mut self, at_least: u64) -> Self {
-        self.at_least = at_least;
-        self
-    }
-
-    /// The same, with at most so many refused of a hundred.
-    #[must_use]
-    pub fn with_rejects(mut self, percent: u8) -> Self {
-        self.rejects_percent = Some(percent);
         self
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Problem;
 use crate::{Error, Result};
 
 use super::{
-    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, RejectLimit,
+    DatasetSpec, DuplicateKeys, MappingSpec, NoMatchOnUpdate, ObjectSpec, RejectLimit, RunSettings,
     SourceDeletes, WriteMode,
 };
 
@@ -46,6 +46,12 @@ pub struct JobSpec {
     /// How many records a run may refuse.
     #[serde(default, skip_serializing_if = "RejectLimit::is_none")]
     pub reject_limit: RejectLimit,
+    /// When and how it runs, and who hears of it.
+    #[serde(default, skip_serializing_if = "RunSettings::is_silent")]
+    pub settings: RunSettings,
+    /// The job that runs in front of it each time, by its name; it must have written for this one to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
 }
 
 impl JobSpec {
@@ -65,7 +71,23 @@ impl JobSpec {
             objects,
             destinations,
             reject_limit: RejectLimit::none(),
+            settings: RunSettings::default(),
+            first: None,
         }
+    }
+
+    /// The same, running so.
+    #[must_use]
+    pub fn with_settings(mut self, settings: RunSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The same, behind this job each time.
+    #[must_use]
+    pub fn with_first(mut self, job: impl Into<String>) -> Self {
+        self.first = Some(job.into());
+        self
     }
 
     /// Reads a job from JSON.

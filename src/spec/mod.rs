@@ -26,10 +26,11 @@ mod schedule_text;
 mod schedule_words;
 #[cfg(feature = "schema")]
 mod schema;
+mod settings;
 mod sync;
 mod value_format;
 
-pub use chain::{ChainSpec, Ended, LinkCondition, LinkSpec, OnFailure};
+pub use chain::{ChainSpec, LinkSpec, OnFailure};
 pub use connection::ConnectionSpec;
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
 pub use domain::Domain;
@@ -57,6 +58,9 @@ pub use schedule_recurrence::{
 };
 #[cfg(feature = "schema")]
 pub use schema::schemas;
+pub use settings::{
+    Ended, MissedRuns, NotifySpec, Priority, RunCondition, RunRetry, RunSettings, WhileRunning,
+};
 pub use sync::{Incremental, NullCursor, Overlap, SourceDeletes, SyncMode};
 pub use value_format::ValueFormat;
 

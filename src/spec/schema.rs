@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     ChainSpec, ConnectionSpec, DatasetSpec, DestinationSpec, ExportSpec, Expr, FileSource, JobSpec,
-    MappingSpec, ObjectSpec, ScheduleSpec, ValueFormat,
+    MappingSpec, ObjectSpec, RunSettings, ScheduleSpec, ValueFormat,
 };
 
 /// The JSON Schema (draft 2020-12) of each document that a host may keep, by the name of its type.
@@ -34,6 +34,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("Expr", schema::<Expr>()),
         ("ValueFormat", schema::<ValueFormat>()),
         ("ScheduleSpec", schema::<ScheduleSpec>()),
+        ("RunSettings", schema::<RunSettings>()),
     ]
 }
 

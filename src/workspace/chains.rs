@@ -11,7 +11,7 @@ use super::{JobRef, JobView, Workspace};
 use crate::error::Problem;
 use crate::host::{Context, StateKey, StateKind, unique};
 use crate::job::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
-use crate::spec::{ChainSpec, Ended, LinkCondition, OnFailure};
+use crate::spec::{ChainSpec, Ended, OnFailure, RunCondition};
 use crate::{Error, ErrorKind, Result};
 
 /// The chains of a [`Workspace`].
@@ -469,7 +469,7 @@ impl Deed {
     }
 
     /// What it lacks for a condition.
-    fn lacks(&self, when: &LinkCondition) -> Option<String> {
+    fn lacks(&self, when: &RunCondition) -> Option<String> {
         let ended = match when.ended {
             Ended::Anyhow => true,
             Ended::Written => self.outcome != Way::Not,

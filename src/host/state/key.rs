@@ -1,5 +1,6 @@
 //! What saved state is filed under.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -37,12 +38,28 @@ pub enum StateKind {
     Chain,
     /// The objects that a connection offered when it was looked at last.
     Catalog,
+    /// When a job or a chain runs next, and whether it runs.
+    Timetable,
+    /// That a timetable is to be looked at, and when.
+    Due,
+    /// A place to run in, of those that a tenant or a connection has.
+    Slot,
+    /// That a scheduler is alive.
+    Scheduler,
+    /// What a run came to.
+    Run,
+    /// What happened in a run.
+    Log,
+    /// Who changed what, and when.
+    Audit,
+    /// What somebody is to be told.
+    Notice,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 11] = [
+    const ALL: [StateKind; 19] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -53,6 +70,14 @@ impl StateKind {
         StateKind::Job,
         StateKind::Chain,
         StateKind::Catalog,
+        StateKind::Timetable,
+        StateKind::Due,
+        StateKind::Slot,
+        StateKind::Scheduler,
+        StateKind::Run,
+        StateKind::Log,
+        StateKind::Audit,
+        StateKind::Notice,
         StateKind::Probe,
     ];
 
@@ -69,6 +94,14 @@ impl StateKind {
             StateKind::Job => "job",
             StateKind::Chain => "chain",
             StateKind::Catalog => "catalog",
+            StateKind::Timetable => "timetable",
+            StateKind::Due => "due",
+            StateKind::Slot => "slot",
+            StateKind::Scheduler => "scheduler",
+            StateKind::Run => "run",
+            StateKind::Log => "log",
+            StateKind::Audit => "audit",
+            StateKind::Notice => "notice",
             StateKind::Probe => "probe",
         }
     }
@@ -290,6 +323,13 @@ impl PartialOrd for StateKey {
 impl Ord for StateKey {
     fn cmp(&self, other: &Self) -> Ordering {
         self.path().cmp(other.path())
+    }
+}
+
+/// Keys are equal, ordered and hashed as their paths are, so an ordered map of them can be searched by a part of a path.
+impl Borrow<str> for StateKey {
+    fn borrow(&self) -> &str {
+        self.path()
     }
 }
 

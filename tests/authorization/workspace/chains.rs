@@ -8,7 +8,7 @@ use syncline::host::{CancelToken, Context};
 use syncline::job::{Outcome, RunRequest};
 use syncline::memory::MemoryRejects;
 use syncline::record::{RecordBuilder, Schema};
-use syncline::spec::{ChainSpec, Ended, LinkCondition, LinkSpec, OnFailure};
+use syncline::spec::{ChainSpec, Ended, LinkSpec, OnFailure, RunCondition};
 use syncline::workspace::{
     ChainReport, ImportAction, ImportRequest, JobsOnDelete, LinkFate, Workspace,
 };
@@ -139,9 +139,9 @@ fn a_link_starts_on_what_the_one_before_has_done() {
     };
     // The source is empty, so the first link writes all of nothing.
     for (when, starts) in [
-        (LinkCondition::new(Ended::Whole), true),
-        (LinkCondition::new(Ended::Written).with_rejects(0), true),
-        (LinkCondition::new(Ended::Anyhow).with_records(1), false),
+        (RunCondition::new(Ended::Whole), true),
+        (RunCondition::new(Ended::Written).with_rejects(0), true),
+        (RunCondition::new(Ended::Anyhow).with_records(1), false),
     ] {
         let id = create(&world, &workspace, spec(when));
         let report = run(&world, &workspace, &id);
@@ -157,7 +157,7 @@ fn a_link_starts_on_what_the_one_before_has_done() {
 fn a_link_that_did_too_little_runs_again_and_reads_again() {
     let world = World::new();
     let workspace = with_jobs(&world, &["a", "b"]);
-    let when = LinkCondition::default().with_records(1);
+    let when = RunCondition::default().with_records(1);
     let all = vec![LinkSpec::new("a"), LinkSpec::new("b").when(when)];
     let id = create(&world, &workspace, ChainSpec::new("x", all));
     let first = run(&world, &workspace, &id);
@@ -182,7 +182,7 @@ fn what_a_link_puts_up_with_stops_nothing() {
     let world = World::new();
     let workspace = with_jobs(&world, &["a", "b"]);
     switch(&world, &workspace, "a", false);
-    let anyhow = LinkCondition::new(Ended::Anyhow);
+    let anyhow = RunCondition::new(Ended::Anyhow);
     let all = vec![LinkSpec::new("a"), LinkSpec::new("b").when(anyhow)];
     let id = create(&world, &workspace, ChainSpec::new("x", all));
     let report = run(&world, &workspace, &id);
