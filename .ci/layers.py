@@ -41,10 +41,12 @@ MAY_USE = {
     "mapping": BELOW_BACKENDS,
     "prepare": BELOW_BACKENDS,
     "job": BELOW_BACKENDS | {"policy", "mapping", "prepare"},
+    # Starts jobs when they are due, whosever they are.
+    "scheduler": BELOW_BACKENDS | {"policy", "job"},
     # Puts jobs together from specs: the one place that knows engine and backends.
-    "workspace": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job"},
+    "workspace": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job", "scheduler"},
     # Sees all, and nothing sees it.
-    "testing": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job", "workspace"},
+    "testing": BELOW_BACKENDS | {"policy", "connector", "memory", "file", "adapter", "mapping", "prepare", "job", "scheduler", "workspace"},
     # Guides: text only.
     "docs": set(),
 }

@@ -40,6 +40,7 @@ mod name;
 pub mod policy;
 pub mod record;
 pub mod schedule;
+pub mod scheduler;
 mod secret;
 pub mod spec;
 #[cfg(feature = "testing")]

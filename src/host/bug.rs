@@ -108,12 +108,28 @@ pub enum Bug {
     MirrorPassesRejects,
     /// A mirror that goes on deletes what the broken run wrote.
     MirrorForgets,
+    /// A scheduler writes a timetable whatever stands there by now.
+    BlindTimetable,
+    /// A run that is due is not marked as decided.
+    InstantNotDecided,
+    /// The index hears of a change behind the timetable.
+    HintAfterTimetable,
+    /// A run goes on though its scheduler counts as dead.
+    RunnerOutlivesSession,
+    /// A scheduler counts as dead as soon as somebody asks.
+    DeadAtOnce,
+    /// A run takes no place of its tenant and connection.
+    SlotsIgnored,
+    /// Nobody looks after runs of schedulers that died.
+    DeathUnnoticed,
+    /// A run that was stopped with its scheduler is not made again.
+    DrainForgets,
 }
 
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 50] = [
+    pub const ALL: [Bug; 58] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -164,6 +180,14 @@ impl Bug {
         Bug::MirrorUnguarded,
         Bug::MirrorPassesRejects,
         Bug::MirrorForgets,
+        Bug::BlindTimetable,
+        Bug::InstantNotDecided,
+        Bug::HintAfterTimetable,
+        Bug::RunnerOutlivesSession,
+        Bug::DeadAtOnce,
+        Bug::SlotsIgnored,
+        Bug::DeathUnnoticed,
+        Bug::DrainForgets,
     ];
 
     /// Whether the defect is there.

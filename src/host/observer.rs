@@ -23,6 +23,7 @@ use crate::record::Reason;
 /// | `retried` | a call failed and is made again | `call`, `kind`, `tries`, `wait` |
 /// | `throttled` | a call waits for its turn | `account`, `wait` |
 /// | `circuit_opened` | calls are no longer made for a while | `connection`, `rest` |
+/// | `not_scheduled` | a scheduler could not look what is due, or start something; it tries again | `kind` |
 /// | `run_finished` | the run ended, with its report | `job`, `outcome` |
 ///
 /// A run that ends with an error in place of a report did not begin: neither `run_started` nor `run_finished` comes. One that ends
@@ -115,6 +116,12 @@ pub enum Event<'a> {
         #[serde(serialize_with = "seconds")]
         rest: Duration,
     },
+    /// A scheduler could not look what is due, or start something, and tries again.
+    NotScheduled {
+        /// How it failed.
+        #[serde(serialize_with = "word")]
+        kind: ErrorKind,
+    },
     /// The run ended.
     RunFinished {
         /// The job.
@@ -136,6 +143,7 @@ impl Event<'_> {
             Event::Retried { .. } => "retried",
             Event::Throttled { .. } => "throttled",
             Event::CircuitOpened { .. } => "circuit_opened",
+            Event::NotScheduled { .. } => "not_scheduled",
             Event::RunFinished { .. } => "run_finished",
         }
     }

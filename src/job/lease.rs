@@ -363,6 +363,18 @@ impl Lease {
         Ok(())
     }
 
+    /// Gives it back and leaves nothing of it: for a name that nobody uses again, since epochs begin anew.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) if another runner has it, and the store's own.
+    pub async fn forget(self) -> Result<()> {
+        let (_, version) = self.next_beat();
+        match self.request.store.delete(&self.key, version).await? {
+            true => Ok(()),
+            false => Err(self.lost(None)),
+        }
+    }
+
     /// Ends only with the error that lost the lease.
     async fn keep_renewing(&self, context: &Context) -> Error {
         let ttl = self.request.terms.ttl;

@@ -28,6 +28,7 @@ mod zone;
 use std::fmt;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::spec::Event;
 
@@ -135,7 +136,8 @@ impl ScheduleRequest {
 }
 
 /// How a job's last run ended, as far as a schedule may care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LastOutcome {
     /// All records were written, or all that were not refused.

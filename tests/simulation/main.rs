@@ -14,6 +14,7 @@ mod incremental;
 mod leases;
 mod model;
 mod redrives;
+mod schedulers;
 mod sweep;
 mod trials;
 mod workloads;
@@ -65,7 +66,11 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     if let Ok(seed) = std::env::var("SYNCLINE_SEED") {
         let seed = seed.parse().expect("SYNCLINE_SEED is a number");
         let mut found = by_seed(&workloads, seed);
-        let histories = [incremental::calm(seed), incremental::by_seed(seed)];
+        let histories = [
+            incremental::calm(seed),
+            incremental::by_seed(seed),
+            schedulers::by_seed(seed),
+        ];
         found.extend(histories.into_iter().flatten().map(Found::from));
         show(&found);
         assert!(found.is_empty(), "seed {seed}");
@@ -150,6 +155,11 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         let broken = broken.or_else(|| incremental::by_seed(i as u64));
         broken.into_iter().map(Found::from).collect()
     });
+    step("schedulers", SEEDS as usize, &|i, figures| {
+        figures.scheduler_histories += 1;
+        let broken = schedulers::by_seed(i as u64);
+        broken.into_iter().map(Found::from).collect()
+    });
     let redriven = redrives::cases();
     step("redrives", redriven.len(), &|i, figures| {
         let found = redrives::disturb(redriven[i], figures);
@@ -164,7 +174,8 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     bugs.retain(|bug| {
         let by_name = wanted(&format!("{bug:?}"));
         let incremental = wanted("incremental-defects") && incremental::DEFECTS.contains(bug);
-        wanted("defects") || incremental || by_name
+        let of_schedulers = wanted("scheduler-defects") && schedulers::DEFECTS.contains(bug);
+        wanted("defects") || incremental || of_schedulers || by_name
     });
     let caught = spread(bugs.len(), |i| {
         let caught = trials::catch(bugs[i]).or_else(|| catch(bugs[i], &workloads));
@@ -204,6 +215,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         "redrive_runs": figures.redrive_runs,
         "seeds": figures.seeds,
         "histories": figures.histories,
+        "scheduler_histories": figures.scheduler_histories,
         "violations": found.len(),
         "seeded_bugs": Bug::ALL.len(),
         "seeded_bugs_caught": caught.iter().flatten().count(),
@@ -234,4 +246,5 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     assert!(figures["double_crash_pairs"].as_u64() >= Some(10_000));
     assert!(figures["nth_call_runs"].as_u64() >= Some(15_000));
     assert!(figures["seeds"].as_u64() >= Some(20_000));
+    assert!(figures["scheduler_histories"].as_u64() >= Some(20_000));
 }

@@ -11,8 +11,8 @@ use syncline::{Error, ErrorKind};
 
 use super::broken::Flaw;
 use super::check::{Checker, Violation};
-use super::incremental;
 use super::world::{Hearing, Source, Store, Workload, World};
+use super::{incremental, schedulers};
 
 /// Lives after which a job that is no longer disturbed must have come to its end.
 const LIVES: u64 = 4;
@@ -417,10 +417,11 @@ pub(crate) fn by_seed(workloads: &[Arc<Workload>], seed: u64) -> Vec<Found> {
 }
 
 /// SplitMix64.
-struct Chance(u64);
+#[derive(Debug)]
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -442,6 +443,7 @@ pub(crate) struct Figures {
     pub(crate) redrive_runs: u64,
     pub(crate) seeds: u64,
     pub(crate) histories: u64,
+    pub(crate) scheduler_histories: u64,
     /// The first broken rule is enough.
     pub(crate) stops_at_first: bool,
 }
@@ -462,6 +464,7 @@ impl Figures {
         self.redrive_runs += other.redrive_runs;
         self.seeds += other.seeds;
         self.histories += other.histories;
+        self.scheduler_histories += other.scheduler_histories;
     }
 }
 
@@ -495,6 +498,9 @@ pub(crate) fn spread<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) ->
 pub(crate) fn catch(bug: Bug, workloads: &[Arc<Workload>]) -> Option<Found> {
     if incremental::DEFECTS.contains(&bug) {
         return incremental::catch(bug).map(Found::from);
+    }
+    if schedulers::DEFECTS.contains(&bug) {
+        return schedulers::catch(bug).map(Found::from);
     }
     Bug::switch(Some(bug));
     let found = first(workloads);

@@ -1,0 +1,255 @@
+//! Starting jobs when they are due, in any number of processes, each run once.
+//!
+//! | type | is |
+//! |---|---|
+//! | [`Timetables`] | when the jobs of all tenants run, in the host's state store: put, run now, cancel, look |
+//! | [`JobProvider`] | has the jobs and runs them; a [workspace](crate::workspace::Workspaces) is one |
+//! | [`Scheduler`] | starts what is due; has no thread: it is one future, or is asked tick by tick |
+//!
+//! How it works, and what it promises, stands in [the guide](crate::docs::scheduling).
+
+mod config;
+mod due;
+mod look;
+mod provider;
+mod queue;
+mod run;
+mod session;
+mod shelf;
+mod slots;
+mod timetable;
+mod timetables;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
+use self::queue::Queue;
+use self::run::Shared;
+use self::session::{Session, Watch, is_lost};
+use crate::host::{Context, Event, StateKey};
+use crate::{Error, Result, Tenant};
+
+pub use config::{RunLimits, SchedulerConfig};
+pub use provider::{JobProvider, JobRun, ProvidedJob, Trigger};
+pub use run::{EndedRun, RunFate, StartedRun};
+pub use timetables::{RunView, TimetableView, Timetables};
+
+/// Starts jobs when they are due.
+///
+/// Any number of schedulers, in any number of processes, share [`Timetables`]: each run of a job is started by one of them. If that one dies, another one goes on with
+/// the run.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::{Arc, Mutex};
+/// use async_trait::async_trait;
+/// use syncline::host::{CancelToken, Clock, Context};
+/// use syncline::job::Outcome;
+/// use syncline::memory::{ManualClock, MemoryState};
+/// use syncline::scheduler::{JobProvider, JobRun, ProvidedJob, Scheduler, SchedulerConfig, Timetables};
+/// use syncline::spec::RunSettings;
+/// use syncline::{Result, Tenant};
+///
+/// #[derive(Debug, Default)]
+/// struct Notes(Mutex<Vec<String>>, CancelToken);
+///
+/// #[async_trait]
+/// impl JobProvider for Notes {
+///     async fn job(&self, _: &Context, _: &Tenant, _: &str) -> Result<Option<ProvidedJob>> {
+///         Ok(Some(ProvidedJob::new("hello", RunSettings::new("every hour".parse()?))))
+///     }
+///
+///     async fn run(&self, _: &Context, run: &JobRun) -> Result<Outcome> {
+///         let mut runs = self.0.lock().unwrap();
+///         runs.push(run.name.clone());
+///         if runs.len() == 3 {
+///             self.1.cancel();
+///         }
+///         Ok(Outcome::Success)
+///     }
+/// }
+///
+/// let clock = ManualClock::new("2026-03-01T11:30:00Z".parse().unwrap());
+/// let (provider, acme) = (Arc::new(Notes::default()), Tenant::new("acme")?);
+/// let context = Context::new().with_clock(Arc::new(clock.clone())).with_cancel(provider.1.clone());
+/// let timetables = Timetables::new(Tenant::new("the host")?, Arc::new(MemoryState::new()));
+/// timetables.put(&context, &acme, "1", provider.job(&context, &acme, "1").await?.unwrap()).await?;
+///
+/// let mut scheduler = Scheduler::new(SchedulerConfig::new("machine 7", timetables, provider.clone()));
+/// clock.drive(scheduler.run(&context)).unwrap()?;
+/// assert_eq!(*provider.0.lock().unwrap(), ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z", "2026-03-01T14:00:00Z"]);
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Scheduler {
+    config: SchedulerConfig,
+    session: Option<Arc<Session>>,
+    watch: Watch,
+    queue: Queue,
+    shared: Arc<Shared>,
+    /// Up to where the index was looked at; `None` begins anew.
+    looked: Option<StateKey>,
+    /// Up to where timetables were compared with the index.
+    compared: Option<StateKey>,
+    /// Jobs, or tenants without a job, that have no place or made trouble, and until when they are left alone.
+    resting: BTreeMap<(Tenant, String), Duration>,
+}
+
+/// What a scheduler did when it looked what is due.
+#[derive(Debug, Default)]
+#[must_use = "its runs go on only while somebody polls them"]
+#[non_exhaustive]
+pub struct Tick {
+    /// Runs that have begun: the host polls them, where and as long as it likes.
+    pub started: Vec<StartedRun>,
+    /// How many runs are known to wait for a place.
+    pub waiting: usize,
+    /// Jobs that could not be looked at or started now; they are tried again.
+    pub problems: Vec<Error>,
+}
+
+impl Scheduler {
+    /// A scheduler that has not begun.
+    pub fn new(config: SchedulerConfig) -> Self {
+        Scheduler {
+            config,
+            session: None,
+            watch: Watch::default(),
+            queue: Queue::default(),
+            shared: Arc::default(),
+            looked: None,
+            compared: None,
+            resting: BTreeMap::new(),
+        }
+    }
+
+    /// Starts what is due and makes the runs, until the cancel token of the context is set. Then no run begins any more; those that go on may end
+    /// within [a time](SchedulerConfig::drain), are stopped then, and left to other schedulers.
+    ///
+    /// A store that cannot be reached ends nothing: the observer of the context hears of it ([`Event::NotScheduled`]), and it is tried again.
+    ///
+    /// # Errors
+    /// Terms of the lease that cannot be kept.
+    pub async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut runs = FuturesUnordered::new();
+        while !context.cancel().is_cancelled() {
+            let ticked = beside(&mut runs, self.tick(context)).await;
+            match ticked {
+                Ok(tick) => {
+                    tick.problems.iter().for_each(|error| tell(context, error));
+                    runs.extend(tick.started);
+                }
+                Err(error) if error.kind() == crate::ErrorKind::Invalid => return Err(error),
+                Err(error) => tell(context, &error),
+            }
+            let pause = context.clock().sleep(self.config.look_every);
+            beside(&mut runs, pause).await;
+        }
+        self.drained(context, runs).await;
+        self.end().await
+    }
+
+    /// Lets runs end for a while, stops them then, and waits until they have.
+    async fn drained(&mut self, context: &Context, mut runs: FuturesUnordered<StartedRun>) {
+        let mut left = self.config.drain;
+        while !runs.is_empty() {
+            let pause = self
+                .config
+                .look_every
+                .min(left.max(Duration::from_millis(100)));
+            left = left.saturating_sub(pause);
+            if left.is_zero() {
+                self.shared.stop_all();
+            }
+            beside(&mut runs, context.clock().sleep(pause)).await;
+            if let Some(session) = &self.session {
+                let beat = session.beat(context);
+                // If it is lost, its runs end.
+                let _ = beside(&mut runs, beat).await;
+            }
+        }
+    }
+
+    /// Says that it starts nothing more, so that others need not wait for it. Runs that it has started and that still go on count as lost.
+    ///
+    /// # Errors
+    /// Those of the store; others wait for a while then.
+    pub async fn end(&mut self) -> Result<()> {
+        match self.session.take().and_then(Arc::into_inner) {
+            Some(session) => session.end().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks once what is due and starts it. A host that has its own loop calls this every second or so, once at a time, polls the
+    /// [runs](Tick::started) itself, and calls [`end`](Self::end) at last.
+    ///
+    /// # Errors
+    /// Those of the store, and of terms that cannot be kept. What was begun before goes on.
+    pub async fn tick(&mut self, context: &Context) -> Result<Tick> {
+        let session = self.alive(context).await?;
+        self.watch.look().await;
+        for tenant in self.shared.take_ended() {
+            self.queue.ended(&tenant);
+            self.resting.retain(|(of, _), _| *of != tenant);
+        }
+        let now = context.clock().monotonic();
+        self.resting.retain(|_, until| *until > now);
+        let shelf = self.config.timetables.shelf(context);
+        let mut tick = Tick::default();
+        self.look(&shelf, &session, &mut tick).await?;
+        self.start(context, &shelf, &session, &mut tick).await;
+        self.compare(&shelf, self.config.repair).await?;
+        tick.waiting = self.queue.len();
+        Ok(tick)
+    }
+
+    /// Its session, which has given a sign of life lately; a new one where that was lost.
+    async fn alive(&mut self, context: &Context) -> Result<Arc<Session>> {
+        if let Some(session) = &self.session {
+            match session.beat(context).await {
+                Ok(()) => return Ok(Arc::clone(session)),
+                // What it had begun ends.
+                Err(error) if is_lost(error.kind()) => self.session = None,
+                Err(error) => return Err(error),
+            }
+        }
+        let session = Arc::new(Session::begin(context, &self.config).await?);
+        self.session = Some(Arc::clone(&session));
+        Ok(session)
+    }
+}
+
+/// Does `work`, and lets runs go on beside it.
+async fn beside<O>(runs: &mut FuturesUnordered<StartedRun>, work: impl Future<Output = O>) -> O {
+    let mut work = pin!(work);
+    poll_fn(|task| {
+        while let Poll::Ready(Some(_)) = runs.poll_next_unpin(task) {}
+        work.as_mut().poll(task)
+    })
+    .await
+}
+
+fn tell(context: &Context, error: &Error) {
+    context
+        .observer()
+        .observe(&Event::NotScheduled { kind: error.kind() });
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("config", &self.config)
+            .field("runs", &self.shared.count())
+            .field("waiting", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! What a scheduler asks of whoever has the jobs.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::host::Context;
+use crate::job::Outcome;
+use crate::spec::RunSettings;
+use crate::{Result, Tenant};
+
+/// Has the jobs that a [`Scheduler`](super::Scheduler) runs.
+///
+/// A job is whatever runs as one: a job of a [workspace](crate::workspace), a chain of them, or the host's own.
+///
+/// **Contract.** `run` has effects only inside its future: dropping it is like a crash. A run that comes again under the same name goes on where the one before
+/// broke off, and does nothing where that had come to its end. It stops when the cancel token of its context is set.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use syncline::host::Context;
+/// use syncline::job::Outcome;
+/// use syncline::scheduler::{JobProvider, JobRun, ProvidedJob};
+/// use syncline::spec::RunSettings;
+/// use syncline::{Result, Tenant};
+///
+/// /// One job, which says hello every hour.
+/// #[derive(Debug)]
+/// struct Hello;
+///
+/// #[async_trait]
+/// impl JobProvider for Hello {
+///     async fn job(&self, _: &Context, _: &Tenant, job: &str) -> Result<Option<ProvidedJob>> {
+///         let hourly = "every hour".parse()?;
+///         Ok((job == "hello").then(|| ProvidedJob::new("hello", RunSettings::new(hourly))))
+///     }
+///
+///     async fn run(&self, _: &Context, run: &JobRun) -> Result<Outcome> {
+///         println!("hello, {}: {}", run.tenant, run.name);
+///         Ok(Outcome::Success)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait JobProvider: fmt::Debug + Send + Sync {
+    /// When and how a job runs at present; `None` if there is no such job.
+    ///
+    /// # Errors
+    /// If nobody knows at present: the job is asked for again later.
+    async fn job(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+    ) -> Result<Option<ProvidedJob>>;
+
+    /// Runs it to its end. `Failed` is tried again as its [settings](RunSettings::retry) say, `Paused` when the time has come.
+    ///
+    /// # Errors
+    /// If it could not begin, which counts as failed.
+    async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome>;
+}
+
+/// When and how a job runs.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ProvidedJob {
+    /// Its name: schedules that wait for a job name it.
+    pub name: String,
+    /// When and how.
+    pub settings: RunSettings,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// What tells these settings from others of the same job. Where it changes, what was due by the old ones is forgotten.
+    pub edition: String,
+    /// The connections that it uses, of which each may bear so many runs only.
+    pub connections: Vec<String>,
+}
+
+impl ProvidedJob {
+    /// A job that is enabled and uses no connection.
+    pub fn new(name: impl Into<String>, settings: RunSettings) -> Self {
+        ProvidedJob {
+            name: name.into(),
+            settings,
+            enabled: true,
+            edition: String::new(),
+            connections: Vec::new(),
+        }
+    }
+
+    /// The same, running or not.
+    #[must_use]
+    pub fn with_enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The same, as this edition.
+    #[must_use]
+    pub fn with_edition(mut self, edition: impl Into<String>) -> Self {
+        self.edition = edition.into();
+        self
+    }
+
+    /// The same, using these connections.
+    #[must_use]
+    pub fn with_connections<S: Into<String>>(
+        mut self,
+        connections: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.connections = connections.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// A run that a scheduler starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobRun {
+    /// Whose job.
+    pub tenant: Tenant,
+    /// The job.
+    pub job: String,
+    /// The run: one that comes again has the same name. For a run of the schedule, the instant that it was due at.
+    pub name: String,
+    /// When it was due.
+    pub due: DateTime<Utc>,
+    /// Why it starts.
+    pub trigger: Trigger,
+    /// How often it has begun already: 0 for the first time.
+    pub begun: u32,
+}
+
+impl JobRun {
+    /// A run of the schedule, for the first time.
+    pub fn new(
+        tenant: Tenant,
+        job: impl Into<String>,
+        name: impl Into<String>,
+        due: DateTime<Utc>,
+    ) -> Self {
+        JobRun {
+            tenant,
+            job: job.into(),
+            name: name.into(),
+            due,
+            trigger: Trigger::Schedule,
+            begun: 0,
+        }
+    }
+}
+
+/// Why a run starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trigger {
+    /// It was due.
+    Schedule,
+    /// Somebody said so.
+    Manual,
+    /// Something happened that it waited for.
+    Event,
+}

@@ -1,0 +1,286 @@
+//! A run that a scheduler has started.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+use futures::future::BoxFuture;
+
+use super::provider::{JobProvider, JobRun};
+use super::session::Session;
+use super::shelf::Shelf;
+use super::slots;
+use super::timetable::{End, Slot};
+use crate::host::{Bug, CancelToken, Context};
+use crate::job::Outcome;
+use crate::schedule::Happened;
+use crate::{Result, Tenant};
+
+/// How long a run that is to stop may take to do so.
+const STOPPING: Duration = Duration::from_secs(60);
+
+/// A run that has begun: a future that makes it. It may be polled anywhere; dropping it is like a crash, and another scheduler goes on with it
+/// later.
+#[must_use = "a run goes on only while somebody polls it"]
+pub struct StartedRun {
+    pub(super) run: JobRun,
+    pub(super) future: BoxFuture<'static, RunFate>,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndedRun {
+    /// The run.
+    pub run: JobRun,
+    /// What became of it.
+    pub fate: RunFate,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunFate {
+    /// It came to its end.
+    Ended(Outcome),
+    /// It was stopped, since its time was over.
+    TimedOut,
+    /// It was stopped with its scheduler, and another one goes on with it.
+    Interrupted,
+    /// It is no longer this scheduler's: another one may have it, or will go on with it.
+    Lost,
+}
+
+impl StartedRun {
+    /// The run.
+    pub fn run(&self) -> &JobRun {
+        &self.run
+    }
+}
+
+impl Future for StartedRun {
+    type Output = EndedRun;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<EndedRun> {
+        let polled = self.future.as_mut().poll(task);
+        polled.map(|fate| EndedRun {
+            run: self.run.clone(),
+            fate,
+        })
+    }
+}
+
+impl fmt::Debug for StartedRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartedRun").field(&self.run).finish()
+    }
+}
+
+/// What runs tell their scheduler.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    live: Mutex<BTreeMap<String, CancelToken>>,
+    /// Whose runs have ended.
+    ended: Mutex<Vec<Tenant>>,
+    pub(super) draining: AtomicBool,
+}
+
+impl Shared {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<String, CancelToken>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.live().len()
+    }
+
+    pub(super) fn has(&self, start: &str) -> bool {
+        self.live().contains_key(start)
+    }
+
+    pub(super) fn stop_all(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.live().values().for_each(CancelToken::cancel);
+    }
+
+    pub(super) fn take_ended(&self) -> Vec<Tenant> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn enter(self: &Arc<Self>, start: &str, tenant: &Tenant) -> Place {
+        let token = CancelToken::new();
+        self.live().insert(start.to_owned(), token.clone());
+        Place {
+            shared: Arc::clone(self),
+            start: start.to_owned(),
+            tenant: tenant.clone(),
+            token,
+        }
+    }
+}
+
+/// The place of a run in its scheduler, given back however it ends.
+#[derive(Debug)]
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    start: String,
+    tenant: Tenant,
+    token: CancelToken,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.live().remove(&self.start);
+        let mut ended = self
+            .shared
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ended.push(self.tenant.clone());
+    }
+}
+
+/// A run under way.
+pub(super) struct UnderWay {
+    pub(super) context: Context,
+    pub(super) shelf: Shelf,
+    pub(super) session: Arc<Session>,
+    pub(super) provider: Arc<dyn JobProvider>,
+    pub(super) place: Place,
+    pub(super) run: JobRun,
+    /// The job's name, for those who listen.
+    pub(super) name: String,
+    pub(super) slots: Vec<Slot>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) heed_every: Duration,
+}
+
+/// How the work of a run ended.
+enum Worked {
+    Ended(Outcome),
+    TimedOut,
+    Lost,
+}
+
+impl UnderWay {
+    pub(super) async fn made(self) -> RunFate {
+        let token = &self.place.token;
+        let context = self.context.clone().with_cancel(token.clone());
+        let timed_out = AtomicBool::new(false);
+        let worked = {
+            let mut work = pin!(self.provider.run(&context, &self.run));
+            let mut heed = pin!(self.heed(&timed_out));
+            poll_fn(|task| {
+                if !self.session.is_alive(&self.context) && !Bug::RunnerOutlivesSession.is_on() {
+                    return Poll::Ready(Worked::Lost);
+                }
+                if let Poll::Ready(ended) = work.as_mut().poll(task) {
+                    return Poll::Ready(Worked::Ended(ended.unwrap_or(Outcome::Failed)));
+                }
+                heed.as_mut().poll(task)
+            })
+            .await
+        };
+        let draining = self.place.shared.draining.load(Ordering::Acquire);
+        let end = match worked {
+            Worked::Lost => return RunFate::Lost,
+            Worked::TimedOut => End::TimedOut,
+            Worked::Ended(Outcome::Cancelled) if timed_out.load(Ordering::Acquire) => End::TimedOut,
+            Worked::Ended(Outcome::Cancelled) if draining => End::Interrupted,
+            Worked::Ended(outcome) => End::Ended(outcome),
+        };
+        let forgets = end == End::Interrupted && Bug::DrainForgets.is_on();
+        let saved = self.save(if forgets {
+            End::Ended(Outcome::Cancelled)
+        } else {
+            end
+        });
+        match (saved.await, end) {
+            (Ok(true), End::Ended(outcome)) => RunFate::Ended(outcome),
+            (Ok(true), End::TimedOut) => RunFate::TimedOut,
+            (Ok(true), End::Interrupted) => RunFate::Interrupted,
+            // If it was not saved, whoever looks after it next takes it for dead, and its work is done again under the same name.
+            _ => RunFate::Lost,
+        }
+    }
+
+    /// Ends when the run must be given up; asks it to stop before that.
+    async fn heed(&self, timed_out: &AtomicBool) -> Worked {
+        let (clock, token) = (self.context.clock(), &self.place.token);
+        let mut left = self.timeout.unwrap_or(Duration::MAX);
+        loop {
+            let wait = self.heed_every.min(left);
+            clock.sleep(wait).await;
+            left = left.saturating_sub(wait);
+            if left.is_zero() {
+                token.cancel();
+                if timed_out.swap(true, Ordering::AcqRel) {
+                    return Worked::TimedOut;
+                }
+                left = STOPPING;
+            }
+            match self.shelf.find(&self.run.tenant, &self.run.job).await {
+                Ok(Some(found)) => match found.timetable.running {
+                    Some(running) if running.start == self.place.start => {
+                        if running.cancel {
+                            token.cancel();
+                        }
+                    }
+                    _ => return Worked::Lost,
+                },
+                // The job is gone.
+                Ok(None) => token.cancel(),
+                // Nobody knows; the session says when it is too late.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Saves the end; `false` if the run is somebody else's by now.
+    async fn save(&self, end: End) -> Result<bool> {
+        let (shelf, tenant, job) = (&self.shelf, &self.run.tenant, &self.run.job);
+        slots::give_back(shelf, tenant, &self.slots, &self.place.start).await?;
+        let Some(found) = shelf.find(tenant, job).await? else {
+            return Ok(true);
+        };
+        let mine = |timetable: &super::timetable::Timetable| {
+            timetable
+                .running
+                .as_ref()
+                .is_some_and(|running| running.start == self.place.start)
+        };
+        if !mine(&found.timetable) {
+            return Ok(false);
+        }
+        let mut ended = found.timetable.clone();
+        ended.end(shelf.now(), &found.schedule, job, end);
+        if ended.last != found.timetable.last {
+            if let Some(outcome) = ended.last.outcome {
+                // Before it is saved: who dies here tells it again, and it is heard once.
+                let happened = Happened::JobEnded {
+                    job: self.name.clone(),
+                    outcome,
+                };
+                let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
+                let id = format!("{} {} {due}", self.name, self.run.name);
+                let listeners = shelf.listeners(tenant, &self.name).await?;
+                shelf.tell(tenant, listeners, &happened, &id).await?;
+            }
+        }
+        shelf
+            .change(tenant, job, |timetable, schedule| {
+                if !mine(timetable) {
+                    return Ok(false);
+                }
+                timetable.end(shelf.now(), schedule, job, end);
+                Ok(true)
+            })
+            .await
+    }
+}

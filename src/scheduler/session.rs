@@ -1,0 +1,133 @@
+//! Which schedulers are alive.
+//!
+//! A scheduler is alive as long as it keeps a lease of its own. Another one takes that lease, which takes its whole time, before it goes on with what the dead
+//! one left; and whoever has lost its lease goes on with nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::config::SchedulerConfig;
+use crate::host::{Bug, CancelToken, Context, unique};
+use crate::job::{Lease, LeaseRequest};
+use crate::{ErrorKind, Result};
+
+/// How many of the dead are remembered.
+const MOST_DEAD: usize = 1_000;
+
+/// The life of one scheduler, up to when it is lost.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: String,
+    lease: Lease,
+    renewed: Mutex<Duration>,
+    ttl: Duration,
+}
+
+fn request(config: &SchedulerConfig, id: &str) -> LeaseRequest {
+    let (own, store) = (config.timetables.own(), config.timetables.store());
+    LeaseRequest::new(own.clone(), format!("scheduler {id}"), Arc::clone(store))
+        .with_runner(&config.name)
+        .with_terms(config.terms)
+}
+
+impl Session {
+    pub(super) async fn begin(context: &Context, config: &SchedulerConfig) -> Result<Self> {
+        let id = unique(context.entropy());
+        let since = context.clock().monotonic();
+        let lease = Lease::acquire(context, request(config, &id)).await?;
+        Ok(Session {
+            id,
+            lease,
+            renewed: Mutex::new(since),
+            ttl: config.terms.ttl,
+        })
+    }
+
+    /// Whether nobody can take it for dead.
+    pub(super) fn is_alive(&self, context: &Context) -> bool {
+        self.lease.may_write(context).is_ok()
+    }
+
+    /// Gives a sign of life, if it is time to.
+    pub(super) async fn beat(&self, context: &Context) -> Result<()> {
+        let now = context.clock().monotonic();
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_sub(renewed) < self.ttl / 3 {
+            return self.lease.may_write(context);
+        }
+        self.lease.renew(context).await?;
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
+    /// Nobody need wait for it any more.
+    pub(super) async fn end(self) -> Result<()> {
+        self.lease.forget().await
+    }
+}
+
+/// What is known of the other schedulers.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// Those whose signs of life are waited for.
+    doubted: BTreeMap<String, BoxFuture<'static, Result<Lease>>>,
+    dead: VecDeque<String>,
+}
+
+impl Watch {
+    /// Whether a session is known to be over; if not, it is watched from now on.
+    pub(super) fn is_dead(
+        &mut self,
+        context: &Context,
+        config: &SchedulerConfig,
+        session: &str,
+    ) -> bool {
+        if Bug::DeadAtOnce.is_on() || self.dead.iter().any(|dead| dead == session) {
+            return true;
+        }
+        if !self.doubted.contains_key(session) {
+            let context = context.clone().with_cancel(CancelToken::new());
+            let wanted = request(config, session);
+            let doubt = async move { Lease::acquire(&context, wanted).await };
+            self.doubted.insert(session.to_owned(), doubt.boxed());
+        }
+        false
+    }
+
+    /// Looks at those that are in doubt, without waiting.
+    pub(super) async fn look(&mut self) {
+        let mut over = Vec::new();
+        poll_fn(|task| {
+            self.doubted
+                .retain(|session, doubt| match doubt.poll_unpin(task) {
+                    Poll::Pending => true,
+                    Poll::Ready(Ok(lease)) => {
+                        over.push((session.clone(), lease));
+                        false
+                    }
+                    // It gave a sign of life, or nobody knows; it is asked for again.
+                    Poll::Ready(Err(_)) => false,
+                });
+            Poll::Ready(())
+        })
+        .await;
+        for (session, lease) in over {
+            // If this fails, a small thing is left in the store.
+            let _ = lease.forget().await;
+            self.dead.push_back(session);
+            let over = self.dead.len().saturating_sub(MOST_DEAD);
+            self.dead.drain(..over);
+        }
+    }
+}
+
+/// Whether an error says that a session is over.
+pub(super) fn is_lost(kind: ErrorKind) -> bool {
+    kind == ErrorKind::Conflict
+}

@@ -1,0 +1,404 @@
+//! When jobs run, for whoever changes or shows it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::provider::{ProvidedJob, Trigger};
+use super::shelf::{Found, Shelf, too_busy};
+use super::timetable::{MOST_WAITING, Timetable};
+use crate::host::{Context, Expected, StateKey, StateKind, StateStore, unique};
+use crate::schedule::{Happened, Holidays, LastOutcome, NextRun};
+use crate::{Error, ErrorKind, Result, Tenant};
+
+/// How often changes are made anew when others were faster.
+const TRIES: u32 = 100;
+/// How many are listed at once.
+const PAGE: usize = 200;
+
+/// When the jobs of all tenants run, in a state store. Any number of processes may have it; it starts nothing, [schedulers](super::Scheduler) do. Cheap to
+/// clone.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use std::sync::Arc;
+/// use syncline::Tenant;
+/// use syncline::host::Context;
+/// use syncline::memory::MemoryState;
+/// use syncline::scheduler::{ProvidedJob, Timetables};
+/// use syncline::spec::RunSettings;
+///
+/// let timetables = Timetables::new(Tenant::new("the host")?, Arc::new(MemoryState::new()));
+/// let (context, acme) = (Context::new(), Tenant::new("acme")?);
+/// let hourly = RunSettings::new("every hour".parse()?);
+/// timetables.put(&context, &acme, "people", ProvidedJob::new("people", hourly)).await?;
+/// let run = timetables.run_now(&context, &acme, "people").await?;
+/// let view = timetables.get(&context, &acme, "people").await?;
+/// assert_eq!(view.waiting[0].run, run);
+/// assert!(view.next.unwrap() > context.clock().now());
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Timetables {
+    own: Tenant,
+    store: Arc<dyn StateStore>,
+    holidays: Option<Arc<dyn Holidays>>,
+    beat: TimeDelta,
+}
+
+/// When a job runs, for people.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TimetableView {
+    /// Whose job.
+    pub tenant: Tenant,
+    /// The job.
+    pub job: String,
+    /// When and how it runs.
+    pub provided: ProvidedJob,
+    /// When it is due next by its schedule.
+    pub next: Option<DateTime<Utc>>,
+    /// Runs that are to start, in order.
+    pub waiting: Vec<RunView>,
+    /// The run that goes on.
+    pub running: Option<RunView>,
+    /// The scheduler that runs it.
+    pub scheduler: Option<String>,
+    /// When the last run that came to its end began.
+    pub last_start: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub last_end: Option<DateTime<Utc>>,
+    /// How.
+    pub last_outcome: Option<LastOutcome>,
+    /// How many runs were left out because another one went on.
+    pub skipped: u64,
+    /// How many were left out because nobody was there to start them in time.
+    pub missed: u64,
+}
+
+/// A run that waits or goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunView {
+    /// Its name.
+    pub run: String,
+    /// When it was due.
+    pub due: DateTime<Utc>,
+    /// Why it starts.
+    pub trigger: Trigger,
+    /// When it may start, or when it began.
+    pub at: DateTime<Utc>,
+    /// How often it has begun.
+    pub begun: u32,
+}
+
+impl Timetables {
+    /// The timetables in a store. What schedulers save belongs to the host, under this name; jobs belong to tenants of any name.
+    pub fn new(own: Tenant, store: Arc<dyn StateStore>) -> Self {
+        Timetables {
+            own,
+            store,
+            holidays: None,
+            beat: TimeDelta::seconds(30),
+        }
+    }
+
+    /// The same, where schedules look at these holidays.
+    #[must_use]
+    pub fn with_holidays(mut self, holidays: Arc<dyn Holidays>) -> Self {
+        self.holidays = Some(holidays);
+        self
+    }
+
+    /// The same, where a run that goes on is looked after so often, whether its scheduler is alive: each time costs an entry of the index. 30 seconds.
+    #[must_use]
+    pub fn with_beat(mut self, time: std::time::Duration) -> Self {
+        self.beat = TimeDelta::from_std(time)
+            .unwrap_or(TimeDelta::MAX)
+            .max(TimeDelta::seconds(1));
+        self
+    }
+
+    pub(super) fn own(&self) -> &Tenant {
+        &self.own
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn StateStore> {
+        &self.store
+    }
+
+    pub(super) fn shelf(&self, context: &Context) -> Shelf {
+        Shelf::new(
+            context,
+            &self.store,
+            &self.own,
+            self.holidays.clone(),
+            self.beat,
+        )
+    }
+
+    /// Says when and how a job runs from now on.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) settings, and those of the store.
+    pub async fn put(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+        provided: ProvidedJob,
+    ) -> Result<()> {
+        let shelf = self.shelf(context);
+        let problems = provided.settings.problems("settings");
+        if !problems.is_empty() {
+            return Err(Error::invalid("the job cannot run so", problems).with("job", job));
+        }
+        let schedule = shelf.compile(&provided.settings.schedule);
+        let schedule = schedule.map_err(|error| error.with("job", job))?;
+        for attempt in 0..TRIES {
+            let now = shelf.now();
+            let (mut timetable, expected) = match shelf.find(tenant, job).await? {
+                None => (Timetable::new(provided.clone(), now), Expected::Absent),
+                Some(found) => {
+                    let Found {
+                        mut timetable,
+                        version,
+                        schedule: before,
+                    } = found;
+                    timetable.decide(now, &before, job);
+                    if !timetable.provided(&provided, now) {
+                        return Ok(());
+                    }
+                    (timetable, Expected::Version(version))
+                }
+            };
+            // Whoever listens must be known before the timetable says so.
+            shelf.listens(tenant, job, &schedule).await?;
+            if shelf
+                .put(tenant, job, &mut timetable, &schedule, expected)
+                .await?
+            {
+                return Ok(());
+            }
+            shelf.give_way(attempt).await;
+        }
+        Err(too_busy(job))
+    }
+
+    /// Forgets a job. A run that goes on is stopped.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn remove(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<()> {
+        let shelf = self.shelf(context);
+        for attempt in 0..TRIES {
+            let Some(found) = shelf.find(tenant, job).await? else {
+                return Ok(());
+            };
+            if shelf.remove(tenant, job, found).await? {
+                return Ok(());
+            }
+            shelf.give_way(attempt).await;
+        }
+        Err(too_busy(job))
+    }
+
+    /// Has a job run as soon as it can; its name is the answer. It waits until a run that goes on has ended.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) without a timetable, [`Invalid`](ErrorKind::Invalid) for a job that is disabled,
+    /// [`LimitExceeded`](ErrorKind::LimitExceeded) if 100 runs wait already.
+    pub async fn run_now(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<String> {
+        let run = format!("manual {}", unique(context.entropy()));
+        self.ask(context, tenant, job, &run, Trigger::Manual)
+            .await?;
+        Ok(run)
+    }
+
+    async fn ask(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+        run: &str,
+        trigger: Trigger,
+    ) -> Result<()> {
+        let shelf = self.shelf(context);
+        shelf
+            .change(tenant, job, |timetable, schedule| {
+                let now = shelf.now();
+                if !timetable.enabled {
+                    let message = "the job is disabled; enable it first";
+                    return Err(
+                        Error::new(ErrorKind::Invalid, message).with("job", &timetable.name)
+                    );
+                }
+                timetable.decide(now, schedule, job);
+                match timetable.ask(run.to_owned(), now, trigger) {
+                    true => Ok(()),
+                    false => {
+                        let message =
+                            "too many runs of this job wait already; let some of them end first";
+                        Err(Error::new(ErrorKind::LimitExceeded, message)
+                            .with("job", &timetable.name)
+                            .with("at most", MOST_WAITING))
+                    }
+                }
+            })
+            .await
+    }
+
+    /// Stops the run that goes on, and takes away those that wait.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) without a timetable, and those of the store.
+    pub async fn cancel(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<()> {
+        let shelf = self.shelf(context);
+        shelf
+            .change(tenant, job, |timetable, schedule| {
+                timetable.decide(shelf.now(), schedule, job);
+                timetable.waiting.clear();
+                timetable
+                    .running
+                    .iter_mut()
+                    .for_each(|running| running.cancel = true);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Tells the jobs of a tenant that something has happened, once: `id` is the same if it is told again, such as a file's name with its version.
+    /// Answers with the jobs that run for it.
+    ///
+    /// # Errors
+    /// Those of the store. What is told again after an error starts nothing twice.
+    pub async fn happened(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        event: &Happened,
+        id: &str,
+    ) -> Result<Vec<String>> {
+        let jobs = self.jobs(context, tenant).await?;
+        self.shelf(context).tell(tenant, jobs, event, id).await
+    }
+
+    /// The jobs of a tenant that have a timetable.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn jobs(&self, context: &Context, tenant: &Tenant) -> Result<Vec<String>> {
+        let shelf = self.shelf(context);
+        let first = StateKey::new(&self.own, StateKind::Timetable, [tenant.as_ref(), ""])?;
+        // An empty name is spelled `%`, which comes first.
+        let prefix = first.path().trim_end_matches('%').to_owned();
+        let mut behind = first;
+        let mut jobs = Vec::new();
+        loop {
+            let page = shelf.jobs(Some(&behind), PAGE).await?;
+            let full = page.len() == PAGE;
+            let mut ours = page
+                .into_iter()
+                .take_while(|(key, ..)| key.path().starts_with(&prefix))
+                .peekable();
+            let came = ours.peek().is_some();
+            for (key, _, job) in ours {
+                jobs.push(job);
+                behind = key;
+            }
+            if !full || !came {
+                return Ok(jobs);
+            }
+        }
+    }
+
+    /// When a job runs.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) without a timetable, and those of the store.
+    pub async fn get(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+    ) -> Result<TimetableView> {
+        let shelf = self.shelf(context);
+        match shelf.find(tenant, job).await? {
+            None => Err(super::shelf::no_timetable(job)),
+            Some(found) => Ok(view(tenant, job, found, shelf.now())),
+        }
+    }
+
+    /// When each job of a tenant runs, by its name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list(&self, context: &Context, tenant: &Tenant) -> Result<Vec<TimetableView>> {
+        let shelf = self.shelf(context);
+        let mut views = Vec::new();
+        for job in self.jobs(context, tenant).await? {
+            if let Some(found) = shelf.find(tenant, &job).await? {
+                views.push(view(tenant, &job, found, shelf.now()));
+            }
+        }
+        views.sort_by(|a: &TimetableView, b| {
+            (&a.provided.name, &a.job).cmp(&(&b.provided.name, &b.job))
+        });
+        Ok(views)
+    }
+}
+
+fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> TimetableView {
+    let Found {
+        mut timetable,
+        schedule,
+        ..
+    } = found;
+    timetable.decide(now, &schedule, job);
+    let next = match timetable.next(&schedule, job) {
+        NextRun::At(at) => Some(at),
+        _ => None,
+    };
+    let shown = |run: &super::timetable::Waiting, at| RunView {
+        run: run.run.clone(),
+        due: run.due,
+        trigger: run.trigger,
+        at,
+        begun: run.begun,
+    };
+    TimetableView {
+        tenant: tenant.clone(),
+        job: job.to_owned(),
+        next,
+        waiting: timetable
+            .waiting
+            .iter()
+            .map(|run| shown(run, run.not_before))
+            .collect(),
+        running: timetable
+            .running
+            .as_ref()
+            .map(|running| shown(&running.run, running.since)),
+        scheduler: timetable.running.map(|running| running.scheduler),
+        last_start: timetable.last.start,
+        last_end: timetable.last.end,
+        last_outcome: timetable.last.outcome,
+        skipped: timetable.skipped,
+        missed: timetable.missed,
+        provided: ProvidedJob {
+            name: timetable.name,
+            settings: timetable.settings,
+            enabled: timetable.enabled,
+            edition: timetable.edition,
+            connections: timetable.connections,
+        },
+    }
+}
+
+impl fmt::Debug for Timetables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timetables").field(&self.own).finish()
+    }
+}
