@@ -69,6 +69,39 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Looks, a few times in the life of a lease, whether those are alive who make the runs that go on. There are never more of these than places, and no clock
+    /// says where they stand.
+    pub(super) async fn look_after(
+        &mut self,
+        shelf: &Shelf,
+        session: &Session,
+        tick: &mut Tick,
+    ) -> Result<()> {
+        let now = shelf.context.clock().monotonic();
+        let pause = self.config.terms.ttl / 3;
+        if self
+            .looked_after
+            .is_some_and(|last| now.saturating_sub(last) < pause)
+        {
+            return Ok(());
+        }
+        self.looked_after = Some(now);
+        let mut behind = None;
+        loop {
+            let page = shelf.running(behind.as_ref(), PAGE).await?;
+            let full = page.len() == PAGE;
+            for (key, entry) in page {
+                if let Err(error) = self.look_at(shelf, session, &key, &entry).await {
+                    tick.problems.push(about(error, &entry.tenant, &entry.job));
+                }
+                behind = Some(key);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
     /// Whether an entry need not be looked at now.
     fn passes(&self, entry: &Entry) -> bool {
         let (tenant, job) = (&entry.tenant, &entry.job);
@@ -129,7 +162,8 @@ impl Scheduler {
         }
         // An entry of a change that was not made counts as one, so that it can be taken away next time.
         let waits = timetable.startable(now).cloned();
-        let stays = is_its_own && timetable == before && waits.is_some();
+        let stays =
+            is_its_own && timetable == before && (waits.is_some() || before.running.is_some());
         if !stays
             && !shelf
                 .put(
@@ -254,7 +288,7 @@ impl Scheduler {
             return Ok(Start::Nothing);
         }
         if !slots::take(shelf, tenant, &slots, &start).await? {
-            self.unstart(shelf, tenant, job, &start).await?;
+            unstart(shelf, tenant, job, &start).await?;
             return Ok(Start::NoPlace);
         }
         let Waiting {
@@ -291,19 +325,6 @@ impl Scheduler {
         Ok(Start::Begun(Box::new(StartedRun { run, future })))
     }
 
-    /// Takes back a start that found no place.
-    async fn unstart(&self, shelf: &Shelf, tenant: &Tenant, job: &str, start: &str) -> Result<()> {
-        let unstarted = shelf.change(tenant, job, |timetable, _| {
-            if let Some(running) = timetable.running.take_if(|running| running.start == start) {
-                let mut run = running.run;
-                run.begun -= 1;
-                timetable.waiting.insert(0, run);
-            }
-            Ok(())
-        });
-        unstarted.await
-    }
-
     /// Looks whether the index has the next few timetables.
     pub(super) async fn compare(&mut self, shelf: &Shelf, most: usize) -> Result<u64> {
         let page = shelf.jobs(self.compared.as_ref(), most).await?;
@@ -314,6 +335,25 @@ impl Scheduler {
             // One that cannot be read shows when it is due, or looked at.
             if let Ok(Some(found)) = shelf.find(&tenant, &job).await {
                 mended += u64::from(shelf.mend(&tenant, &job, &found.timetable).await?);
+                let Found {
+                    mut timetable,
+                    version,
+                    schedule,
+                } = found;
+                let before = timetable.clone();
+                timetable.decide(shelf.now(), &schedule, &job);
+                if timetable != before {
+                    // If somebody was faster, that one has looked at it.
+                    shelf
+                        .put(
+                            &tenant,
+                            &job,
+                            &mut timetable,
+                            &schedule,
+                            Expected::Version(version),
+                        )
+                        .await?;
+                }
             }
             self.compared = Some(key).filter(|_| full);
         }
@@ -323,4 +363,17 @@ impl Scheduler {
 
 fn about(error: Error, tenant: &Tenant, job: &str) -> Error {
     error.with("tenant", tenant).with("job", job)
+}
+
+/// Takes back a start that found no place.
+async fn unstart(shelf: &Shelf, tenant: &Tenant, job: &str, start: &str) -> Result<()> {
+    let unstarted = shelf.change(tenant, job, |timetable, _| {
+        if let Some(running) = timetable.running.take_if(|running| running.start == start) {
+            let mut run = running.run;
+            run.begun -= 1;
+            timetable.waiting.insert(0, run);
+        }
+        Ok(())
+    });
+    unstarted.await
 }

@@ -99,6 +99,8 @@ pub struct Scheduler {
     looked: Option<StateKey>,
     /// Up to where timetables were compared with the index.
     compared: Option<StateKey>,
+    /// When runs that go on were looked after, by the clock that never jumps.
+    looked_after: Option<Duration>,
     /// Jobs, or tenants without a job, that have no place or made trouble, and until when they are left alone.
     resting: BTreeMap<(Tenant, String), Duration>,
 }
@@ -127,6 +129,7 @@ impl Scheduler {
             shared: Arc::default(),
             looked: None,
             compared: None,
+            looked_after: None,
             resting: BTreeMap::new(),
         }
     }
@@ -205,6 +208,7 @@ impl Scheduler {
         self.resting.retain(|_, until| *until > now);
         let shelf = self.config.timetables.shelf(context);
         let mut tick = Tick::default();
+        self.look_after(&shelf, &session, &mut tick).await?;
         self.look(&shelf, &session, &mut tick).await?;
         self.start(context, &shelf, &session, &mut tick).await;
         self.compare(&shelf, self.config.repair).await?;

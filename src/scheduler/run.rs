@@ -14,12 +14,13 @@ use futures::future::BoxFuture;
 
 use super::provider::{JobProvider, JobRun};
 use super::session::Session;
-use super::shelf::Shelf;
+use super::shelf::{Found, Shelf};
 use super::slots;
-use super::timetable::{End, Slot};
-use crate::host::{Bug, CancelToken, Context};
+use super::timetable::{End, Slot, Timetable};
+use crate::host::{Bug, CancelToken, Context, Expected};
 use crate::job::Outcome;
 use crate::schedule::Happened;
+use crate::spec::WhileRunning;
 use crate::{Result, Tenant};
 
 /// How long a run that is to stop may take to do so.
@@ -226,13 +227,10 @@ impl UnderWay {
                 left = STOPPING;
             }
             match self.shelf.find(&self.run.tenant, &self.run.job).await {
-                Ok(Some(found)) => match found.timetable.running {
-                    Some(running) if running.start == self.place.start => {
-                        if running.cancel {
-                            token.cancel();
-                        }
-                    }
-                    _ => return Worked::Lost,
+                Ok(Some(found)) => match self.told(found).await {
+                    None => return Worked::Lost,
+                    Some(true) => token.cancel(),
+                    Some(false) => {}
                 },
                 // The job is gone.
                 Ok(None) => token.cancel(),
@@ -242,6 +240,43 @@ impl UnderWay {
         }
     }
 
+    /// Whether its timetable says that it is to stop; `None` if the run is somebody else's by now.
+    async fn told(&self, found: Found) -> Option<bool> {
+        let Found {
+            mut timetable,
+            version,
+            schedule,
+        } = found;
+        let is_mine = |timetable: &Timetable| {
+            let running = timetable.running.as_ref();
+            running
+                .filter(|running| running.start == self.place.start)
+                .map(|running| running.cancel)
+        };
+        let told = is_mine(&timetable)?;
+        if timetable.settings.while_running != WhileRunning::Cancel {
+            return Some(told);
+        }
+        // One that is due by now stops it.
+        let (tenant, job) = (&self.run.tenant, &self.run.job);
+        let before = timetable.clone();
+        timetable.decide(self.shelf.now(), &schedule, job);
+        if timetable != before {
+            let expected = Expected::Version(version);
+            let saved = self
+                .shelf
+                .put(tenant, job, &mut timetable, &schedule, expected)
+                .await;
+            // Else it is looked at again next time.
+            return Some(if matches!(saved, Ok(true)) {
+                is_mine(&timetable)?
+            } else {
+                told
+            });
+        }
+        Some(told)
+    }
+
     /// Saves the end; `false` if the run is somebody else's by now.
     async fn save(&self, end: End) -> Result<bool> {
         let (shelf, tenant, job) = (&self.shelf, &self.run.tenant, &self.run.job);
@@ -249,7 +284,7 @@ impl UnderWay {
         let Some(found) = shelf.find(tenant, job).await? else {
             return Ok(true);
         };
-        let mine = |timetable: &super::timetable::Timetable| {
+        let mine = |timetable: &Timetable| {
             timetable
                 .running
                 .as_ref()

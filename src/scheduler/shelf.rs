@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::provider::Trigger;
-use super::timetable::{Hint, Timetable};
+use super::timetable::{Hint, RUNNING, Timetable};
 use crate::host::{
     Bug, CancelToken, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion,
     Swap, unique,
@@ -60,8 +60,6 @@ pub(super) struct Shelf {
     pub(super) store: Arc<dyn StateStore>,
     pub(super) own: Tenant,
     holidays: Option<Arc<dyn Holidays>>,
-    /// How often a run that goes on is looked after.
-    beat: TimeDelta,
 }
 
 impl Shelf {
@@ -70,7 +68,6 @@ impl Shelf {
         store: &Arc<dyn StateStore>,
         own: &Tenant,
         holidays: Option<Arc<dyn Holidays>>,
-        beat: TimeDelta,
     ) -> Self {
         // What is saved is saved, though a scheduler is to stop.
         let context = context.clone().with_cancel(CancelToken::new());
@@ -80,7 +77,6 @@ impl Shelf {
             context,
             own: own.clone(),
             holidays,
-            beat,
         }
     }
 
@@ -123,8 +119,7 @@ impl Shelf {
         expected: Expected,
     ) -> Result<bool> {
         timetable.change += 1;
-        let wake = timetable.wake(self.now(), schedule, job, self.beat);
-        let wake = wake.map(|at| at.timestamp().max(0));
+        let wake = timetable.wake(schedule, job);
         let old = timetable.hint.clone();
         if old.as_ref().map(|hint| hint.at) != wake {
             timetable.hint = match wake {
@@ -248,6 +243,23 @@ impl Shelf {
         })
     }
 
+    /// Entries of runs that go on, from behind one on.
+    pub(super) async fn running(
+        &self,
+        behind: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<(StateKey, Entry)>> {
+        let first = StateKey::new(&self.own, StateKind::Due, [RUNNING.to_string()])?;
+        let behind = behind.unwrap_or(&first);
+        let keys = self
+            .store
+            .list(&self.own, StateKind::Due, Some(behind), limit)
+            .await?;
+        let entries = keys.into_iter().map_while(|key| Some((read(&key)?, key)));
+        let running = entries.take_while(|(entry, _)| entry.at == RUNNING);
+        Ok(running.map(|(entry, key)| (key, entry)).collect())
+    }
+
     /// Entries of the index in order, from behind one on, up to a time.
     pub(super) async fn entries(
         &self,
@@ -259,17 +271,6 @@ impl Shelf {
             .store
             .list(&self.own, StateKind::Due, behind, limit)
             .await?;
-        let read = |key: &StateKey| {
-            let [at, tenant, job, change] = key.parts() else {
-                return None;
-            };
-            Some(Entry {
-                at: at.parse().ok()?,
-                tenant: Tenant::new(tenant.as_str()).ok()?,
-                job: job.clone(),
-                change: change.parse().ok()?,
-            })
-        };
         let entries = keys.into_iter().map(|key| {
             let entry = read(&key);
             (key, entry)
@@ -410,6 +411,19 @@ impl Shelf {
         });
         Ok(named.collect())
     }
+}
+
+/// The entry that a key of the index spells.
+fn read(key: &StateKey) -> Option<Entry> {
+    let [at, tenant, job, change] = key.parts() else {
+        return None;
+    };
+    Some(Entry {
+        at: at.parse().ok()?,
+        tenant: Tenant::new(tenant.as_str()).ok()?,
+        job: job.clone(),
+        change: change.parse().ok()?,
+    })
 }
 
 pub(super) fn no_timetable(job: &str) -> Error {

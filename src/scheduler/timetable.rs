@@ -12,6 +12,8 @@ use crate::spec::{MissedRuns, RunSettings, WhileRunning};
 
 /// A run that begins later than this after it was due was missed.
 const LATE: TimeDelta = TimeDelta::minutes(1);
+/// In place of a time: it runs, so it is looked at whatever the clocks say. Behind all times, as they are spelled in the index.
+pub(super) const RUNNING: i64 = 999_999_999_999;
 /// The most runs that somebody asked for and that wait.
 pub(super) const MOST_WAITING: usize = 100;
 /// How many events are remembered, so that one that is told twice starts one run.
@@ -28,6 +30,8 @@ pub(super) struct Timetable {
     pub(super) settings: RunSettings,
     /// What was due up to here is decided: it waits, runs, has run, or was left out.
     pub(super) decided: DateTime<Utc>,
+    /// The latest run of the schedule that ever began: neither it nor one before it begins again, whatever clocks say.
+    pub(super) begun: DateTime<Utc>,
     /// Runs that are to start, in order.
     pub(super) waiting: Vec<Waiting>,
     pub(super) running: Option<Running>,
@@ -119,6 +123,7 @@ impl Timetable {
             connections: job.connections,
             settings: job.settings,
             decided: now,
+            begun: now,
             waiting: Vec::new(),
             running: None,
             last: LastRun::default(),
@@ -166,6 +171,7 @@ impl Timetable {
         if !self.enabled {
             return;
         }
+        self.undecide(now);
         let keep = match self.settings.missed {
             MissedRuns::All { most } => usize::from(most.max(1)),
             _ => 1,
@@ -221,6 +227,19 @@ impl Timetable {
         }));
     }
 
+    /// Takes back what somebody decided of a time that is far from having come: one of the two clocks is wrong. If it is this one, others decide again, and nothing begins
+    /// twice.
+    fn undecide(&mut self, now: DateTime<Utc>) {
+        let decided = now.max(self.begun);
+        if self.decided > decided + LATE {
+            self.decided = decided;
+            let has_come = |run: &Waiting| {
+                run.trigger != Trigger::Schedule || run.begun > 0 || run.due <= decided
+            };
+            self.waiting.retain(has_come);
+        }
+    }
+
     /// Forgets runs of the schedule that wait; answers how many of them never began.
     fn drop_scheduled(&mut self) -> u64 {
         let fresh = |run: &&Waiting| run.trigger == Trigger::Schedule && run.begun == 0;
@@ -241,6 +260,9 @@ impl Timetable {
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.run == run) {
             running.run = self.waiting.remove(at);
             running.run.begun += 1;
+            if running.run.trigger == Trigger::Schedule && !Bug::InstantNotDecided.is_on() {
+                self.begun = self.begun.max(running.run.due);
+            }
             self.running = Some(running);
         }
     }
@@ -292,7 +314,8 @@ impl Timetable {
                 };
                 self.last = LastRun {
                     start: Some(since),
-                    end: Some(now),
+                    // A clock may have been set back meanwhile.
+                    end: Some(now.max(since)),
                     outcome: Some(outcome),
                 };
             }
@@ -342,31 +365,17 @@ impl Timetable {
         }
     }
 
-    /// When somebody must look at it again, who looks after a run that goes on every `beat`.
-    pub(super) fn wake(
-        &self,
-        now: DateTime<Utc>,
-        schedule: &dyn Schedule,
-        job: &str,
-        beat: TimeDelta,
-    ) -> Option<DateTime<Utc>> {
+    /// When somebody must look at it again, in seconds since 1970; [`RUNNING`] while it runs.
+    pub(super) fn wake(&self, schedule: &dyn Schedule, job: &str) -> Option<i64> {
+        if self.running.is_some() {
+            return Some(RUNNING);
+        }
         let next = match self.next(schedule, job) {
             NextRun::At(at) | NextRun::Never(NoRun::NotUntil(at)) => Some(at),
             _ => None,
         };
-        if self.running.is_some() {
-            let stops = self.settings.while_running == WhileRunning::Cancel;
-            // Where it stands already it may stay.
-            let stands = self
-                .hint
-                .as_ref()
-                .and_then(|hint| DateTime::from_timestamp(hint.at, 0));
-            let look = stands
-                .filter(|at| *at > now && *at <= now + beat)
-                .unwrap_or(now + beat);
-            return Some(next.filter(|_| stops).map_or(look, |next| next.min(look)));
-        }
         let waiting = self.waiting.iter().map(|run| run.not_before);
-        waiting.filter(|_| self.enabled).chain(next).min()
+        let wake = waiting.filter(|_| self.enabled).chain(next).min();
+        wake.map(|at| at.timestamp().clamp(0, RUNNING - 1))
     }
 }

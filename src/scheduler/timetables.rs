@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::provider::{ProvidedJob, Trigger};
 use super::shelf::{Found, Shelf, too_busy};
@@ -45,7 +45,6 @@ pub struct Timetables {
     own: Tenant,
     store: Arc<dyn StateStore>,
     holidays: Option<Arc<dyn Holidays>>,
-    beat: TimeDelta,
 }
 
 /// When a job runs, for people.
@@ -101,7 +100,6 @@ impl Timetables {
             own,
             store,
             holidays: None,
-            beat: TimeDelta::seconds(30),
         }
     }
 
@@ -109,15 +107,6 @@ impl Timetables {
     #[must_use]
     pub fn with_holidays(mut self, holidays: Arc<dyn Holidays>) -> Self {
         self.holidays = Some(holidays);
-        self
-    }
-
-    /// The same, where a run that goes on is looked after so often, whether its scheduler is alive: each time costs an entry of the index. 30 seconds.
-    #[must_use]
-    pub fn with_beat(mut self, time: std::time::Duration) -> Self {
-        self.beat = TimeDelta::from_std(time)
-            .unwrap_or(TimeDelta::MAX)
-            .max(TimeDelta::seconds(1));
         self
     }
 
@@ -130,13 +119,7 @@ impl Timetables {
     }
 
     pub(super) fn shelf(&self, context: &Context) -> Shelf {
-        Shelf::new(
-            context,
-            &self.store,
-            &self.own,
-            self.holidays.clone(),
-            self.beat,
-        )
+        Shelf::new(context, &self.store, &self.own, self.holidays.clone())
     }
 
     /// Says when and how a job runs from now on.

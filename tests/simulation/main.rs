@@ -1,6 +1,6 @@
 //! The simulator: jobs that break off at every effect, fail at every call, and go on; what must hold is checked behind each.
 //!
-//! `SYNCLINE_SEED=7` replays one seed, `SYNCLINE_STEPS=crashes,seeds` does some of it only and asserts nothing; a defect is a step by its name, too. The figures are printed, and written to `target/figures/simulation.json`.
+//! `SYNCLINE_SEED=7` replays one seed, `SYNCLINE_STEPS=crashes,seeds` does some of it only and asserts nothing, with `SYNCLINE_SEEDS=500` of fewer seeds; a defect is a step by its name, too. The figures are printed, and written to `target/figures/simulation.json`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -79,6 +79,13 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     let mut figures = Figures::default();
     let mut found = Vec::new();
     let only = std::env::var("SYNCLINE_STEPS").ok();
+    // Fewer, while something is looked for.
+    let seeds = std::env::var("SYNCLINE_SEEDS")
+        .ok()
+        .filter(|_| only.is_some());
+    let seeds = seeds.map_or(SEEDS as usize, |seeds| {
+        seeds.parse().expect("SYNCLINE_SEEDS is a number")
+    });
     let wanted = |name: &str| {
         only.as_ref()
             .is_none_or(|only| only.split(',').any(|step| step == name))
@@ -140,7 +147,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
     step("tampering", workloads.len(), &|i, figures| {
         tampered(&workloads[i], figures)
     });
-    step("seeds", SEEDS as usize, &|i, figures| {
+    step("seeds", seeds, &|i, figures| {
         figures.seeds += 1;
         by_seed(&workloads, i as u64)
     });
@@ -155,7 +162,7 @@ fn nothing_is_lost_whatever_effect_is_the_last() {
         let broken = broken.or_else(|| incremental::by_seed(i as u64));
         broken.into_iter().map(Found::from).collect()
     });
-    step("schedulers", SEEDS as usize, &|i, figures| {
+    step("schedulers", seeds, &|i, figures| {
         figures.scheduler_histories += 1;
         let broken = schedulers::by_seed(i as u64);
         broken.into_iter().map(Found::from).collect()

@@ -17,11 +17,10 @@ use syncline::Tenant;
 use syncline::host::{Clock as _, Context};
 use syncline::memory::{ManualClock, MemoryState};
 use syncline::schedule::{CompiledSchedule, Schedule as _, ScheduleRequest};
-use syncline::scheduler::{ProvidedJob, Timetables};
+use syncline::scheduler::{ProvidedJob, TimetableView, Timetables};
 use syncline::spec::{MissedRuns, Priority, RunRetry, RunSettings, WhileRunning};
 use syncline::testing::Bug;
 
-use super::check::Violation;
 use super::sweep::Chance;
 use book::{Attempt, Book, End};
 use process::Process;
@@ -50,6 +49,9 @@ fn start() -> DateTime<Utc> {
     "2026-03-01T00:00:00Z".parse().unwrap()
 }
 
+/// A rule that is broken, and how.
+type Broken = (&'static str, String);
+
 /// A job of a tenant.
 type Name = (Tenant, String);
 
@@ -63,18 +65,21 @@ struct History {
     /// Those that are no more, with the number of the next one.
     born: usize,
     disturbed: bool,
+    /// Whether clocks are wrong at times; the index is compared with the timetables then, and else nothing of it may be lost.
+    jumps: bool,
 }
 
 /// What is wrong with the history of a seed.
-pub(crate) fn by_seed(seed: u64) -> Option<Violation> {
+pub(crate) fn by_seed(seed: u64) -> Option<Broken> {
     // One of four is not disturbed at all, and then nothing may happen twice.
     let mut history = History::new(seed, seed % 4 != 0);
     history.live();
-    history.violation()
+    let found = history.violation();
+    found.map(|(rule, how)| (rule, format!("seed {seed}: {how}")))
 }
 
 /// The first history that breaks a rule with a defect.
-pub(crate) fn catch(bug: Bug) -> Option<Violation> {
+pub(crate) fn catch(bug: Bug) -> Option<Broken> {
     Bug::switch(Some(bug));
     let found = (0..3_000).find_map(by_seed);
     Bug::switch(None);
@@ -104,12 +109,13 @@ impl History {
             jobs,
             draw,
             disturbed,
+            jumps: seed % 2 == 0,
         }
     }
 
     fn timetables(&self) -> Timetables {
         let own = Tenant::new("host").unwrap();
-        Timetables::new(own, self.state.clone()).with_beat(std::time::Duration::from_secs(30))
+        Timetables::new(own, self.state.clone())
     }
 
     fn spawn(&mut self) {
@@ -121,6 +127,7 @@ impl History {
             &self.book,
             &mut self.draw,
             disturbed,
+            self.jumps,
         );
         self.born += 1;
         self.processes.push(process);
@@ -206,7 +213,7 @@ impl History {
                 self.book.disturbed(self.processes[at].number);
                 self.processes[at].stand_still(until);
             }
-            6..=7 => {
+            6..=7 if self.jumps => {
                 let minutes = self.draw.below(121) as i64 - 60;
                 self.book.disturbed(self.processes[at].number);
                 self.processes[at].jump(TimeDelta::minutes(minutes));
@@ -230,8 +237,8 @@ impl History {
         self.book.asked((tenant, job), run);
     }
 
-    fn violation(&self) -> Option<Violation> {
-        let broken = |rule, how| Some(Violation { rule, how });
+    fn violation(&self) -> Option<Broken> {
+        let broken = |rule, how| Some((rule, how));
         let attempts = self.book.attempts();
         for ((tenant, job), settings) in &self.jobs {
             let of_job: Vec<&Attempt> = attempts
@@ -241,10 +248,12 @@ impl History {
             if let Some(how) = two_at_once(&of_job) {
                 return broken("I-25 one run of a job at a time", how);
             }
-            if let Some(how) = begun_anew(&of_job, self.disturbed_ever()) {
+            if let Some(how) = begun_anew(&of_job, settings, self.disturbed_ever()) {
                 return broken("I-25 a run that is over does not begin anew", how);
             }
-            if let Some(how) = lost(&of_job, settings, job) {
+            if let Some(how) = lost(&of_job, settings, &self.view(tenant, job)) {
+                let last: Vec<_> = of_job.iter().rev().take(2).collect();
+                let how = format!("{how}, {last:?}, {:?}", self.view(tenant, job));
                 return broken("I-25 the latest run is not lost", how);
             }
         }
@@ -252,14 +261,19 @@ impl History {
             let began = attempts
                 .iter()
                 .any(|a| a.tenant == tenant && a.job == job && a.run == run);
-            if !began {
+            let cancels =
+                self.jobs[&(tenant.clone(), job.clone())].while_running == WhileRunning::Cancel;
+            if !began && !cancels {
                 return broken(
                     "I-25 a run that was asked for is made",
-                    format!("{tenant} {job}: {run} never began"),
+                    format!(
+                        "{tenant} {job}: {run} never began, {:?}",
+                        self.view(&tenant, &job)
+                    ),
                 );
             }
         }
-        if let Some(how) = interrupted(&attempts) {
+        if let Some(how) = self.interrupted(&attempts) {
             return broken(
                 "I-25 a run that was stopped with its scheduler is made",
                 how,
@@ -285,6 +299,36 @@ impl History {
             }
         }
         None
+    }
+
+    /// A run that was stopped with its scheduler and never came again.
+    fn interrupted(&self, attempts: &[Attempt]) -> Option<String> {
+        let stopped = attempts.iter().filter(|a| a.end == Some(End::Stopped));
+        let by = start() + TimeDelta::seconds(WILD + CALM - 400);
+        // One that took too long is given up, and so is one in front of another one that is due.
+        let given_up =
+            |job: &RunSettings| job.timeout.is_some() || job.while_running == WhileRunning::Cancel;
+        let times_out = |a: &Attempt| {
+            self.jobs
+                .get(&(a.tenant.clone(), a.job.clone()))
+                .is_some_and(given_up)
+        };
+        let mut stopped = stopped.filter(|a| a.at <= by && !times_out(a));
+        let alone = stopped.find(|one| {
+            let later = |other: &&Attempt| {
+                other.tenant == one.tenant && other.job == one.job && other.began > one.began
+            };
+            let waits = !self.view(&one.tenant, &one.job).waiting.is_empty();
+            !waits && !attempts.iter().any(|other| later(&other))
+        })?;
+        Some(format!("{alone:?}"))
+    }
+
+    fn view(&self, tenant: &Tenant, job: &str) -> TimetableView {
+        let context = Context::new().with_clock(Arc::new(self.clock.clone()));
+        let timetables = self.timetables();
+        let got = timetables.get(&context, tenant, job).now_or_never();
+        got.unwrap().unwrap()
     }
 
     fn disturbed_ever(&self) -> bool {
@@ -339,7 +383,7 @@ fn two_at_once(attempts: &[&Attempt]) -> Option<String> {
 }
 
 /// A run that begins though it was over, without a reason.
-fn begun_anew(attempts: &[&Attempt], disturbed: bool) -> Option<String> {
+fn begun_anew(attempts: &[&Attempt], settings: &RunSettings, disturbed: bool) -> Option<String> {
     let mut last: BTreeMap<&str, &Attempt> = BTreeMap::new();
     for attempt in attempts {
         if let Some(before) = last.insert(&attempt.run, attempt) {
@@ -350,7 +394,8 @@ fn begun_anew(attempts: &[&Attempt], disturbed: bool) -> Option<String> {
                 Some(End::Over) | None => before
                     .process_ended_by
                     .is_some_and(|by| by <= attempt.began),
-                Some(End::Stopped) => disturbed,
+                // It took too long, and is tried again.
+                Some(End::Stopped) => disturbed || settings.timeout.is_some(),
             };
             if !excused {
                 return Some(format!("{attempt:?} behind {before:?}"));
@@ -361,43 +406,41 @@ fn begun_anew(attempts: &[&Attempt], disturbed: bool) -> Option<String> {
 }
 
 /// The last instant that was due and of which nothing came.
-fn lost(attempts: &[&Attempt], settings: &RunSettings, job: &str) -> Option<String> {
+fn lost(attempts: &[&Attempt], settings: &RunSettings, view: &TimetableView) -> Option<String> {
     if settings.missed == MissedRuns::None {
         return None;
     }
     let schedule = CompiledSchedule::new(&settings.schedule).unwrap();
     // Time enough to notice the dead, and to wait for a place.
     let by = start() + TimeDelta::seconds(WILD + CALM - 400);
-    let mut request = ScheduleRequest::new(start()).with_job(job);
+    let mut request = ScheduleRequest::new(start()).with_job(&view.job);
     let mut due = None;
     if settings.schedule.to_string().contains("after the end") {
         // It is due some minutes behind the last end.
         due = Some(by - TimeDelta::minutes(5));
+        // By the clock of whoever saw that end.
+        if view.next.is_some_and(|next| next > by) {
+            return None;
+        }
     } else {
         while let Some(at) = schedule.next(&request).at().filter(|at| *at <= by) {
             (due, request.after) = (Some(at), at);
         }
     }
     let due = due?;
-    let name = due.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let came = attempts
-        .iter()
-        .any(|a| a.at >= due || a.run == name || a.last_at >= due);
-    (!came).then(|| format!("{job} was due at {due} and did not run; {settings:?}"))
-}
-
-/// A run that was stopped with its scheduler and never came again.
-fn interrupted(attempts: &[Attempt]) -> Option<String> {
-    let stopped = attempts.iter().filter(|a| a.end == Some(End::Stopped));
-    let by = start() + TimeDelta::seconds(WILD + CALM - 400);
-    let mut stopped = stopped.filter(|a| a.at <= by);
-    let alone = stopped.find(|one| {
-        let later = |other: &&Attempt| {
-            other.tenant == one.tenant && other.job == one.job && other.began > one.began
-        };
-        !attempts.iter().any(|other| later(&other))
-    })?;
-    Some(format!("{alone:?}"))
+    // What a fast clock started counts.
+    let waits = view.waiting.iter().any(|run| run.due >= due);
+    let named = |run: &str| run.parse::<DateTime<Utc>>().is_ok_and(|at| at >= due);
+    let came = waits
+        || attempts
+            .iter()
+            .any(|a| a.at >= due || named(&a.run) || a.last_at >= due);
+    (!came).then(|| {
+        format!(
+            "{} was due at {due} and did not run; {settings:?}",
+            view.job
+        )
+    })
 }
 
 /// A moment at which more runs of a tenant, or with its connection, went on than there are places.

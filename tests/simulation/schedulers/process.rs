@@ -163,6 +163,7 @@ impl Process {
         book: &Book,
         draw: &mut Chance,
         disturbed: bool,
+        repairs: bool,
     ) -> Self {
         let clock = Arc::new(Skewed {
             clock: time.clone(),
@@ -174,6 +175,10 @@ impl Process {
         } else {
             0
         };
+        if fails > 0 {
+            // It may lose its session.
+            book.disturbed(number);
+        }
         let way = Arc::new(Way {
             draw: Mutex::new(Chance(seed)),
             fails: AtomicU64::new(fails),
@@ -184,8 +189,7 @@ impl Process {
             store: state.clone(),
             way: way.clone(),
         });
-        let timetables = Timetables::new(Tenant::new("host").unwrap(), reached)
-            .with_beat(Duration::from_secs(30));
+        let timetables = Timetables::new(Tenant::new("host").unwrap(), reached);
         let provider = Arc::new(Provider {
             process: number,
             book: book.clone(),
@@ -205,8 +209,7 @@ impl Process {
             .with_look_every(seconds(15))
             .with_heed_every(seconds(10))
             .with_drain(seconds(5))
-            // What is lost of the index must not be mended here: nothing may be lost of it.
-            .with_repair(0);
+            .with_repair(if repairs { 2 } else { 0 });
         let cancel = CancelToken::new();
         let context = Context::new()
             .with_clock(clock.clone())
