@@ -23,7 +23,7 @@ const PAGE: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetentionPolicy {
-    /// Days for which a run is kept: 90.
+    /// Days for which a run is kept: 90. One that began just that long ago goes.
     pub days: u32,
     /// How many runs of a job are kept at most, the newest: 1,000.
     pub runs_of_a_job: u32,

@@ -88,7 +88,7 @@ impl RunStatistics {
                 of_day.rejected += run.rejected();
             }
         }
-        let figures = |figure: fn(&RunRecord) -> f64| {
+        let figures = |figure: Figure| {
             let counted = runs.iter().filter(|run| counts(run));
             median(counted.map(figure).collect())
         };
@@ -151,6 +151,9 @@ pub struct Anomaly {
     pub usual: f64,
 }
 
+/// What is looked at of a run.
+type Figure = fn(&RunRecord) -> f64;
+
 /// Fewer rejects than this, or a shorter time in seconds, is never unusual.
 const LITTLE: f64 = 10.0;
 
@@ -175,7 +178,7 @@ impl RunRecord {
         if !counts(self) || before.is_empty() || before.len() < policy.history {
             return Vec::new();
         }
-        let figures: [(AnomalyKind, fn(&RunRecord) -> f64); 3] = [
+        let figures: [(AnomalyKind, Figure); 3] = [
             (AnomalyKind::FewRecords, records),
             (AnomalyKind::ManyRejects, rejected),
             (AnomalyKind::Slow, RunRecord::seconds),
