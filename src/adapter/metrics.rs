@@ -113,6 +113,10 @@ impl Observer for MetricsObserver {
                 let labels = self.with([("outcome", outcome)]);
                 counter!("syncline_runs_total", labels).increment(1);
             }
+            Event::NotKept { what, .. } => {
+                let labels = self.with([("what", what)]);
+                counter!("syncline_not_kept_total", labels).increment(1);
+            }
         }
     }
 }

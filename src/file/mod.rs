@@ -39,5 +39,6 @@ pub use encode::DelimitedEncoder;
 pub use guard::{guard_cell, unguard_cell};
 pub use local::LocalFiles;
 pub use rejects::RejectFiles;
+pub(crate) use rejects::rejects_as;
 pub use sink::write_delimited;
 pub use state::LocalState;

@@ -546,3 +546,48 @@ fn file_name_of(destination: &str) -> String {
     }
     name
 }
+
+/// Refused records in one file of this format: with all columns that any of them has, and behind these the columns that say why.
+pub(crate) fn rejects_as(format: &Delimited, kept: &[KeptRejects]) -> Result<Vec<u8>> {
+    let encoder = DelimitedEncoder::new(format)?;
+    let mut columns: Vec<String> = Vec::new();
+    for name in kept.iter().flat_map(|kept| kept.columns.iter()) {
+        if !is_added(name) && !columns.contains(name) {
+            columns.push(name.clone());
+        }
+    }
+    // Columns that have a name in common are told apart by their place, which only records of the same columns share.
+    let alike = kept.windows(2).all(|pair| match pair {
+        [a, b] => a.columns == b.columns,
+        _ => true,
+    });
+    if let (true, Some(first)) = (alike, kept.first()) {
+        let is_ours = |name: &&String| !is_added(name);
+        columns = first.columns.iter().filter(is_ours).cloned().collect();
+    }
+    let all: Vec<usize> = (0..columns.len()).collect();
+    let names = distinct_names(&columns, &all);
+    let mut out = Vec::new();
+    let names = names.iter().map(String::as_str).chain(ADDED);
+    encoder.header(names, &mut out)?;
+    for kept in kept {
+        let places: Vec<usize> = match alike {
+            true => (0..kept.columns.len())
+                .filter(|&at| kept.columns.get(at).is_some_and(|name| !is_added(name)))
+                .collect(),
+            // A cell that is not there is null.
+            false => columns
+                .iter()
+                .map(|name| {
+                    let at = kept.columns.iter().position(|other| other == name);
+                    at.unwrap_or(usize::MAX)
+                })
+                .collect(),
+        };
+        for reject in &kept.rejects {
+            let version = kept.job_version.as_deref();
+            encode(&encoder, reject, version, &places, &mut out)?;
+        }
+    }
+    Ok(out)
+}

@@ -27,6 +27,7 @@ pub struct Context {
     executor: Arc<dyn Executor>,
     observer: Arc<dyn Observer>,
     cancel: CancelToken,
+    actor: Option<Arc<str>>,
     /// In nanoseconds. Clones share it, since it moves from batch to batch of one read.
     deadline: Option<Arc<AtomicU64>>,
 }
@@ -39,6 +40,7 @@ impl Default for Context {
             executor: Arc::new(Inline),
             observer: Arc::new(Ignore),
             cancel: CancelToken::new(),
+            actor: None,
             deadline: None,
         }
     }
@@ -82,6 +84,19 @@ impl Context {
     #[must_use]
     pub fn with_cancel(mut self, token: CancelToken) -> Self {
         self.cancel = token;
+        self
+    }
+
+    /// On behalf of this person, or program, in the host's own words: who started a run and who changed something is kept with it.
+    ///
+    /// ```
+    /// use syncline::host::Context;
+    ///
+    /// assert_eq!(Context::new().with_actor("ada@example.com").actor(), Some("ada@example.com"));
+    /// ```
+    #[must_use]
+    pub fn with_actor(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.actor = Some(name.into());
         self
     }
 
@@ -139,6 +154,16 @@ impl Context {
     /// The observer.
     pub fn observer(&self) -> &dyn Observer {
         &*self.observer
+    }
+
+    /// A handle of the observer, for another one that hands on what it hears.
+    pub fn observer_handle(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.observer)
+    }
+
+    /// On whose behalf this is done; `None` if nobody said.
+    pub fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
     }
 
     /// The cancel token.

@@ -25,6 +25,7 @@ use crate::record::Reason;
 /// | `circuit_opened` | calls are no longer made for a while | `connection`, `rest` |
 /// | `not_scheduled` | a scheduler could not look what is due, or start something; it tries again | `kind` |
 /// | `run_finished` | the run ended, with its report | `job`, `outcome` |
+/// | `not_kept` | what is kept beside a run could not be; what happened, happened | `what`, `kind` |
 ///
 /// A run that ends with an error in place of a report did not begin: neither `run_started` nor `run_finished` comes. One that ends
 /// before all is open, paused or without its lease, has a report and only `run_finished`. Of one that is dropped or killed no end comes.
@@ -129,6 +130,14 @@ pub enum Event<'a> {
         /// How.
         outcome: &'a str,
     },
+    /// What is kept beside a run could not be kept: its history, its log, what an audit says of it. The run itself goes on and is not failed by that.
+    NotKept {
+        /// What: `run`, `log` or `audit`.
+        what: &'a str,
+        /// How it failed.
+        #[serde(serialize_with = "word")]
+        kind: ErrorKind,
+    },
 }
 
 impl Event<'_> {
@@ -145,6 +154,7 @@ impl Event<'_> {
             Event::CircuitOpened { .. } => "circuit_opened",
             Event::NotScheduled { .. } => "not_scheduled",
             Event::RunFinished { .. } => "run_finished",
+            Event::NotKept { .. } => "not_kept",
         }
     }
 }

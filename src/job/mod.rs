@@ -29,6 +29,7 @@ mod settle;
 mod stage;
 mod states;
 mod sync;
+mod trigger;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use plan::JobPlan;
 pub use redrive::{Redrive, RedriveReport};
 pub use report::{DestinationReport, LookupCounts, Outcome, RunReport, Timings, WindowReport};
 pub use sync::{Preview, SyncJob};
+pub use trigger::Trigger;
 
 /// Facts about a job.
 #[derive(Debug, Clone)]
@@ -168,6 +170,8 @@ pub struct RunRequest {
     /// The run's name, for instance the moment that it was due at. One that is started again under the same name, since
     /// nobody heard of its end, does not read a source again that it had read to the end.
     pub run: Option<String>,
+    /// What started it, for whoever looks at the history of runs.
+    pub trigger: Trigger,
     /// When a call that failed is tried again.
     pub retry: RetryPolicy,
     /// How long a call may take.
@@ -265,6 +269,7 @@ impl RunRequest {
             start: Start::default(),
             range: None,
             run: None,
+            trigger: Trigger::default(),
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             lease: None,
@@ -352,6 +357,13 @@ impl RunRequest {
     #[must_use]
     pub fn with_run(mut self, name: impl Into<String>) -> Self {
         self.run = Some(name.into());
+        self
+    }
+
+    /// The same, started by this.
+    #[must_use]
+    pub fn with_trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
         self
     }
 

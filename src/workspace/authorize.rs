@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::activity::Attempt;
 use super::life::ConnectionAction;
-use super::{Connections, Refreshed};
+use super::{AuditAction, Connections, Refreshed};
 use crate::authorization::{
     AuthorizationState, Authorized, BeginRequest, Callback, Consent, CredentialRecord,
     DeviceConsent, DevicePoll, KeyAuthorization, OAuth, Revocation, RevokeMode, Standing,
@@ -63,7 +64,8 @@ impl Connections<'_> {
     pub async fn complete(self, context: &Context, callback: Callback) -> Result<Connected> {
         let id = connection_of(&self.0.credentials(context), &callback).await?;
         let oauth = self.to_authorize(context, &id).await?;
-        let authorized = oauth.complete(context, callback).await;
+        let attempt = self.attempt(context, &id, AuditAction::Authorize).await?;
+        let authorized = attempt.end(oauth.complete(context, callback).await).await;
         let authorized = authorized.map_err(|error| error.with("connection", &id))?;
         self.connected(context, id, Some(authorized)).await
     }
@@ -74,6 +76,8 @@ impl Connections<'_> {
     /// As [`begin`](Self::begin).
     pub async fn begin_device(self, context: &Context, id: &str) -> Result<DeviceConsent> {
         let oauth = self.to_authorize(context, id).await?;
+        // The entry stays begun: whether the person consents, only a later poll tells, which has an entry of its own.
+        self.attempt(context, id, AuditAction::Authorize).await?;
         oauth.begin_device(context).await
     }
 
@@ -91,6 +95,8 @@ impl Connections<'_> {
         match oauth.poll_device(context, consent).await? {
             DevicePoll::Pending(wait) => Ok(Polled::Pending(wait)),
             DevicePoll::Done(authorized) => {
+                let attempt = self.attempt(context, id, AuditAction::Authorize).await?;
+                let authorized = attempt.end(Ok(authorized)).await?;
                 let connected = self.connected(context, id.to_owned(), Some(authorized));
                 Ok(Polled::Connected(Box::new(connected.await?)))
             }
@@ -103,7 +109,8 @@ impl Connections<'_> {
     /// As [`OAuth::authorize`], and those of [`get`](Self::get).
     pub async fn authorize(self, context: &Context, id: &str) -> Result<Connected> {
         let oauth = self.to_authorize(context, id).await?;
-        let authorized = oauth.authorize(context).await?;
+        let attempt = self.attempt(context, id, AuditAction::Authorize).await?;
+        let authorized = attempt.end(oauth.authorize(context).await).await?;
         self.connected(context, id.to_owned(), Some(authorized))
             .await
     }
@@ -145,7 +152,8 @@ impl Connections<'_> {
             record.refreshed_at = Some(now);
             record.secrets = secrets.clone();
         };
-        self.save(context, id, update).await?;
+        let attempt = self.attempt(context, id, AuditAction::Authorize).await?;
+        attempt.end(self.save(context, id, update).await).await?;
         self.connected(context, id.to_owned(), None).await
     }
 
@@ -172,17 +180,32 @@ impl Connections<'_> {
                     record.standing = Standing::Revoked;
                     record.secrets.clear();
                 };
-                self.save(context, id, update).await?;
+                let attempt = self.attempt(context, id, AuditAction::Revoke).await?;
+                attempt.end(self.save(context, id, update).await).await?;
                 // The key itself is the customer's: who has it can use it still.
                 Ok(Revocation { confirmed: false })
             }
             AuthWay::OAuth { .. } => {
                 let config = self.config(context, id, &view.spec).await?;
-                self.oauth(id, &view.spec, &config)?
-                    .revoke(context, mode)
-                    .await
+                let oauth = self.oauth(id, &view.spec, &config)?;
+                let attempt = self.attempt(context, id, AuditAction::Revoke).await?;
+                attempt.end(oauth.revoke(context, mode).await).await
             }
         }
+    }
+
+    /// Writes down that something is about to be done with what lets a connection in.
+    async fn attempt<'c>(
+        self,
+        context: &'c Context,
+        id: &str,
+        action: AuditAction,
+    ) -> Result<Attempt<'c>>
+    where
+        Self: 'c,
+    {
+        let view = self.get(context, id).await?;
+        Attempt::begin(self.0, context, action, &view, None).await
     }
 
     async fn to_authorize(self, context: &Context, id: &str) -> Result<OAuth> {

@@ -10,7 +10,7 @@ use super::roster::{ChainEntry, Roster, not_found};
 use super::{JobRef, JobView, Workspace};
 use crate::error::Problem;
 use crate::host::{Context, StateKey, StateKind, unique};
-use crate::job::{Lease, LeaseRequest, Outcome, RunReport, RunRequest};
+use crate::job::{Lease, LeaseRequest, Outcome, RunReport, RunRequest, Trigger};
 use crate::spec::{ChainSpec, Ended, OnFailure, RunCondition};
 use crate::{Error, ErrorKind, Result};
 
@@ -272,7 +272,9 @@ impl Chains<'_> {
                 Step::Run { times } => {
                     // Under the same name it would not read again what it has read to the end.
                     let name = format!("{run} {} {times}", view.id);
-                    let request = request(&view).with_run(name);
+                    let request = request(&view)
+                        .with_run(name)
+                        .with_trigger(Trigger::Chain(run.clone()));
                     let report = self.0.jobs().run(context, &view.id, request).await?;
                     if let Some(deed) = chain.ran(link, &report) {
                         let note = |progress: &mut Progress| {

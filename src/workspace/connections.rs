@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::activity::{Attempt, AuditAction};
 use super::life::{ConnectionAction, ConnectionState};
 use super::roster::{ConnectionEntry, Roster, check_name};
 use super::{Workspace, open};
@@ -165,6 +166,7 @@ impl<'a> Connections<'a> {
         secrets: BTreeMap<String, Secret>,
     ) -> Result<ConnectionView> {
         let view = self.may(context, id, ConnectionAction::Configure).await?;
+        let kept = view.clone();
         let mut spec = view.spec;
         spec.config.clone_from(&config);
         let info = self.info(&spec.kind)?;
@@ -186,7 +188,12 @@ impl<'a> Connections<'a> {
         if !secrets.is_empty() {
             let update = |record: &mut CredentialRecord| record.secrets.extend(secrets.clone());
             let record = open::config_secrets(id);
-            self.save(context, &record, update).await?;
+            let names: Vec<&String> = secrets.keys().collect();
+            let named = serde_json::json!({ "secrets": names });
+            let action = AuditAction::GiveSecrets;
+            let attempt = Attempt::begin(self.0, context, action, &kept, Some(named)).await?;
+            let saved = self.save(context, &record, update).await;
+            attempt.end(saved).await?;
             self.still_there(context, id).await?;
         }
         let change = |roster: &mut Roster| {

@@ -49,7 +49,7 @@ impl<'a> Documents<'a> {
         Ok(self.found(key).await?.map(|(value, _)| value))
     }
 
-    async fn found<T: DeserializeOwned>(
+    pub(super) async fn found<T: DeserializeOwned>(
         &self,
         key: &StateKey,
     ) -> Result<Option<(T, StateVersion)>> {
@@ -61,7 +61,7 @@ impl<'a> Documents<'a> {
     }
 
     /// Saves a value in place of what is expected; `false` says that something else is there.
-    async fn put<T: Serialize>(
+    pub(super) async fn put<T: Serialize>(
         &self,
         key: &StateKey,
         value: &T,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::activity::{Came, Recorder};
 use super::roster::{JobEntry, Roster, check_name, not_found};
 use super::{Workspace, chains, specs};
 use crate::connection::Catalog;
@@ -11,7 +12,10 @@ use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, StateKey, StateKind, unique};
-use crate::job::{Job as _, JobPlan, RunLease, RunReport, RunRequest, RunState, SyncJob};
+use crate::job::{
+    Job as _, JobPlan, Redrive, RedriveReport, RunLease, RunReport, RunRequest, RunState, SyncJob,
+    Trigger,
+};
 use crate::spec::{JobSpec, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
@@ -243,8 +247,21 @@ impl Jobs<'_> {
     /// [`NotFound`](ErrorKind::NotFound) for the job, and those of [`SyncJob`].
     pub async fn run(self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
         let view = self.get(context, id).await?;
+        let recorder = Recorder::begin(self.0, context, &view, &request).await;
+        let run = self.ran(recorder.context(), &view, request);
+        let ran = recorder.during(run).await;
+        recorder.end(&Came::of(&ran)).await;
+        ran
+    }
+
+    async fn ran(
+        self,
+        context: &Context,
+        view: &JobView,
+        request: RunRequest,
+    ) -> Result<RunReport> {
         let started_at = context.clock().now();
-        let job = match self.opened(context, &view).await {
+        let job = match self.opened(context, view).await {
             Ok(job) => job,
             Err(error) => {
                 let now = context.clock().now();
@@ -253,6 +270,30 @@ impl Jobs<'_> {
             }
         };
         job.run(context, self.complete(request)).await
+    }
+
+    /// Sends the refused records of the request's ledger through it again, under the job's lease, as a run of its history.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for the job, those of [`open`](Self::open), and those of [`SyncJob::redrive`].
+    pub async fn redrive(
+        self,
+        context: &Context,
+        id: &str,
+        request: RunRequest,
+        by: &Redrive,
+    ) -> Result<RedriveReport> {
+        let view = self.get(context, id).await?;
+        let request = request.with_trigger(Trigger::Redrive);
+        let recorder = Recorder::begin(self.0, context, &view, &request).await;
+        let redrive = async {
+            let job = self.opened(recorder.context(), &view).await?;
+            let request = self.complete(request);
+            job.redrive(recorder.context(), request, by).await
+        };
+        let redrove = recorder.during(redrive).await;
+        recorder.end(&Came::of_redrive(&redrove)).await;
+        redrove
     }
 
     /// The request with what the workspace knows: its store for the job's state, and the job's lease. [`run`](Self::run) completes its own; who runs or
@@ -437,7 +478,7 @@ impl Jobs<'_> {
         self.0.documents(context).remove(&key).await
     }
 
-    fn edition_key(self, id: &str, edition: &str) -> Result<StateKey> {
+    pub(super) fn edition_key(self, id: &str, edition: &str) -> Result<StateKey> {
         self.0.key(StateKind::Job, [id, edition])
     }
 

@@ -3,10 +3,12 @@
 //! | type | is |
 //! |---|---|
 //! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`] and [`Jobs`] |
+//! | [`Activity`] | what happened in it: runs, their logs, changes |
 //! | [`ConnectionState`], [`ConnectionAction`] | the life of a connection, as a table |
 //! | [`ImportRequest`], [`ImportReport`] | moving connections and jobs between orgs |
 //! | [`LocalWorkspace`], [`Home`] | jobs over files and tables of one process, without a tenant |
 
+mod activity;
 mod authorize;
 mod catalog;
 mod chains;
@@ -38,6 +40,12 @@ use crate::host::{Cipher, Context, FileStore, StateKey, StateKind, StateStore, T
 use crate::policy::Account;
 use crate::{Result, Tenant};
 
+pub use activity::{
+    Activity, Anomaly, AnomalyKind, AnomalyPolicy, AuditAction, AuditEntry, AuditPage, AuditQuery,
+    AuditStanding, AuditSubject, DayStatistics, JobStatistics, LogEntry, RejectsAs, RejectsFile,
+    RetentionPolicy, RunCounts, RunLog, RunPage, RunProgress, RunQuery, RunRecord, RunStatistics,
+    RunStatus, RunStep, RunWindow, Swept,
+};
 pub use authorize::{Connected, Polled};
 pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
 pub use chains::{ChainReport, Chains, LinkFate, LinkReport};
@@ -223,6 +231,11 @@ impl Workspace {
         )
     }
 
+    /// What happened in it.
+    pub fn activity(&self) -> Activity<'_> {
+        Activity(self)
+    }
+
     /// Its chains.
     pub fn chains(&self) -> Chains<'_> {
         Chains(self)
@@ -242,20 +255,11 @@ impl Workspace {
 
     async fn roster(&self, context: &Context) -> Result<Roster> {
         let key = self.roster_key()?;
-        Ok(self
-            .documents(context)
-            .load(&key)
-            .await?
-            .unwrap_or_default())
-    }
-
-    async fn change<R>(
-        &self,
-        context: &Context,
-        change: impl FnMut(&mut Roster) -> Result<R>,
-    ) -> Result<R> {
-        let key = self.roster_key()?;
-        self.documents(context).change(&key, change).await
+        let roster = self.documents(context).load(&key).await?;
+        let mut roster: Roster = roster.unwrap_or_default();
+        // Only who swaps it minds these.
+        roster.untold.clear();
+        Ok(roster)
     }
 
     fn roster_key(&self) -> Result<StateKey> {

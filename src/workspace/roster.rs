@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::activity::AuditEntry;
 use crate::error::Problem;
 use crate::spec::{ChainSpec, ConnectionSpec};
 use crate::{Error, ErrorKind, Result};
@@ -20,6 +21,9 @@ pub(super) struct Roster {
     pub(super) chains: Vec<ChainEntry>,
     /// Jobs that were removed, until nothing of them can be left.
     pub(super) gone_jobs: Vec<GoneJob>,
+    /// Entries about what the last swap changed, until they are written down elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) untold: Vec<AuditEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, Stat
 use syncline::job::{RedriveReport, RunReport, RunRequest};
 use syncline::memory::{MemoryRejects, MemoryTransport, RecordedTransport};
 use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, Org};
+use syncline::workspace::{AuditQuery, RunQuery};
 use syncline::{Error, Result, Secret, Tenant};
 
 use super::server::{Fault, World, spec};
@@ -318,6 +319,21 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
         .unwrap();
     let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
     let report = world.run(chains.run(context, &chain, request)).unwrap();
+    let activity = workspace.activity();
+    shown.see(&activity);
+    let audit = world
+        .run(activity.audit(context, &AuditQuery::new()))
+        .unwrap();
+    assert!(audit.entries.len() > 3);
+    shown.see(&audit);
+    shown
+        .text
+        .push_str(&serde_json::to_string(&audit.entries).unwrap());
+    let runs = world.run(activity.runs(context, &RunQuery::new())).unwrap();
+    assert!(!runs.runs.is_empty());
+    shown.see(&runs);
+    let log = world.run(activity.log(context, &runs.runs[0].id));
+    shown.came(&log);
     shown.see(&report.links[0].fate);
     shown.see(&report.links[0]);
     shown.see(&report);

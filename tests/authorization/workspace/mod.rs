@@ -1,5 +1,7 @@
 //! A tenant's workspace from outside: the life of connections, jobs, and moving them.
 
+mod activity;
+mod audit;
 mod chains;
 mod faults;
 mod jobs;

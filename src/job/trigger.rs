@@ -1,0 +1,47 @@
+//! What starts a run.
+
+use serde::{Deserialize, Serialize};
+
+/// What started a run. It changes nothing of the run, and is kept with its history.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::job::{RunRequest, Trigger};
+/// use syncline::memory::MemoryRejects;
+///
+/// let request = RunRequest::new(Arc::new(MemoryRejects::new())).with_trigger(Trigger::Schedule);
+/// assert_eq!(serde_json::to_string(&request.trigger)?, r#""schedule""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trigger {
+    /// Somebody asked for it.
+    #[default]
+    Manual,
+    /// It was due.
+    Schedule,
+    /// It is a link of a run of a chain, of this name.
+    Chain(String),
+    /// Something happened that it waits for, by the host's name for it.
+    Event(String),
+    /// An earlier run failed: the name of that one.
+    Retry(String),
+    /// Records that were refused before are sent again.
+    Redrive,
+}
+
+impl Trigger {
+    /// The word for people.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Trigger::Manual => "manual",
+            Trigger::Schedule => "schedule",
+            Trigger::Chain(_) => "chain",
+            Trigger::Event(_) => "event",
+            Trigger::Retry(_) => "retry",
+            Trigger::Redrive => "redrive",
+        }
+    }
+}
