@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, StateKey, StateKind, unique};
 use crate::job::{Job as _, JobPlan, RunLease, RunReport, RunRequest, RunState, SyncJob};
-use crate::spec::{JobSpec, SourceSpec};
+use crate::spec::{JobSpec, Member, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The jobs of a [`Workspace`].
@@ -188,7 +188,7 @@ impl Jobs<'_> {
                 return Ok(());
             }
             let job = roster.job(id)?.clone();
-            chains::free(roster, &[id])?;
+            chains::free(roster, &[Member::job(id)])?;
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
                 roster.connection_mut(connection)?.declined.push(template);
             }

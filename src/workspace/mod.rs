@@ -2,7 +2,7 @@
 //!
 //! | type | is |
 //! |---|---|
-//! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`] and [`Jobs`] |
+//! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`], [`Jobs`] and [`Chains`] |
 //! | [`ConnectionState`], [`ConnectionAction`] | the life of a connection, as a table |
 //! | [`ImportRequest`], [`ImportReport`] | moving connections and jobs between orgs |
 //! | [`LocalWorkspace`], [`Home`] | jobs over files and tables of one process, without a tenant |
@@ -40,7 +40,7 @@ use crate::{Result, Tenant};
 
 pub use authorize::{Connected, Polled};
 pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
-pub use chains::{ChainReport, Chains, LinkFate, LinkReport};
+pub use chains::{ChainReport, ChainRequest, ChainView, Chains, LinkFate, LinkReport};
 pub use connections::{ConnectionView, Connections};
 pub use home::Home;
 pub use jobs::{JobView, Jobs};
