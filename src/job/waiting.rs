@@ -19,7 +19,7 @@ use super::sync::SyncJob;
 /// What came of the wait.
 pub(super) enum Passed {
     /// The run may go on; with what it has read, if it had to wait.
-    Open(Option<Waited>),
+    Open(Option<Box<Waited>>),
     /// It ends here.
     GivenUp,
 }
@@ -80,12 +80,12 @@ pub(super) async fn wait(
         None => passed(context, gate).await,
     };
     Ok(match opened {
-        true => Passed::Open(Some(Waited {
+        true => Passed::Open(Some(Box::new(Waited {
             until: context.clock().now(),
             reading,
             early,
             known,
-        })),
+        }))),
         false => Passed::GivenUp,
     })
 }
