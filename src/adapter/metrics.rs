@@ -18,6 +18,7 @@ use crate::host::{Event, Observer};
 /// | `syncline_drift_changes_total` | counter | `dataset` | changes of a source against what its job was built on |
 /// | `syncline_retries_total` | counter | `call`, `kind` | calls made again |
 /// | `syncline_throttled_seconds` | histogram | `account` | waits for a turn |
+/// | `syncline_not_scheduled_total` | counter | `kind` | times that a scheduler could not look, or start something |
 /// | `syncline_circuits_opened_total` | counter | `connection` | circuits opened |
 ///
 /// Labels hold names of jobs, objects and connections, never row values.
@@ -112,6 +113,10 @@ impl Observer for MetricsObserver {
             Event::RunFinished { outcome, .. } => {
                 let labels = self.with([("outcome", outcome)]);
                 counter!("syncline_runs_total", labels).increment(1);
+            }
+            Event::NotScheduled { kind } => {
+                let labels = self.with([("kind", kind.word())]);
+                counter!("syncline_not_scheduled_total", labels).increment(1);
             }
             Event::NotKept { what, .. } => {
                 let labels = self.with([("what", what)]);

@@ -76,6 +76,10 @@ impl Observer for TracingObserver {
             Event::RunFinished { job, outcome } => {
                 info!(target: "syncline", job, outcome, "{name}");
             }
+            Event::NotScheduled { kind } => {
+                let kind = kind.word();
+                warn!(target: "syncline", kind, "{name}");
+            }
             Event::NotKept { what, kind } => {
                 let kind = kind.word();
                 warn!(target: "syncline", what, kind, "{name}");

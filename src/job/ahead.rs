@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use futures::stream::{BoxStream, Fuse};
+use futures::stream::{self, BoxStream, Fuse};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::Result;
@@ -46,6 +46,14 @@ impl<T> Ahead<T> {
         .await
     }
 
+    /// What came, and what comes.
+    pub(super) fn into_stream(self) -> BoxStream<'static, Result<T>>
+    where
+        T: Send + 'static,
+    {
+        stream::iter(self.came).chain(self.stream).boxed()
+    }
+
     fn go_on(&mut self, task: &mut Context<'_>) {
         // Nothing is wanted behind an error.
         while !matches!(self.came.back(), Some(Err(_))) {
@@ -62,8 +70,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::time::Duration;
-
-    use futures::stream;
 
     use super::*;
     use crate::host::Clock as _;

@@ -130,6 +130,10 @@ impl Counts {
     }
 }
 
+/// How far a job had come at one moment.
+#[derive(Debug, PartialEq)]
+pub(super) struct AsItWas(Border, Vec<Border>);
+
 impl Border {
     /// In front of everything; groups go on behind `group`.
     fn start(group: u64) -> Self {
@@ -299,6 +303,16 @@ impl Checkpoints {
         let safe = self.saved.safe.cursor.as_ref();
         let safe = safe.filter(|_| self.saved.lineage == self.lineage);
         safe.or(self.unheard.as_ref())
+    }
+
+    /// Whether what a run may read did not change since this was taken.
+    pub(super) fn is_as(&self, before: &AsItWas) -> bool {
+        self.as_it_is() == *before
+    }
+
+    /// What a run reads follows from this.
+    pub(super) fn as_it_is(&self) -> AsItWas {
+        AsItWas(self.saved.safe.clone(), self.saved.begun.clone())
     }
 
     /// The borders that groups had which come again.

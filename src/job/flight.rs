@@ -21,7 +21,7 @@ pub(super) struct Flight(Arc<Inner>);
 struct Inner {
     budget: u64,
     /// How many batches may be in flight.
-    most: usize,
+    most: AtomicUsize,
     batches: AtomicUsize,
     bytes: AtomicU64,
     /// The most that one batch took so far when it was mapped; 0 before the first was.
@@ -43,11 +43,16 @@ impl Flight {
     pub(super) fn new(budget: u64, most: usize) -> Self {
         Flight(Arc::new(Inner {
             budget,
-            most,
+            most: AtomicUsize::new(most),
             batches: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             largest: AtomicU64::new(0),
         }))
+    }
+
+    /// From now on so many batches may be in flight, whatever is by now.
+    pub(super) fn set_most(&self, most: usize) {
+        self.0.most.store(most, Ordering::Release);
     }
 
     /// Whether another batch as large as the largest so far has room. One that is alone always has; and the first is alone
@@ -60,7 +65,7 @@ impl Flight {
             bytes,
             largest,
         } = &*self.0;
-        if batches.load(Ordering::Acquire) >= *most {
+        if batches.load(Ordering::Acquire) >= most.load(Ordering::Acquire) {
             return false;
         }
         let bytes = bytes.load(Ordering::Acquire);
@@ -94,6 +99,11 @@ impl Flight {
 }
 
 impl Charge {
+    /// The batch will be mapped later: it counts as if that took as much as it takes now.
+    pub(super) fn not_mapped_yet(&mut self) {
+        self.mapped(self.read);
+    }
+
     /// The batch was mapped, which took so much more.
     pub(super) fn mapped(&mut self, more: u64) {
         self.set(self.read.saturating_add(more));

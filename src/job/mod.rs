@@ -5,16 +5,19 @@ mod ahead;
 mod apart;
 mod bind;
 mod checkpoint;
+mod condition;
 mod conform;
 mod cycles;
 mod deletes;
 mod drift;
 mod flight;
+mod gate;
 mod group;
 mod guarantee;
 mod guarded;
 mod held;
 mod incremental;
+mod intake;
 mod lease;
 mod leased;
 mod pending;
@@ -30,19 +33,23 @@ mod stage;
 mod states;
 mod sync;
 mod trigger;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::host::{Bug, Context, RejectLedger, StateStore};
 use crate::policy::{RetryPolicy, Timeouts};
 use crate::record::CursorValue;
 use crate::{Result, Tenant};
 
+pub(crate) use condition::{Deed, Way};
 pub use drift::{Change, DriftReport};
+pub use gate::Gate;
 pub use guarantee::Guarantee;
 pub use lease::{Lease, LeaseRequest, LeaseTerms};
 pub use plan::JobPlan;
@@ -180,6 +187,10 @@ pub struct RunRequest {
     pub lease: Option<RunLease>,
     /// The most bytes in flight: of batches that were read and mapped and are not written yet. 256 MiB.
     pub memory: u64,
+    /// What the run waits for before it opens anything but its source.
+    pub gate: Option<Gate>,
+    /// What the run opens when it has read its source to the end.
+    pub source_read: Option<Gate>,
     /// Whether it is records that were refused before.
     redrives: bool,
     /// The version of the job.
@@ -223,7 +234,8 @@ impl RunLease {
 }
 
 /// A stretch of the values of a cursor field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CursorRange {
     /// The least value, itself included.
@@ -274,6 +286,8 @@ impl RunRequest {
             timeouts: Timeouts::default(),
             lease: None,
             memory: 256 << 20,
+            gate: None,
+            source_read: None,
             redrives: false,
             job_version: None,
         }
@@ -386,6 +400,66 @@ impl RunRequest {
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// The same, waiting for this gate. While it is shut the run has its lease and its checkpoint, and reads, decodes and filters as far ahead as
+    /// its [memory](Self::with_memory) allows; of rows that are not mapped yet it is taken that mapping needs as much again. Destinations are
+    /// opened, records looked up and rows mapped when the gate is open. If it is given up, or the cancel token is set, the run ends as
+    /// [`Cancelled`](Outcome::Cancelled), and has written nothing. A token wakes nobody: it is seen when something else happens.
+    ///
+    /// What was read ahead is read again if the destinations, once they are open, say that the run must go on elsewhere.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use std::sync::Arc;
+    /// use syncline::host::Context;
+    /// use syncline::job::{Gate, Job, Outcome, RunRequest, SyncJob};
+    /// use syncline::memory::{MemoryConnection, MemoryDataset, MemoryRejects};
+    /// use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+    /// use syncline::spec::{DestinationSpec, FieldMapping, Identity, MappingSpec, ObjectSpec, WriteMode};
+    ///
+    /// let name = || vec![Field::new("name", FieldType::Text)];
+    /// let mut rows = RecordBuilder::new(&Schema::new(name()));
+    /// rows.push(&serde_json::json!({"name": "Blue Heron"})).unwrap();
+    /// let rows = rows.finish()?;
+    /// let home = MemoryConnection::new("home").with_object(&ObjectSpec::new("company", Identity::Generated, name()))?;
+    /// let job = |named: &str| {
+    ///     let dataset = MemoryDataset::new("names", Schema::new(name()), vec![rows.clone()])?;
+    ///     let mapping = MappingSpec::new(vec![FieldMapping::direct("name", "name")]);
+    ///     let company = DestinationSpec::new("company", WriteMode::upsert(["name"]), mapping);
+    ///     Ok::<_, syncline::Error>(SyncJob::new(named, Arc::new(dataset)).to(Arc::new(home.clone()), company))
+    /// };
+    /// let (first, second, context) = (job("first")?, job("second")?, Context::new());
+    ///
+    /// // The second begins to read when the first has read its source, and goes on when the first is done.
+    /// let request = || RunRequest::new(Arc::new(MemoryRejects::new()));
+    /// let (read, gate) = (Gate::shut(), Gate::shut());
+    /// let one = async {
+    ///     let report = first.run(&context, request().with_source_read(read.clone())).await?;
+    ///     gate.open();
+    ///     Ok::<_, syncline::Error>(report)
+    /// };
+    /// let two = async {
+    ///     read.passed().await;
+    ///     second.run(&context, request().with_gate(gate.clone())).await
+    /// };
+    /// let (one, two) = futures::future::try_join(one, two).await?;
+    /// assert_eq!((one.destinations[0].inserted, two.destinations[0].unchanged), (1, 1));
+    /// # Ok::<(), syncline::Error>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// The same, opening this gate when the source has been read to its end, while what was read is still being written. A run that ends before
+    /// does not open it.
+    #[must_use]
+    pub fn with_source_read(mut self, gate: Gate) -> Self {
+        self.source_read = Some(gate);
         self
     }
 

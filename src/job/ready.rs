@@ -26,16 +26,15 @@ pub(super) struct Ready {
     /// What an incremental job saw.
     pub(super) seen: Option<Seen>,
     /// Held until the batch is written.
-    _charge: Charge,
+    charge: Charge,
 }
 
-pub(super) async fn ready(
-    context: Context,
-    preparation: Arc<Preparation>,
-    mappers: Arc<[Bound]>,
-    admitted: Result<(Admitted, Charge)>,
+/// The batch, filtered and with its formulas, and not mapped yet.
+pub(super) fn prepared(
+    preparation: &Preparation,
+    admitted: Admitted,
+    charge: Charge,
 ) -> Result<Ready> {
-    let (admitted, mut charge) = admitted?;
     let Admitted {
         batch,
         deletes,
@@ -61,23 +60,42 @@ pub(super) async fn ready(
             .filter(|reject| !own.contains(&reject.position.record))
             .for_each(|reject| reject.op = RowOp::Delete);
     }
-    let mut mapped = Vec::with_capacity(mappers.len());
-    for mapper in &*mappers {
-        mapped.push(mapper.map(&context, &prepared.batch, deletes).await?);
-    }
-    let rows = mapped
-        .iter()
-        .flatten()
-        .map(|mapped| bytes_of(&mapped.batch.records));
-    charge.mapped(rows.sum());
     Ok(Ready {
         prepared: prepared.batch,
         records,
         filtered: prepared.filtered,
         bytes,
-        mapped,
+        mapped: Vec::new(),
         deletes,
         seen,
-        _charge: charge,
+        charge,
     })
+}
+
+impl Ready {
+    /// The batch was read before its run may map it.
+    pub(super) fn early(mut self) -> Self {
+        self.charge.not_mapped_yet();
+        self
+    }
+
+    /// The same, mapped for each destination.
+    pub(super) async fn mapped(
+        mut self,
+        context: &Context,
+        mappers: &Arc<[Bound]>,
+    ) -> Result<Self> {
+        self.mapped.reserve(mappers.len());
+        for mapper in &**mappers {
+            let mapped = mapper.map(context, &self.prepared, self.deletes).await?;
+            self.mapped.push(mapped);
+        }
+        let rows = self
+            .mapped
+            .iter()
+            .flatten()
+            .map(|mapped| bytes_of(&mapped.batch.records));
+        self.charge.mapped(rows.sum());
+        Ok(self)
+    }
 }

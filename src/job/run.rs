@@ -6,28 +6,25 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt as _;
 
-use crate::dataset::ReadRequest;
 use crate::destination::CommitRequest;
-use crate::host::{Bug, Context, Event, RejectRewind, run_on};
+use crate::host::{Bug, Context, Event, RejectRewind};
 use crate::record::Cursor;
 use crate::spec::RejectLimit;
 use crate::{Error, ErrorKind, Result, Retry};
 
-use super::admit::{Admitted, admitted};
-use super::ahead::Ahead;
 use super::bind::{Bound, bind};
 use super::checkpoint::{Border, Checkpoints};
-use super::flight::{Flight, held_by};
 use super::group::{End, Group, GroupEnd, Stop, paused_until};
 use super::incremental::{Reading, Seen};
+use super::intake::{Early, Intake, Stretch};
 use super::plan::{JobPlan, TargetPlan};
-use super::ready::{Ready, ready};
+use super::ready::Ready;
 use super::refuse::refuse;
 use super::report::{DestinationReport, Outcome, RunReport, Timings};
 use super::stage::Stage;
 use super::sync::SyncJob;
+use super::waiting::{Passed, reading, wait};
 use super::{Guarantee, RunRequest};
 
 /// What a run has booked so far, for whoever drops it.
@@ -82,18 +79,31 @@ pub(super) async fn run(
     request.epoch = checkpoints
         .as_ref()
         .map_or(request.epoch, Checkpoints::epoch);
+    let passed = wait(context, job, &plan, &request, checkpoints.as_ref()).await?;
+    let Passed::Open(waited) = passed else {
+        let mut report = RunReport::new(&job.info.name, started_at, context.clock().now());
+        report.outcome = Outcome::Cancelled;
+        report.dry_run = request.dry_run;
+        return Ok(report);
+    };
+    let began_at = waited.as_ref().map_or(started_at, |waited| waited.until);
     let columns = Arc::clone(&job.dataset.info().columns);
     let mut stages = Vec::with_capacity(plan.targets.len());
     let state = checkpoints.as_mut();
     let opened = match open(context, job, &plan, &request, state, &mut stages).await {
         Ok(mappers) => {
-            let (by, range) = (plan.incremental.as_ref(), request.range.as_ref());
-            let reading = Reading::begin(context, &*job.dataset, by, range, checkpoints.as_ref());
-            reading.await.map(|reading| (mappers, reading))
+            let early = waited.and_then(|waited| waited.still_fits(checkpoints.as_ref()));
+            match early {
+                Some((reading, early)) => Ok((mappers, reading, Some(early))),
+                None => {
+                    let reading = reading(context, job, &plan, &request, checkpoints.as_ref());
+                    reading.await.map(|reading| (mappers, reading, None))
+                }
+            }
         }
         Err(error) => Err(error),
     };
-    let (mappers, reading) = match opened {
+    let (mappers, reading, early) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             abort(context, &mut stages).await;
@@ -122,16 +132,17 @@ pub(super) async fn run(
         records: 0,
         resumed: 0,
         bytes: 0,
-        group: Group::new(1, started_at),
+        group: Group::new(1, began_at),
         resume: None,
         at_cursor: true,
         checkpoints,
         reading,
+        early,
         started_at,
         booked,
         paused_by: None,
         timings: Timings {
-            open: seconds(started_at, context.clock().now()),
+            open: seconds(began_at, context.clock().now()),
             ..Timings::default()
         },
     };
@@ -238,6 +249,8 @@ struct Run<'a> {
     checkpoints: Option<Checkpoints>,
     /// The window of an incremental job.
     reading: Option<Reading>,
+    /// What was read while the gate was shut.
+    early: Option<Early>,
     started_at: DateTime<Utc>,
     booked: Option<&'a Booked>,
     /// What it has to wait for.
@@ -266,6 +279,9 @@ impl Run<'_> {
                 job.dataset.acknowledge(self.context, cursor).await?;
             }
             if safe.ended {
+                if let Some(gate) = &self.request.source_read {
+                    gate.open();
+                }
                 return Ok(End::Finished);
             }
             again = checkpoints.begun();
@@ -300,7 +316,13 @@ impl Run<'_> {
         };
         let until = again.and_then(|border| border.cursor.clone());
         let until = until.filter(|_| !Bug::ReplayRunsOn.is_on());
-        let mut batches = self.read_ahead(job, plan, ahead, until);
+        let mut batches = match self.early.take() {
+            Some(early) => early.mapped(ahead),
+            None => {
+                let is_last = again.is_none_or(|border| border.ended);
+                self.intake(job, plan, until, is_last).mapped(ahead)
+            }
+        };
         let mut stop = None;
         loop {
             if self.context.cancel().is_cancelled() {
@@ -435,53 +457,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Batches in source order, prepared and mapped a few ahead on the executor.
-    fn read_ahead(
+    /// Batches in source order, prepared and mapped a few ahead.
+    fn intake(
         &self,
         job: &SyncJob,
         plan: &JobPlan,
-        mappers: Arc<[Bound]>,
         until: Option<Cursor>,
-    ) -> Ahead<Ready> {
-        let request = ReadRequest::new()
-            .with_fields(plan.fields.clone())
-            .with_raw(plan.raw.clone())
-            .with_batch_rows(self.request.batch_rows)
-            .between(self.resume.clone(), until)
-            .within(self.reading.as_ref().map(Reading::bounds));
-        let admission = self.reading.as_ref().map(Reading::admission);
-        let executor = self.context.executor_handle();
-        let ahead = executor.ahead();
-        let context = self.context.clone();
-        let preparation = Arc::clone(&plan.preparation);
-        // A lookup that asks somebody else must be awaited here, by the run itself.
-        let computes_only = mappers.iter().all(|bound| bound.write.in_memory());
-        // One is being written. Where nothing runs beside the run, nothing is read beside it.
-        let most = if ahead == 1 { 1 } else { ahead + 1 };
-        let flight = Flight::new(self.request.memory, most);
-        let batches = flight.gate(job.dataset.read(self.context, request));
-        let prepare = move |admitted: Result<Admitted>| {
-            let admitted = admitted.map(|admitted| {
-                let charge = flight.charge(held_by(&admitted.batch));
-                (admitted, charge)
-            });
-            let work = ready(
-                context.clone(),
-                Arc::clone(&preparation),
-                Arc::clone(&mappers),
-                admitted,
-            );
-            let executor = Arc::clone(&executor);
-            async move {
-                if computes_only {
-                    run_on(&*executor, work).await?
-                } else {
-                    work.await
-                }
-            }
+        is_last: bool,
+    ) -> Intake {
+        let stretch = Stretch {
+            from: self.resume.clone(),
+            until,
+            is_last,
         };
-        let ready = admitted(batches.boxed(), admission).map(prepare);
-        Ahead::new(ready.buffered(ahead).boxed())
+        let (context, reading) = (self.context, self.reading.as_ref());
+        Intake::new(context, &*job.dataset, plan, self.request, stretch, reading)
     }
 
     /// Counts a batch, and hands on what was refused before any destination saw it.

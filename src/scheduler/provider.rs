@@ -4,10 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::host::Context;
-use crate::job::Outcome;
+use crate::job::{Outcome, Trigger};
 use crate::spec::RunSettings;
 use crate::{Result, Tenant};
 
@@ -151,17 +150,4 @@ impl JobRun {
             begun: 0,
         }
     }
-}
-
-/// Why a run starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Trigger {
-    /// It was due.
-    Schedule,
-    /// Somebody said so.
-    Manual,
-    /// Something happened that it waited for.
-    Event,
 }

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::provider::Trigger;
 use super::timetable::{Hint, RUNNING, Timetable};
 use crate::host::{
     Bug, CancelToken, Context, Expected, Saved, StateKey, StateKind, StateStore, StateVersion,
     Swap, unique,
 };
+use crate::job::Trigger;
 use crate::policy::{Patience, RetryPolicy, Timeouts};
 use crate::schedule::{CompiledSchedule, Happened, Holidays, Schedule as _};
 use crate::spec::{Event, ScheduleSpec};
@@ -350,7 +350,7 @@ impl Shelf {
                     return Ok(false);
                 }
                 timetable.decide(now, schedule, &job);
-                Ok(timetable.ask(format!("event {id}"), now, Trigger::Event))
+                Ok(timetable.ask(format!("event {id}"), now, Trigger::Event(id.to_owned())))
             });
             match heard.await {
                 Ok(true) => started.push(job),

@@ -4,9 +4,9 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::due::due;
-use super::provider::{ProvidedJob, Trigger};
+use super::provider::ProvidedJob;
 use crate::host::Bug;
-use crate::job::Outcome;
+use crate::job::{Outcome, Trigger};
 use crate::schedule::{LastOutcome, NextRun, NoRun, Schedule, ScheduleRequest};
 use crate::spec::{MissedRuns, RunSettings, WhileRunning};
 

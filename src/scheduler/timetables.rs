@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::provider::{ProvidedJob, Trigger};
+use super::provider::ProvidedJob;
 use super::shelf::{Found, Shelf, too_busy};
 use super::timetable::{MOST_WAITING, Timetable};
 use crate::host::{Context, Expected, StateKey, StateKind, StateStore, unique};
+use crate::job::Trigger;
 use crate::schedule::{Happened, Holidays, LastOutcome, NextRun};
 use crate::{Error, ErrorKind, Result, Tenant};
 
@@ -219,7 +220,7 @@ impl Timetables {
                     );
                 }
                 timetable.decide(now, schedule, job);
-                match timetable.ask(run.to_owned(), now, trigger) {
+                match timetable.ask(run.to_owned(), now, trigger.clone()) {
                     true => Ok(()),
                     false => {
                         let message =
@@ -347,7 +348,7 @@ fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> Timetab
     let shown = |run: &super::timetable::Waiting, at| RunView {
         run: run.run.clone(),
         due: run.due,
-        trigger: run.trigger,
+        trigger: run.trigger.clone(),
         at,
         begun: run.begun,
     };

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunCondition, unknown_version};
+use super::{LinkSpec, Member, RunSettings, unknown_version};
 use crate::error::Problem;
 
-/// A chain: jobs of which each starts when those in front of it have done what it needs.
+/// A chain: jobs, and other chains, of which each starts when those in front of it have done what it needs.
 ///
 /// ```
 /// use syncline::spec::{ChainSpec, LinkSpec};
@@ -36,28 +36,30 @@ pub struct ChainSpec {
     pub id: Option<String>,
     /// Its name, unique among the chains of its workspace.
     pub name: String,
-    /// Its jobs. Those that may start at the same time start in this order.
+    /// What it runs. Links that may start at the same time start in this order.
     pub links: Vec<LinkSpec>,
     /// What becomes of the rest when a link did not do what is needed.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// When and how it runs. A job that is in a chain runs when the chain does: its own schedule does not count.
+    #[serde(default, skip_serializing_if = "RunSettings::is_silent")]
+    pub settings: RunSettings,
+    /// Whether a job begins to read while the one in front of it still writes. It looks nothing up and writes nothing before its turn.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub read_ahead: bool,
 }
 
-/// A job of a chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct LinkSpec {
-    /// The job, by its name.
-    pub job: String,
-    /// The jobs of the chain that it waits for; `None` is the one in front of it, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Vec<String>>,
-    /// What each of them must have done.
-    #[serde(default)]
-    pub when: RunCondition,
+fn yes() -> bool {
+    true
 }
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// The most links of a chain.
+const MOST_LINKS: usize = 200;
 
 /// What becomes of a chain when a link did not do what is needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,33 +76,8 @@ pub enum OnFailure {
     Continue,
 }
 
-impl LinkSpec {
-    /// A job behind the one in front of it.
-    pub fn new(job: impl Into<String>) -> Self {
-        LinkSpec {
-            job: job.into(),
-            after: None,
-            when: RunCondition::default(),
-        }
-    }
-
-    /// The same, behind these jobs; none to start at once.
-    #[must_use]
-    pub fn after<S: Into<String>>(mut self, jobs: impl IntoIterator<Item = S>) -> Self {
-        self.after = Some(jobs.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// The same, once they have done this.
-    #[must_use]
-    pub fn when(mut self, condition: RunCondition) -> Self {
-        self.when = condition;
-        self
-    }
-}
-
 impl ChainSpec {
-    /// A chain of these jobs.
+    /// A chain of these links.
     pub fn new(name: impl Into<String>, links: Vec<LinkSpec>) -> Self {
         ChainSpec {
             version: 1,
@@ -108,6 +85,8 @@ impl ChainSpec {
             name: name.into(),
             links,
             on_failure: OnFailure::Stop,
+            settings: RunSettings::default(),
+            read_ahead: true,
         }
     }
 
@@ -118,31 +97,48 @@ impl ChainSpec {
         self
     }
 
+    /// The same, running so.
+    #[must_use]
+    pub fn with_settings(mut self, settings: RunSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The same; whether a job begins to read while the one in front of it still writes.
+    #[must_use]
+    pub fn with_read_ahead(mut self, read_ahead: bool) -> Self {
+        self.read_ahead = read_ahead;
+        self
+    }
+
     /// The links that one waits for, by their places. What is not in the chain is left out.
     pub(crate) fn waits_for(&self, link: usize) -> Vec<usize> {
         match self.links.get(link).and_then(|link| link.after.as_ref()) {
             None => link.checked_sub(1).into_iter().collect(),
-            Some(jobs) => (jobs.iter())
-                .filter_map(|job| self.links.iter().position(|link| link.job == *job))
+            Some(members) => (members.iter())
+                .filter_map(|member| self.place(member))
                 .collect(),
         }
     }
 
+    fn place(&self, member: &Member) -> Option<usize> {
+        self.links.iter().position(|link| link.member == *member)
+    }
+
     /// The places of all links, each behind those that it waits for; `Err` is a circle of them.
     pub(crate) fn order(&self) -> Result<Vec<usize>, Vec<usize>> {
+        let waits: Vec<Vec<usize>> = (0..self.links.len()).map(|at| self.waits_for(at)).collect();
         let mut order: Vec<usize> = Vec::new();
-        while order.len() < self.links.len() {
-            let is_ready = |at: &usize| {
-                !order.contains(at)
-                    && self
-                        .waits_for(*at)
-                        .iter()
-                        .all(|other| order.contains(other))
+        let mut placed = BTreeSet::new();
+        while order.len() < waits.len() {
+            let is_ready = |(at, waits): &(usize, &Vec<usize>)| {
+                !placed.contains(at) && waits.iter().all(|other| placed.contains(other))
             };
-            match (0..self.links.len()).find(is_ready) {
-                Some(next) => order.push(next),
-                None => return Err(self.circle(&order)),
-            }
+            let Some((next, _)) = waits.iter().enumerate().find(is_ready) else {
+                return Err(self.circle(&order));
+            };
+            placed.insert(next);
+            order.push(next);
         }
         Ok(order)
     }
@@ -179,13 +175,21 @@ impl ChainSpec {
             problems.push(Problem::new("name", "a chain has a name"));
         }
         if self.links.is_empty() {
-            problems.push(Problem::new("links", "a chain has one job at least"));
+            problems.push(Problem::new("links", "a chain has one link at least"));
         }
+        if self.links.len() > MOST_LINKS {
+            let message =
+                format!("a chain has {MOST_LINKS} links at most; make chains of parts of it");
+            problems.push(Problem::new("links", message));
+            return problems;
+        }
+        problems.extend(self.settings.problems("settings"));
         let mut seen = BTreeSet::new();
         for (at, link) in self.links.iter().enumerate() {
-            if !seen.insert(&link.job) {
-                let message = format!("the job `{}` is in the chain already", link.job);
-                problems.push(Problem::new(format!("links[{at}].job"), message));
+            let (kind, name) = (link.member.kind(), link.member.name());
+            if !seen.insert(&link.member) {
+                let message = format!("the {kind} `{name}` is in the chain already");
+                problems.push(Problem::new(format!("links[{at}].{kind}"), message));
             }
             if link
                 .when
@@ -195,9 +199,10 @@ impl ChainSpec {
                 let path = format!("links[{at}].when.rejects_percent");
                 problems.push(Problem::new(path, "give a number from 0 to 100"));
             }
-            for (number, job) in link.after.iter().flatten().enumerate() {
-                if !self.links.iter().any(|other| other.job == *job) {
-                    let message = format!("the chain has no job `{job}`");
+            for (number, member) in link.after.iter().flatten().enumerate() {
+                if self.place(member).is_none() {
+                    let (kind, name) = (member.kind(), member.name());
+                    let message = format!("no link of the chain is the {kind} `{name}`");
                     let path = format!("links[{at}].after[{number}]");
                     problems.push(Problem::new(path, message));
                 }
@@ -207,11 +212,11 @@ impl ChainSpec {
             return problems;
         }
         if let Err(circle) = self.order() {
-            let jobs = circle.iter().filter_map(|at| self.links.get(*at));
-            let jobs: Vec<&str> = jobs.map(|link| link.job.as_str()).collect();
+            let links = circle.iter().filter_map(|at| self.links.get(*at));
+            let names: Vec<&str> = links.map(|link| link.member.name()).collect();
             let message = format!(
-                "jobs wait for each other in a circle: {}",
-                jobs.join(" -> ")
+                "links wait for each other in a circle: {}",
+                names.join(" -> ")
             );
             problems.push(Problem::new("links", message));
         }

@@ -49,9 +49,6 @@ pub struct JobSpec {
     /// When and how it runs, and who hears of it.
     #[serde(default, skip_serializing_if = "RunSettings::is_silent")]
     pub settings: RunSettings,
-    /// The job that runs in front of it each time, by its name; it must have written for this one to start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first: Option<String>,
 }
 
 impl JobSpec {
@@ -72,7 +69,6 @@ impl JobSpec {
             destinations,
             reject_limit: RejectLimit::none(),
             settings: RunSettings::default(),
-            first: None,
         }
     }
 
@@ -80,13 +76,6 @@ impl JobSpec {
     #[must_use]
     pub fn with_settings(mut self, settings: RunSettings) -> Self {
         self.settings = settings;
-        self
-    }
-
-    /// The same, behind this job each time.
-    #[must_use]
-    pub fn with_first(mut self, job: impl Into<String>) -> Self {
-        self.first = Some(job.into());
         self
     }
 

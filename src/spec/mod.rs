@@ -12,6 +12,7 @@ mod export;
 mod expr;
 mod file;
 mod job;
+mod link;
 mod mapping;
 mod oauth;
 mod object;
@@ -30,7 +31,7 @@ mod settings;
 mod sync;
 mod value_format;
 
-pub use chain::{ChainSpec, LinkSpec, OnFailure};
+pub use chain::{ChainSpec, OnFailure};
 pub use connection::ConnectionSpec;
 pub use dataset::{DatasetSpec, FormulaSpec, SourceSpec};
 pub use domain::Domain;
@@ -42,6 +43,7 @@ pub use expr::{
 };
 pub use file::{Column, Compression, Delimited, Encoding, Escape, FileSource, Header, Limits};
 pub use job::{DestinationSpec, JobSpec};
+pub use link::{LinkSpec, Member};
 pub use mapping::{
     DefaultSpec, FieldMapping, LookupSpec, MappingSpec, MatchPair, Rule, SelfLookupSpec,
 };

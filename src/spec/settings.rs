@@ -305,7 +305,7 @@ pub struct RunCondition {
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub rejects_percent: Option<u8>,
     /// How many seconds older than the end of the run its watermark may be at most: a source that brings nothing new any more is noticed. Only
-    /// the run of an incremental job whose cursor field is a `date` or `datetime` can meet it.
+    /// the run of an incremental job whose cursor field is a `date` or `datetime` can meet it; a day is as new as its last moment in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark_within: Option<u32>,
 }

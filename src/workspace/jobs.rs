@@ -16,7 +16,7 @@ use crate::job::{
     Job as _, JobPlan, Redrive, RedriveReport, RunLease, RunReport, RunRequest, RunState, SyncJob,
     Trigger,
 };
-use crate::spec::{JobSpec, SourceSpec};
+use crate::spec::{JobSpec, Member, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The jobs of a [`Workspace`].
@@ -192,7 +192,7 @@ impl Jobs<'_> {
                 return Ok(());
             }
             let job = roster.job(id)?.clone();
-            chains::free(roster, &[id])?;
+            chains::free(roster, &[Member::job(id)])?;
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
                 roster.connection_mut(connection)?.declined.push(template);
             }
@@ -558,6 +558,8 @@ pub(super) fn fits(spec: &JobSpec, home: &Catalog) -> Result<()> {
     if let SourceSpec::File(source) = &spec.dataset.source {
         problems.extend(source.problems("dataset.source.file"));
     }
+    problems.extend(spec.settings.problems("settings"));
+    problems.extend(specs::schedule_problems(&spec.settings));
     if spec.destinations.is_empty() {
         problems.push(Problem::new(
             "destinations",

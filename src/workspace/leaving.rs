@@ -12,7 +12,7 @@ use super::{Connections, Workspace, chains, open};
 use crate::authorization::{CredentialRecord, Revocation, RevokeMode, Standing};
 use crate::connector::AuthWay;
 use crate::host::{Context, StateKind};
-use crate::spec::ConnectionSpec;
+use crate::spec::{ConnectionSpec, Member};
 use crate::{Error, ErrorKind, Result};
 
 /// How long one who removes something is left alone. Then others complete it.
@@ -69,9 +69,9 @@ impl Connections<'_> {
                     .with("connection", &view.spec.name)
                     .with("jobs", names.join(", ")));
             }
-            let ids: Vec<&str> = roster.jobs_of(id).map(|job| job.id.as_str()).collect();
-            chains::free(roster, &ids)?;
-            gone = ids.into_iter().map(ToOwned::to_owned).collect();
+            gone = roster.jobs_of(id).map(|job| job.id.clone()).collect();
+            let members: Vec<Member> = gone.iter().map(Member::job).collect();
+            chains::free(roster, &members)?;
             roster.connection_mut(id)?.going = Some(now);
             gone.iter().for_each(|job| roster.remove_job(job, now));
             Ok(())

@@ -2,9 +2,10 @@
 //!
 //! | type | is |
 //! |---|---|
-//! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`] and [`Jobs`] |
+//! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`], [`Jobs`] and [`Chains`] |
 //! | [`Activity`] | what happened in it: runs, their logs, changes |
 //! | [`ConnectionState`], [`ConnectionAction`] | the life of a connection, as a table |
+//! | [`Workspaces`] | the jobs and chains of all tenants, for a scheduler |
 //! | [`ImportRequest`], [`ImportReport`] | moving connections and jobs between orgs |
 //! | [`LocalWorkspace`], [`Home`] | jobs over files and tables of one process, without a tenant |
 
@@ -23,6 +24,7 @@ mod local;
 mod moving;
 mod open;
 mod preload;
+mod provider;
 mod provision;
 mod roster;
 mod specs;
@@ -48,7 +50,7 @@ pub use activity::{
 };
 pub use authorize::{Connected, Polled};
 pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
-pub use chains::{ChainReport, Chains, LinkFate, LinkReport};
+pub use chains::{ChainReport, ChainRequest, ChainView, Chains, LinkFate, LinkReport};
 pub use connections::{ConnectionView, Connections};
 pub use home::Home;
 pub use jobs::{JobView, Jobs};
@@ -57,6 +59,7 @@ pub use life::{ConnectionAction, ConnectionState};
 pub use local::LocalWorkspace;
 pub use moving::{ImportAction, ImportReport, ImportRequest, ImportStep};
 pub use open::Checked;
+pub use provider::Workspaces;
 pub use provision::{JobRef, NotMade, Provisioned};
 
 /// What a [`Workspace`] is made of.

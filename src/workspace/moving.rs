@@ -10,7 +10,7 @@ use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
 use super::{Workspace, chains, connections, jobs};
 use crate::error::Problem;
 use crate::host::{Context, unique};
-use crate::spec::{ChainSpec, ConnectionSpec, ExportSpec, JobSpec};
+use crate::spec::{ConnectionSpec, ExportSpec, JobSpec, Member};
 use crate::{Error, Result};
 
 /// How often an import is planned anew when the workspace changed meanwhile.
@@ -278,10 +278,7 @@ impl Workspace {
         }
         plan.check_names(document, &mut problems);
         if problems.is_empty() {
-            for (at, chain) in document.chains.iter().enumerate() {
-                let path = format!("chains[{at}]");
-                plan.link(context, document, chain, now, &path, &mut problems);
-            }
+            plan.link(context, document, now, &mut problems);
         }
         match problems.is_empty() {
             true => Ok(plan),
@@ -486,66 +483,94 @@ impl Plan {
         }
     }
 
-    /// Brings one chain in, whose jobs are here by now.
+    /// Brings the chains in, whose jobs are here by now.
     fn link(
         &mut self,
         context: &Context,
         document: &ExportSpec,
-        spec: &ChainSpec,
         now: DateTime<Utc>,
-        path: &str,
         problems: &mut Vec<Problem>,
     ) {
-        let mut spec = spec.clone();
-        // A job may have another name here.
-        for link in &mut spec.links {
-            for name in std::iter::once(&mut link.job).chain(link.after.iter_mut().flatten()) {
-                let of_document = document.jobs.iter().any(|job| job.name == *name);
-                let step = self.report.jobs.iter().find(|step| step.name == *name);
-                let here = step.and_then(|step| self.roster.job(&step.id).ok());
-                if let (true, Some(here)) = (of_document, here) {
-                    name.clone_from(&here.name);
+        // All have an id before any is made: they may be links of each other.
+        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        for (at, spec) in document.chains.iter().enumerate() {
+            let by_id = spec.id.as_ref().and_then(|id| self.roster.chain(id).ok());
+            let mut named = self.roster.chains.iter();
+            let found = by_id.or_else(|| named.find(|chain| chain.spec.name == spec.name));
+            let id = match found {
+                Some(found) => found.id.clone(),
+                None => {
+                    let here = |id: &str| self.roster.chains.iter().any(|chain| chain.id == id);
+                    let taken = |id: &str| here(id) || ids.values().any(|other| other == id);
+                    own_id(context, spec.id.as_deref(), taken)
                 }
+            };
+            if ids.values().any(|other| *other == id) {
+                let message = "it is the same chain here as one in front of it";
+                problems.push(Problem::new(format!("chains[{at}]"), message));
             }
+            ids.insert(&spec.name, id);
         }
-        let by_id = spec.id.as_ref().and_then(|id| self.roster.chain(id).ok());
-        let by_name = || {
-            self.roster
-                .chains
-                .iter()
-                .find(|chain| chain.spec.name == spec.name)
-        };
-        let found = by_id.or_else(by_name).cloned();
-        let id = match &found {
-            Some(found) => found.id.clone(),
-            None => {
-                let taken = |id: &str| self.roster.chains.iter().any(|chain| chain.id == id);
-                own_id(context, spec.id.as_deref(), taken)
-            }
-        };
-        spec.id = Some(id.clone());
-        let made = chains::entry(&self.roster, id.clone(), &spec, now);
-        let free = self.roster.chain_name_is_free(&spec.name, Some(&id));
-        let made = made.and_then(|made| free.map(|()| made));
-        let mut made = match made {
-            Ok(made) => made,
-            Err(error) => return problems.extend(placed(path, &error)),
-        };
-        let action = match found {
-            Some(found) if found.spec == made.spec => ImportAction::Keep,
-            Some(found) => {
-                made.created_at = found.created_at;
-                self.roster.chains.retain(|chain| chain.id != id);
-                self.roster.chains.push(made);
-                ImportAction::Update
-            }
-            None => {
-                self.roster.chains.push(made);
-                ImportAction::Create
-            }
-        };
-        let name = spec.name;
-        self.report.chains.push(ImportStep { name, id, action });
+        if !problems.is_empty() {
+            return;
+        }
+        for (at, spec) in document.chains.iter().enumerate() {
+            let path = format!("chains[{at}]");
+            let Some(id) = ids.get(spec.name.as_str()) else {
+                continue;
+            };
+            let id_of = |member: &Member| match member {
+                Member::Job(name) => {
+                    // A job may have another name here.
+                    let of_document = document.jobs.iter().any(|job| job.name == *name);
+                    let mut steps = self.report.jobs.iter();
+                    let step = steps.find(|step| of_document && step.name == *name);
+                    let known = step.map(|step| step.id.clone());
+                    known.or_else(|| chains::id_here(&self.roster, member))
+                }
+                Member::Chain(name) => {
+                    let known = ids.get(name.as_str()).cloned();
+                    known.or_else(|| chains::id_here(&self.roster, member))
+                }
+            };
+            let made = chains::entry(id.clone(), spec, now, id_of);
+            let free = self.roster.chain_name_is_free(&spec.name, Some(id));
+            let mut made = match made.and_then(|made| free.map(|()| made)) {
+                Ok(made) => made,
+                Err(error) => {
+                    problems.extend(placed(&path, &error));
+                    continue;
+                }
+            };
+            let mut here = self.roster.chains.iter();
+            let action = match here.position(|chain| chain.id == *id) {
+                Some(place) => {
+                    let found = self.roster.chains.remove(place);
+                    if found.spec == made.spec {
+                        self.roster.chains.insert(place, found);
+                        ImportAction::Keep
+                    } else {
+                        (made.created_at, made.enabled) = (found.created_at, found.enabled);
+                        self.roster.chains.insert(place, made);
+                        ImportAction::Update
+                    }
+                }
+                None => {
+                    self.roster.chains.push(made);
+                    ImportAction::Create
+                }
+            };
+            let (name, id) = (spec.name.clone(), id.clone());
+            self.report.chains.push(ImportStep { name, id, action });
+        }
+        if problems.is_empty() {
+            let nested = chains::check_nesting(&self.roster);
+            problems.extend(
+                nested
+                    .map_err(|problem| Problem::new("chains", problem.message))
+                    .err(),
+            );
+        }
     }
 }
 

@@ -70,8 +70,9 @@ pub(super) struct JobEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct ChainEntry {
     pub(super) id: String,
-    /// With the ids of jobs for their names, and without its own id.
+    /// With the ids of its members for their names, and without its own id.
     pub(super) spec: ChainSpec,
+    pub(super) enabled: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) changed_at: DateTime<Utc>,
 }

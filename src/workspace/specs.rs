@@ -6,7 +6,8 @@ use crate::connection::Connection;
 use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::job::SyncJob;
-use crate::spec::{JobSpec, unknown_version};
+use crate::schedule::CompiledSchedule;
+use crate::spec::{JobSpec, RunSettings, unknown_version};
 
 /// The job of a spec, which reads this dataset and writes objects of this connection.
 pub(super) fn sync_job(
@@ -51,4 +52,16 @@ pub(super) fn own_problems(spec: &JobSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What is wrong with the schedule of something, where its settings stand at `settings`.
+pub(super) fn schedule_problems(settings: &RunSettings) -> Vec<Problem> {
+    let Err(error) = CompiledSchedule::new(&settings.schedule) else {
+        return Vec::new();
+    };
+    let below = |problem: &Problem| {
+        let path = format!("settings.schedule.{}", problem.path);
+        Problem::new(path.trim_end_matches('.'), problem.message.clone())
+    };
+    error.problems().iter().map(below).collect()
 }

@@ -312,12 +312,9 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     shown.came(&world.run(revoked));
     shown.came(&Ok::<_, Error>(job));
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("contacts")]);
-    let chain = world
-        .run(chains.create(context, chain))
-        .unwrap()
-        .id
-        .unwrap();
-    let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+    let chain = world.run(chains.create(context, chain)).unwrap().id;
+    let request =
+        syncline::workspace::ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())));
     let report = world.run(chains.run(context, &chain, request)).unwrap();
     let activity = workspace.activity();
     shown.see(&activity);

@@ -1,7 +1,7 @@
 //! Jobs as one document.
 
 use syncline::ErrorKind;
-use syncline::spec::{ExportSpec, JobSpec};
+use syncline::spec::{ChainSpec, ExportSpec, JobSpec, LinkSpec, Member, RunSettings};
 
 /// The jobs of the benchmarks and the examples.
 fn jobs() -> Vec<JobSpec> {
@@ -55,4 +55,53 @@ fn what_is_wrong_with_an_export_is_told_with_its_path() {
     let twice = serde_json::json!({"version": 1, "jobs": [first, first]}).to_string();
     let error = ExportSpec::from_json(&twice).unwrap_err();
     assert_eq!(error.problems()[0].path, "jobs[1].name");
+}
+
+#[test]
+fn chains_of_jobs_and_chains_are_read_as_they_were_written() {
+    let links = vec![
+        LinkSpec::new("users"),
+        LinkSpec::chain("users").after([Member::job("users")]),
+        LinkSpec::new("tickets").after([Member::job("users"), Member::chain("users")]),
+    ];
+    let schedule = "every day at 06:30".parse().unwrap();
+    let nightly = ChainSpec::new("nightly", links)
+        .with_settings(RunSettings::new(schedule))
+        .with_read_ahead(false);
+    assert!(nightly.problems().is_empty(), "{:?}", nightly.problems());
+    let plain = ChainSpec::new("users", vec![LinkSpec::new("a")]);
+    let export = ExportSpec::new(vec![]).with_chains(vec![nightly, plain]);
+    let text = export.to_json();
+    assert_eq!(ExportSpec::from_json(&text).unwrap(), export);
+    // What is as always is not said.
+    assert_eq!(text.matches("\"settings\"").count(), 1);
+    assert_eq!(text.matches("\"read_ahead\"").count(), 1);
+
+    let link = |link: &str| {
+        let chain = format!(r#"{{"version": 1, "name": "x", "links": [{link}]}}"#);
+        let document = format!(r#"{{"version": 1, "jobs": [], "chains": [{chain}]}}"#);
+        ExportSpec::from_json(&document)
+    };
+    assert!(link(r#"{"job": "a"}"#).is_ok());
+    for (wrong, told) in [
+        ("{}", "either a `job` or a `chain`"),
+        (
+            r#"{"job": "a", "chain": "b"}"#,
+            "either a `job` or a `chain`",
+        ),
+        (r#"{"job": "a", "after": [7]}"#, "give the name of a job"),
+        (
+            r#"{"job": "a", "after": [{"job": "b"}]}"#,
+            "give the name of a job",
+        ),
+        (r#"{"job": "a", "then": []}"#, "unknown field"),
+    ] {
+        let error = link(wrong).unwrap_err();
+        let problem = error.problems()[0].to_string();
+        assert!(
+            problem.starts_with("chains[0].links[0]"),
+            "{wrong}: {problem}"
+        );
+        assert!(problem.contains(told), "{wrong}: {problem}");
+    }
 }

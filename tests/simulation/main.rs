@@ -10,6 +10,7 @@
 
 mod broken;
 mod check;
+mod gates;
 mod incremental;
 mod leases;
 mod model;

@@ -8,16 +8,16 @@ use syncline::host::{CancelToken, Context};
 use syncline::job::{Outcome, RunRequest};
 use syncline::memory::MemoryRejects;
 use syncline::record::{RecordBuilder, Schema};
-use syncline::spec::{ChainSpec, Ended, LinkSpec, OnFailure, RunCondition};
+use syncline::spec::{ChainSpec, Ended, LinkSpec, Member, OnFailure, RunCondition};
 use syncline::workspace::{
-    ChainReport, ImportAction, ImportRequest, JobsOnDelete, LinkFate, Workspace,
+    ChainReport, ChainRequest, ImportAction, ImportRequest, JobsOnDelete, LinkFate, Workspace,
 };
 
 use super::super::server::World;
 use super::{contacts, crm, fields};
 
 /// Jobs of these names.
-fn with_jobs(world: &World, names: &[&str]) -> Workspace {
+pub(super) fn with_jobs(world: &World, names: &[&str]) -> Workspace {
     let workspace = world.workspace();
     world.create(&workspace, "files", "open");
     for name in names {
@@ -30,39 +30,45 @@ fn with_jobs(world: &World, names: &[&str]) -> Workspace {
     workspace
 }
 
-fn create(world: &World, workspace: &Workspace, spec: ChainSpec) -> String {
+pub(super) fn create(world: &World, workspace: &Workspace, spec: ChainSpec) -> String {
     let made = workspace.chains().create(world.context(), spec);
-    world.run(made).unwrap().id.unwrap()
+    world.run(made).unwrap().id
+}
+
+pub(super) fn plain() -> ChainRequest<'static> {
+    ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())))
 }
 
 fn run_in(world: &World, context: &Context, workspace: &Workspace, id: &str) -> ChainReport {
-    let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+    let request = plain();
     world
         .run(workspace.chains().run(context, id, request))
         .unwrap()
 }
 
-fn run(world: &World, workspace: &Workspace, id: &str) -> ChainReport {
+pub(super) fn run(world: &World, workspace: &Workspace, id: &str) -> ChainReport {
     run_in(world, world.context(), workspace, id)
 }
 
 /// What became of each link: `ran`, `failed`, `done`, `skipped`, `waits`.
-fn fates(report: &ChainReport) -> Vec<String> {
+pub(super) fn fates(report: &ChainReport) -> Vec<String> {
     let fate = |fate: &LinkFate| match fate {
         LinkFate::Ran(report) if report.outcome == Outcome::Failed => "failed",
         LinkFate::Ran(_) => "ran",
-        LinkFate::Done => "done",
+        LinkFate::RanChain(report) if report.outcome == Outcome::Failed => "failed",
+        LinkFate::RanChain(_) => "ran",
+        LinkFate::Done(_) => "done",
         LinkFate::Skipped(_) => "skipped",
         _ => "waits",
     };
     report
         .links
         .iter()
-        .map(|link| format!("{} {}", link.job.name, fate(&link.fate)))
+        .map(|link| format!("{} {}", link.member.name(), fate(&link.fate)))
         .collect()
 }
 
-fn switch(world: &World, workspace: &Workspace, name: &str, enabled: bool) {
+pub(super) fn switch(world: &World, workspace: &Workspace, name: &str, enabled: bool) {
     let jobs = world.run(workspace.jobs().list(world.context())).unwrap();
     let id = &jobs.iter().find(|job| job.spec.name == name).unwrap().id;
     let (jobs, context) = (workspace.jobs(), world.context());
@@ -73,7 +79,7 @@ fn switch(world: &World, workspace: &Workspace, name: &str, enabled: bool) {
     .unwrap();
 }
 
-fn links(names: &[&str]) -> Vec<LinkSpec> {
+pub(super) fn links(names: &[&str]) -> Vec<LinkSpec> {
     names.iter().map(|name| LinkSpec::new(*name)).collect()
 }
 
@@ -114,7 +120,7 @@ fn what_becomes_of_the_rest_is_a_policy() {
         let workspace = with_jobs(&world, &["a", "b", "c"]);
         switch(&world, &workspace, "a", false);
         let mut all = links(&["a", "b"]);
-        all.push(LinkSpec::new("c").after::<&str>([]));
+        all.push(LinkSpec::new("c").after::<Member>([]));
         let id = create(
             &world,
             &workspace,
@@ -198,7 +204,7 @@ fn forks_and_joins_are_run_in_an_order_that_fits() {
         LinkSpec::new("d").after(["b", "c"]),
         LinkSpec::new("b").after(["a"]),
         LinkSpec::new("c").after(["a"]),
-        LinkSpec::new("a").after::<&str>([]),
+        LinkSpec::new("a").after::<Member>([]),
     ];
     let id = create(&world, &workspace, ChainSpec::new("diamond", all));
     assert_eq!(
@@ -217,7 +223,7 @@ fn a_chain_that_cannot_be_is_refused_with_the_path_of_the_circle() {
             .unwrap_err()
     };
     let circle = vec![
-        LinkSpec::new("a").after::<&str>([]),
+        LinkSpec::new("a").after::<Member>([]),
         LinkSpec::new("b").after(["a", "c"]),
         LinkSpec::new("c").after(["b"]),
     ];
@@ -250,7 +256,11 @@ fn a_chain_stops_behind_the_job_that_runs_when_it_is_cancelled() {
         RunRequest::new(Arc::new(MemoryRejects::new()))
     };
     let report = world
-        .run(workspace.chains().run(&context, &id, request))
+        .run(
+            workspace
+                .chains()
+                .run(&context, &id, ChainRequest::new(request)),
+        )
         .unwrap();
     assert_eq!(report.outcome, Outcome::Cancelled);
     assert_eq!(*seen.lock().unwrap(), ["a"]);
@@ -284,7 +294,8 @@ fn what_a_chain_needs_is_not_deleted_and_it_follows_names_and_moves() {
         .run(jobs.edit(context, &a.id, &a.edition, spec))
         .unwrap();
     let chain = world.run(workspace.chains().get(context, &id)).unwrap();
-    assert_eq!(chain.links[0].job, "z");
+    let chain = chain.spec;
+    assert_eq!(chain.links[0].member, Member::job("z"));
 
     let document = world.run(workspace.export(context)).unwrap();
     assert_eq!(document.chains, [chain]);
@@ -312,11 +323,10 @@ fn two_processes_do_not_run_a_chain_at_the_same_time() {
     let world = World::new();
     let workspace = with_jobs(&world, &["a", "b"]);
     let id = create(&world, &workspace, ChainSpec::new("x", links(&["a", "b"])));
-    let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
     let other = world.workspace();
     let both = join(
-        workspace.chains().run(world.context(), &id, request),
-        other.chains().run(world.context(), &id, request),
+        workspace.chains().run(world.context(), &id, plain()),
+        other.chains().run(world.context(), &id, plain()),
     );
     let (first, second) = world.run(both);
     assert_eq!(first.unwrap().outcome, Outcome::Success);

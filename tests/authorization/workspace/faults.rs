@@ -16,7 +16,7 @@ use syncline::job::{Outcome, RunRequest};
 use syncline::memory::{MemoryRejects, MemoryState};
 use syncline::spec::{ChainSpec, ConnectionSpec, ExportSpec, LinkSpec};
 use syncline::testing::{Effects, Ended, Fate, drive};
-use syncline::workspace::{ConnectionState, ImportRequest, JobsOnDelete, Workspace};
+use syncline::workspace::{ChainRequest, ConnectionState, ImportRequest, JobsOnDelete, Workspace};
 use syncline::{ErrorKind, Result, Tenant};
 
 use super::super::server::World;
@@ -70,8 +70,8 @@ async fn steps(
     let request = ImportRequest::new();
     workspace.import(context, document, &request).await?;
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("imported")]);
-    let chain = workspace.chains().create(context, chain).await?.id.unwrap();
-    let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+    let chain = workspace.chains().create(context, chain).await?.id;
+    let request = ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())));
     if runs {
         let chains = workspace.chains();
         chains.run(context, &chain, request).await?;
@@ -106,8 +106,8 @@ fn sound(world: &World, what: &str) {
         );
     }
     for chain in world.run(workspace.chains().list(context)).expect(what) {
-        let id = chain.id.expect(what);
-        let request = |_: &_| RunRequest::new(Arc::new(MemoryRejects::new()));
+        let id = chain.id;
+        let request = ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())));
         // A lease that a dead process has left.
         world.later(120);
         let ran = world.run(workspace.chains().run(context, &id, request));

@@ -1,12 +1,15 @@
 //! A tenant's workspace from outside: the life of connections, jobs, and moving them.
 
 mod activity;
+#[cfg(feature = "testing")]
+mod ahead;
 mod audit;
 mod chains;
 mod faults;
 mod jobs;
 mod life;
 mod moving;
+mod nested;
 mod registry;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +23,9 @@ use syncline::connector::{
     Registry,
 };
 use syncline::host::{Context, StateKey, StateKind, StateStore};
-use syncline::memory::{MemoryConnection, MemoryConnector};
-use syncline::record::{Field, FieldType};
+use syncline::memory::{MemoryConnection, MemoryConnector, MemoryObject};
+use syncline::record::array::RecordBatch;
+use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
     ConnectionSpec, CustomDomains, DatasetSpec, DestinationSpec, Domain, FieldMapping, Identity,
     JobSpec, MappingSpec, ObjectSpec, OrgHosts, SourceSpec, WriteMode,
@@ -43,6 +47,34 @@ fn system(objects: &[(&str, &[&str])]) -> MemoryConnection {
         system = system.with_object(&object).unwrap();
     }
     system
+}
+
+/// Rows of these fields, the first of which has these values.
+fn rows(names: &[&str], values: &[&str]) -> RecordBatch {
+    let mut rows = RecordBuilder::new(&Schema::new(fields(names)));
+    for value in values {
+        rows.push(&serde_json::json!({names[0]: value})).unwrap();
+    }
+    rows.finish().unwrap()
+}
+
+/// An object with a day for each record.
+fn events(all: &[(&str, &str)]) -> MemoryObject {
+    let mut fields = fields(&["Email"]);
+    fields.push(Field::new("At", FieldType::Date));
+    let object = MemoryObject::new(&ObjectSpec::new(
+        "Event",
+        Identity::Generated,
+        fields.clone(),
+    ));
+    let object = object.unwrap();
+    let mut rows = RecordBuilder::new(&Schema::new(fields));
+    for (email, at) in all {
+        rows.push(&serde_json::json!({"Email": email, "At": at}))
+            .unwrap();
+    }
+    object.insert(rows.finish().unwrap()).unwrap();
+    object
 }
 
 /// What the outside system shows as a rule.

@@ -1,0 +1,97 @@
+//! How a chain is run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::super::JobView;
+use crate::job::{CursorRange, RunRequest};
+use crate::record::CursorValue;
+
+/// How to run a chain.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline::job::RunRequest;
+/// use syncline::memory::MemoryRejects;
+/// use syncline::record::CursorValue;
+/// use syncline::workspace::ChainRequest;
+///
+/// let day = |text: &str| Some(CursorValue::Date(text.parse().unwrap()));
+/// let request = ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())))
+///     .with_run("2025-01-31T06:00:00Z")
+///     .with_range(day("2024-01-01"), day("2025-01-01"));
+/// assert!(request.range.is_some());
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ChainRequest<'a> {
+    /// The run's name, for instance the moment that it was due at. A run of this name that came to its end is told again, and nothing is run. One
+    /// that broke off is gone on with, whatever it was called, and is called so from then on.
+    pub run: Option<String>,
+    /// What its jobs that read incrementally read instead of what is new; the others run as always. A run that goes on has the range that it
+    /// began with.
+    pub range: Option<CursorRange>,
+    /// Whether a run that broke off is given up, unless it has the name of this one. Its jobs go on where they are.
+    pub start_over: bool,
+    requests: Arc<dyn Fn(&JobView) -> RunRequest + Send + Sync + 'a>,
+}
+
+impl<'a> ChainRequest<'a> {
+    /// A run in which each job is run so; the name of that run and what it waits for are the chain's affair. A job that reads ahead may be
+    /// asked for twice.
+    pub fn new(requests: impl Fn(&JobView) -> RunRequest + Send + Sync + 'a) -> Self {
+        ChainRequest {
+            run: None,
+            range: None,
+            start_over: false,
+            requests: Arc::new(requests),
+        }
+    }
+
+    /// The same, as the run of this name.
+    #[must_use]
+    pub fn with_run(mut self, name: impl Into<String>) -> Self {
+        self.run = Some(name.into());
+        self
+    }
+
+    /// The same, reading a stretch of the past again: from `from` on, and below `to`, as
+    /// [`RunRequest::with_range`](RunRequest::with_range) has it.
+    #[must_use]
+    pub fn with_range(mut self, from: Option<CursorValue>, to: Option<CursorValue>) -> Self {
+        self.range = Some(CursorRange { from, to });
+        self
+    }
+
+    /// The same, giving up a run that broke off.
+    #[must_use]
+    pub fn with_start_over(mut self) -> Self {
+        self.start_over = true;
+        self
+    }
+
+    /// The request of a run of a job.
+    pub(super) fn of_job(&self, job: &JobView) -> RunRequest {
+        (self.requests)(job)
+    }
+
+    /// The request of a chain that is a link of this one.
+    pub(super) fn inner(&self, run: String, range: Option<CursorRange>) -> Self {
+        ChainRequest {
+            run: Some(run),
+            range,
+            start_over: false,
+            requests: Arc::clone(&self.requests),
+        }
+    }
+}
+
+impl fmt::Debug for ChainRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainRequest")
+            .field("run", &self.run)
+            .field("range", &self.range)
+            .field("start_over", &self.start_over)
+            .finish_non_exhaustive()
+    }
+}

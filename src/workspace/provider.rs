@@ -1,0 +1,202 @@
+//! The jobs and chains of workspaces, for schedulers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::roster::{ChainEntry, Roster};
+use super::{ChainRequest, JobView, Workspace};
+use crate::host::Context;
+use crate::job::{Deed, Outcome, RunRequest};
+use crate::scheduler::{JobProvider, JobRun, ProvidedJob, Timetables};
+use crate::spec::{Member, RunCondition, RunSettings};
+use crate::{ErrorKind, Result, Tenant};
+
+type Open = dyn Fn(&Tenant) -> Result<Workspace> + Send + Sync;
+type Request = dyn Fn(&Tenant, &JobView) -> RunRequest + Send + Sync;
+
+/// The jobs and chains of all workspaces of a host, for its [schedulers](crate::scheduler::Scheduler). A job or chain is called by its id.
+///
+/// A job that is in a chain that is enabled runs with that chain only: its own schedule is not looked at. It still runs when somebody says so.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// # use std::sync::Arc;
+/// # use syncline::Tenant;
+/// # use syncline::host::{Context, HttpResponse};
+/// # use syncline::memory::{MemoryCipher, MemoryConnection, MemoryRejects, MemoryState, MemoryTransport};
+/// # use syncline::record::{Field, FieldType};
+/// # use syncline::spec::{Identity, ObjectSpec};
+/// # use syncline::workspace::{Workspace, WorkspaceConfig};
+/// # let email = || vec![Field::new("email", FieldType::Email)];
+/// # let object = |name| ObjectSpec::new(name, Identity::Generated, email());
+/// # let home = MemoryConnection::new("home").with_object(&object("lead"))?.with_object(&object("person"))?;
+/// # let transport = MemoryTransport::new(|request| Ok(HttpResponse::of(request, 404, "")));
+/// # let (state, cipher) = (Arc::new(MemoryState::new()), Arc::new(MemoryCipher::new()));
+/// # let acme = Tenant::new("acme")?;
+/// # let config = WorkspaceConfig::new(acme.clone(), state.clone(), cipher, Arc::new(transport), Arc::new(home));
+/// # let workspace = Workspace::new(config);
+/// # let context = Context::new();
+/// use syncline::job::RunRequest;
+/// use syncline::scheduler::{SchedulerConfig, Scheduler, Timetables};
+/// use syncline::spec::{DatasetSpec, DestinationSpec, FieldMapping, JobSpec, MappingSpec, RunSettings, SourceSpec, WriteMode};
+/// use syncline::workspace::Workspaces;
+///
+/// let mapping = MappingSpec::new(vec![FieldMapping::direct("email", "email")]);
+/// let person = DestinationSpec::new("person", WriteMode::upsert(["email"]), mapping);
+/// let dataset = DatasetSpec::new(SourceSpec::Object("lead".into()));
+/// let hourly = RunSettings::new("every hour".parse()?);
+/// let spec = JobSpec::new("people", dataset, vec![], vec![person]).with_settings(hourly);
+/// let job = workspace.jobs().create(&context, spec).await?;
+///
+/// let timetables = Timetables::new(Tenant::new("the host")?, state);
+/// let workspaces = Workspaces::new(
+///     move |_| Ok(workspace.clone()),
+///     |_, _| RunRequest::new(Arc::new(MemoryRejects::new())),
+/// );
+/// // Behind each change of a job or a chain, and once when the host starts.
+/// workspaces.put_all(&context, &timetables, &acme).await?;
+/// assert!(timetables.get(&context, &acme, &job.id).await?.next.is_some());
+/// let scheduler = Scheduler::new(SchedulerConfig::new("machine 7", timetables, Arc::new(workspaces)));
+/// # Ok::<(), syncline::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Workspaces {
+    open: Arc<Open>,
+    request: Arc<Request>,
+}
+
+impl Workspaces {
+    /// The workspace of each tenant, and how each job of it is run.
+    pub fn new(
+        open: impl Fn(&Tenant) -> Result<Workspace> + Send + Sync + 'static,
+        request: impl Fn(&Tenant, &JobView) -> RunRequest + Send + Sync + 'static,
+    ) -> Self {
+        Workspaces {
+            open: Arc::new(open),
+            request: Arc::new(request),
+        }
+    }
+
+    /// Puts a timetable for each job and chain of a tenant, and takes away those of what is gone. A scheduler learns of changed settings when a job is due, too, but
+    /// not that one is due sooner than it was.
+    ///
+    /// # Errors
+    /// Those of the stores. What was put by then stays, and doing it again does the rest.
+    pub async fn put_all(
+        &self,
+        context: &Context,
+        timetables: &Timetables,
+        tenant: &Tenant,
+    ) -> Result<()> {
+        let workspace = (self.open)(tenant)?;
+        let (roster, jobs) = workspace.jobs().snapshot(context, |_| true).await?;
+        let jobs = jobs.iter().map(|job| (&job.id, of_job(&roster, job)));
+        let chains = roster.chains.iter();
+        let chains = chains.map(|chain| (&chain.id, of_chain(&roster, chain)));
+        let provided: Vec<(&String, ProvidedJob)> = jobs.chain(chains).collect();
+        let known = timetables.jobs(context, tenant).await?;
+        for gone in known
+            .iter()
+            .filter(|known| provided.iter().all(|(id, _)| id != known))
+        {
+            timetables.remove(context, tenant, gone).await?;
+        }
+        for (id, provided) in provided {
+            timetables.put(context, tenant, id, provided).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl JobProvider for Workspaces {
+    async fn job(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+    ) -> Result<Option<ProvidedJob>> {
+        let workspace = (self.open)(tenant)?;
+        let jobs = workspace.jobs();
+        let (roster, views) = jobs.snapshot(context, |entry| entry.id == job).await?;
+        if let Some(view) = views.first() {
+            return Ok(Some(of_job(&roster, view)));
+        }
+        let chain = roster.chains.iter().find(|chain| chain.id == job);
+        Ok(chain.map(|chain| of_chain(&roster, chain)))
+    }
+
+    async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome> {
+        let workspace = (self.open)(&run.tenant)?;
+        let (tenant, id) = (&run.tenant, &*run.job);
+        let view = match workspace.jobs().get(context, id).await {
+            Ok(view) => view,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let request = ChainRequest::new(|view| (self.request)(tenant, view));
+                let chains = workspace.chains();
+                let settings = chains.get(context, id).await?.spec.settings;
+                let report = chains.run(context, id, request.with_run(&run.name)).await?;
+                return Ok(judged(report.outcome, report.deed, &settings.success));
+            }
+            Err(error) => return Err(error),
+        };
+        let request = (self.request)(tenant, &view)
+            .with_run(&run.name)
+            .with_trigger(run.trigger.clone());
+        let report = workspace.jobs().run(context, id, request).await?;
+        Ok(judged(
+            report.outcome,
+            Deed::of(&report),
+            &view.spec.settings.success,
+        ))
+    }
+}
+
+/// How a run counts that must have done this.
+fn judged(outcome: Outcome, deed: Deed, success: &RunCondition) -> Outcome {
+    match outcome {
+        Outcome::Cancelled | Outcome::Paused { .. } => outcome,
+        // Whatever it did is enough.
+        Outcome::Failed if deed.lacks(success).is_none() => Outcome::PartialSuccess,
+        _ if deed.lacks(success).is_some() => Outcome::Failed,
+        _ => outcome,
+    }
+}
+
+fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {
+    let mut settings = view.spec.settings.clone();
+    let member = Member::Job(view.id.clone());
+    if in_chain(roster, &member) {
+        settings.schedule = RunSettings::default().schedule;
+    }
+    ProvidedJob::new(&view.spec.name, settings)
+        .with_enabled(view.enabled && !view.retired)
+        .with_edition(&view.edition)
+        .with_connections(view.connection.clone())
+}
+
+fn of_chain(roster: &Roster, chain: &ChainEntry) -> ProvidedJob {
+    let mut settings = chain.spec.settings.clone();
+    if in_chain(roster, &Member::Chain(chain.id.clone())) {
+        settings.schedule = RunSettings::default().schedule;
+    }
+    // Its jobs run one after the other, and each takes its own turn at its connection.
+    ProvidedJob::new(&chain.spec.name, settings).with_enabled(chain.enabled)
+}
+
+/// Whether a chain that is enabled runs it.
+fn in_chain(roster: &Roster, member: &Member) -> bool {
+    let enabled = roster.chains.iter().filter(|chain| chain.enabled);
+    enabled
+        .flat_map(|chain| &chain.spec.links)
+        .any(|link| link.member == *member)
+}
+
+impl fmt::Debug for Workspaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workspaces")
+    }
+}
