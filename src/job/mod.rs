@@ -445,7 +445,7 @@ impl RunRequest {
     ///     second.run(&context, request().with_gate(gate.clone())).await
     /// };
     /// let (one, two) = futures::future::try_join(one, two).await?;
-    /// assert_eq!((one.destinations[0].inserted, two.destinations[0].unchanged), (1, 1));
+    /// assert_eq!((one.destinations[0].inserted, two.destinations[0].inserted, two.destinations[0].updated), (1, 0, 1));
     /// # Ok::<(), syncline::Error>(())
     /// # }).unwrap();
     /// ```
