@@ -134,6 +134,11 @@ impl Scheduler {
         }
     }
 
+    /// What it is made of.
+    pub fn config(&self) -> &SchedulerConfig {
+        &self.config
+    }
+
     /// Starts what is due and makes the runs, until the cancel token of the context is set. Then no run begins any more; those that go on may end
     /// within [a time](SchedulerConfig::drain), are stopped then, and left to other schedulers.
     ///

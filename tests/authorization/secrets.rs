@@ -11,10 +11,11 @@ use syncline::authorization::{
 };
 use syncline::connector::{Config, ConnectRequest, OAuthClient};
 use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, StateStore as _};
-use syncline::job::{RedriveReport, RunReport, RunRequest};
+use syncline::job::{Outcome, RedriveReport, RunReport, RunRequest};
 use syncline::memory::{MemoryRejects, MemoryTransport, RecordedTransport};
+use syncline::scheduler::{RunFate, Scheduler, SchedulerConfig, Timetables};
 use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, Org};
-use syncline::workspace::{AuditQuery, RunQuery};
+use syncline::workspace::{AuditQuery, ChainRequest, RunQuery, Workspaces};
 use syncline::{Error, Result, Secret, Tenant};
 
 use super::server::{Fault, World, spec};
@@ -313,8 +314,7 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     shown.came(&Ok::<_, Error>(job));
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("contacts")]);
     let chain = world.run(chains.create(context, chain)).unwrap().id;
-    let request =
-        syncline::workspace::ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())));
+    let request = ChainRequest::new(|_| RunRequest::new(Arc::new(MemoryRejects::new())));
     let report = world.run(chains.run(context, &chain, request)).unwrap();
     let activity = workspace.activity();
     shown.see(&activity);
@@ -336,6 +336,31 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     shown.see(&report);
     let export = world.run(workspace.export(context)).unwrap();
     shown.text.push_str(&export.to_json());
+    // A scheduler runs the chain.
+    let timetables = Timetables::new(Tenant::new("host").unwrap(), settings.state.clone());
+    let opened = workspace.clone();
+    let workspaces = Workspaces::new(
+        move |_| Ok(opened.clone()),
+        |_, _| RunRequest::new(Arc::new(MemoryRejects::new())),
+    );
+    let tenant = workspace.tenant();
+    world
+        .run(workspaces.put_all(context, &timetables, tenant))
+        .unwrap();
+    world
+        .run(timetables.run_now(context, tenant, &chain))
+        .unwrap();
+    let config = SchedulerConfig::new("a machine", timetables, Arc::new(workspaces));
+    let mut scheduler = Scheduler::new(config);
+    let tick = world.run(scheduler.tick(context)).unwrap();
+    assert_eq!(tick.started.len(), 1);
+    shown.see(&scheduler);
+    shown.see(&tick);
+    for run in tick.started {
+        let ended = world.run(run);
+        assert_eq!(ended.fate, RunFate::Ended(Outcome::Failed));
+        shown.see(&ended);
+    }
 }
 
 /// A signer is the host's own, and so is what it shows.

@@ -31,6 +31,7 @@ mod reject_files;
 mod reject_parts;
 mod reports;
 mod resume;
+mod scheduler;
 mod schedules;
 mod self_lookup;
 mod specs;

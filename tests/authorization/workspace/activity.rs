@@ -9,7 +9,8 @@ use syncline::memory::{MemoryRejects, MemoryState};
 use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
 use syncline::spec::{ChainSpec, LinkSpec};
 use syncline::workspace::{
-    AnomalyPolicy, RejectsAs, RetentionPolicy, RunQuery, RunRecord, RunStatus, Workspace,
+    AnomalyPolicy, ChainRequest, RejectsAs, RetentionPolicy, RunQuery, RunRecord, RunStatus,
+    Workspace,
 };
 
 use super::super::server::World;
@@ -147,7 +148,7 @@ fn a_run_that_cannot_begin_and_one_of_a_chain_are_told() {
         .run(
             workspace
                 .chains()
-                .run(context, &chain.id.unwrap(), |_: &_| request()),
+                .run(context, &chain.id, ChainRequest::new(|_| request())),
         )
         .unwrap();
     let of_chain = all(

@@ -60,7 +60,7 @@ async fn changes(workspace: &Workspace, context: &Context) -> Result<()> {
     connections.rename(context, &id, "help desk").await?;
     pause().await;
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("people")]);
-    let chain = chains.create(context, chain).await?.id.unwrap();
+    let chain = chains.create(context, chain).await?.id;
     pause().await;
     chains.delete(context, &chain).await?;
     pause().await;
@@ -237,7 +237,7 @@ fn no_change_is_missing_wherever_a_process_dies() {
             is.extend(
                 chains
                     .into_iter()
-                    .map(|spec| (spec.id.unwrap(), (spec.name, true.into()))),
+                    .map(|chain| (chain.id, (chain.spec.name, chain.enabled.into()))),
             );
             assert_eq!(names, is, "{what}");
             if authorized {

@@ -1,0 +1,379 @@
+//! Schedulers one by one: what starts when, what stops it, and what is told to whom. What many of them do to each other the simulator tries out.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::executor::block_on;
+use futures::future::join_all;
+use syncline::host::{CancelToken, Clock as _, Context, StateKind, StateStore as _};
+use syncline::job::{Outcome, Trigger};
+use syncline::memory::{ManualClock, MemoryState};
+use syncline::schedule::{Happened, LastOutcome};
+use syncline::scheduler::{
+    EndedRun, JobProvider, JobRun, ProvidedJob, RunFate, RunLimits, Scheduler, SchedulerConfig,
+    Timetables,
+};
+use syncline::spec::{MissedRuns, RunRetry, RunSettings, WhileRunning};
+use syncline::{ErrorKind, Result, Tenant};
+
+/// Jobs by name, each of which takes a while and comes to an end.
+#[derive(Debug, Default)]
+struct Jobs {
+    settings: Mutex<Vec<(String, RunSettings)>>,
+    ends: Mutex<Vec<Outcome>>,
+    seconds: Mutex<u64>,
+    began: Mutex<Vec<JobRun>>,
+}
+
+#[async_trait]
+impl JobProvider for Jobs {
+    async fn job(&self, _: &Context, _: &Tenant, job: &str) -> Result<Option<ProvidedJob>> {
+        let settings = self.settings.lock().unwrap();
+        let found = settings.iter().find(|(name, _)| name == job);
+        Ok(found.map(|(name, settings)| ProvidedJob::new(name, settings.clone())))
+    }
+
+    async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome> {
+        self.began.lock().unwrap().push(run.clone());
+        let seconds = *self.seconds.lock().unwrap();
+        for _ in 0..seconds {
+            context.clock().sleep(Duration::from_secs(1)).await;
+            if context.cancel().is_cancelled() {
+                return Ok(Outcome::Cancelled);
+            }
+        }
+        Ok(self.ends.lock().unwrap().pop().unwrap_or(Outcome::Success))
+    }
+}
+
+struct World {
+    clock: ManualClock,
+    context: Context,
+    state: Arc<MemoryState>,
+    jobs: Arc<Jobs>,
+    timetables: Timetables,
+    acme: Tenant,
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    format!("2026-03-01T{text}Z").parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new(at("00:00:00"));
+        let state = Arc::new(MemoryState::new());
+        World {
+            context: Context::new().with_clock(Arc::new(clock.clone())),
+            timetables: Timetables::new(Tenant::new("host").unwrap(), state.clone()),
+            state,
+            clock,
+            jobs: Arc::default(),
+            acme: Tenant::new("acme").unwrap(),
+        }
+    }
+
+    fn put(&self, job: &str, schedule: &str, with: impl FnOnce(RunSettings) -> RunSettings) {
+        let settings = with(RunSettings::new(schedule.parse().unwrap()));
+        let mut all = self.jobs.settings.lock().unwrap();
+        all.retain(|(name, _)| name != job);
+        all.push((job.to_owned(), settings.clone()));
+        let provided = ProvidedJob::new(job, settings);
+        block_on(
+            self.timetables
+                .put(&self.context, &self.acme, job, provided),
+        )
+        .unwrap();
+    }
+
+    fn scheduler(&self) -> Scheduler {
+        let limits = RunLimits::default().with_at_once(100);
+        let config = SchedulerConfig::new("a machine", self.timetables.clone(), self.jobs.clone());
+        Scheduler::new(config.with_limits(limits))
+    }
+
+    /// Looks once, and lets what has begun come to its end.
+    fn tick(&self, scheduler: &mut Scheduler) -> Vec<EndedRun> {
+        let tick = block_on(scheduler.tick(&self.context)).unwrap();
+        assert!(tick.problems.is_empty(), "{:?}", tick.problems);
+        self.clock.drive(join_all(tick.started)).unwrap()
+    }
+
+    /// The names of the runs that begin when it looks at this time.
+    fn names(&self, scheduler: &mut Scheduler, time: &str) -> Vec<String> {
+        self.clock.advance(at(time) - self.clock.now());
+        let ended = self.tick(scheduler);
+        ended.into_iter().map(|ended| ended.run.name).collect()
+    }
+
+    /// Runs a scheduler until a time.
+    fn run_until(&self, time: &str, scheduler: &mut Scheduler) {
+        let stop = CancelToken::new();
+        let context = self.context.clone().with_cancel(stop.clone());
+        let left = (at(time) - self.clock.now()).to_std().unwrap();
+        let alarm = self.clock.sleep(left);
+        let both = futures::future::join(scheduler.run(&context), async {
+            alarm.await;
+            stop.cancel();
+        });
+        self.clock.drive(both).unwrap().0.unwrap();
+    }
+}
+
+#[test]
+fn of_the_runs_that_were_missed_those_start_that_the_policy_says() {
+    for (policy, expected, missed) in [
+        (MissedRuns::Latest, &["04:00:00"][..], 3),
+        (MissedRuns::None, &[], 4),
+        (
+            MissedRuns::All { most: 3 },
+            &["02:00:00", "03:00:00", "04:00:00"],
+            1,
+        ),
+    ] {
+        let world = World::new();
+        world.put("a", "every hour", |settings| settings.with_missed(policy));
+        let mut scheduler = world.scheduler();
+        world.clock.advance(TimeDelta::minutes(4 * 60 + 30));
+        let mut names = Vec::new();
+        for _ in 0..5 {
+            names.extend(
+                world
+                    .tick(&mut scheduler)
+                    .into_iter()
+                    .map(|ended| ended.run.due),
+            );
+        }
+        let expected: Vec<_> = expected.iter().map(|time| at(time)).collect();
+        assert_eq!(names, expected, "{policy:?}");
+        let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
+        assert_eq!(
+            (view.missed, view.next),
+            (missed, Some(at("05:00:00"))),
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_due_while_a_run_goes_on_is_skipped_queued_or_stops_it() {
+    for (policy, began, skipped) in [
+        (WhileRunning::Skip, &["01:00", "04:00"][..], 2),
+        (WhileRunning::Queue, &["01:00", "03:00"], 1),
+        (
+            WhileRunning::Cancel,
+            &["01:00", "02:00", "03:00", "04:00"],
+            0,
+        ),
+    ] {
+        let world = World::new();
+        *world.jobs.seconds.lock().unwrap() = 150 * 60;
+        world.put("a", "every hour", |settings| {
+            settings.with_while_running(policy)
+        });
+        let mut scheduler = world.scheduler();
+        world.run_until("04:10:00", &mut scheduler);
+        let runs = world.jobs.began.lock().unwrap();
+        let names: Vec<String> = runs
+            .iter()
+            .map(|run| run.due.format("%H:%M").to_string())
+            .collect();
+        assert_eq!(names, began, "{policy:?}");
+        let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
+        assert_eq!(view.skipped, skipped, "{policy:?}");
+        // It was stopped with its scheduler, and is still to be made.
+        assert_eq!(view.waiting.len(), 1, "{policy:?}: {view:?}");
+        assert_eq!((view.waiting[0].begun, view.running), (1, None));
+    }
+}
+
+#[test]
+fn a_run_that_failed_comes_again_under_its_name_and_waits_longer_each_time() {
+    let world = World::new();
+    world.put("a", "every day at 01:00", |settings| {
+        settings.with_retry(RunRetry::times(2))
+    });
+    *world.jobs.ends.lock().unwrap() = vec![Outcome::Failed; 3];
+    let mut scheduler = world.scheduler();
+    let first = world.names(&mut scheduler, "01:00:00");
+    assert_eq!(first, ["2026-03-01T01:00:00Z"]);
+    assert!(world.names(&mut scheduler, "01:00:59").is_empty());
+    assert_eq!(world.names(&mut scheduler, "01:01:00"), first);
+    assert!(world.names(&mut scheduler, "01:02:59").is_empty());
+    assert_eq!(world.names(&mut scheduler, "01:03:00"), first);
+    assert!(world.names(&mut scheduler, "01:30:00").is_empty());
+    let begun: Vec<u32> = world
+        .jobs
+        .began
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|run| run.begun)
+        .collect();
+    assert_eq!(begun, [0, 1, 2]);
+    let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
+    assert_eq!(view.last_outcome, Some(LastOutcome::Failed));
+}
+
+#[test]
+fn a_run_that_pauses_goes_on_when_the_time_has_come() {
+    let world = World::new();
+    world.put("a", "every day at 01:00", |settings| settings);
+    let until = at("01:20:00");
+    *world.jobs.ends.lock().unwrap() = vec![Outcome::Paused { until }];
+    let mut scheduler = world.scheduler();
+    let first = world.names(&mut scheduler, "01:00:00");
+    assert!(world.names(&mut scheduler, "01:19:59").is_empty());
+    assert_eq!(world.names(&mut scheduler, "01:20:00"), first);
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped_and_has_failed() {
+    let world = World::new();
+    world.put("a", "every day at 01:00", |settings| {
+        settings.with_timeout(90)
+    });
+    *world.jobs.seconds.lock().unwrap() = 10_000;
+    let mut scheduler = world.scheduler();
+    world.clock.advance(TimeDelta::hours(1));
+    let ended = world.tick(&mut scheduler);
+    assert_eq!(ended[0].fate, RunFate::TimedOut);
+    let took = world.clock.now() - at("01:00:00");
+    assert!(took < TimeDelta::seconds(93), "{took}");
+}
+
+#[test]
+fn a_job_that_is_asked_for_runs_once_and_one_that_is_disabled_does_not() {
+    let world = World::new();
+    world.put("a", "on demand", |settings| settings);
+    let mut scheduler = world.scheduler();
+    assert!(world.tick(&mut scheduler).is_empty());
+    let run = block_on(world.timetables.run_now(&world.context, &world.acme, "a")).unwrap();
+    let ended = world.tick(&mut scheduler);
+    assert_eq!(
+        (&ended[0].run.name, &ended[0].run.trigger),
+        (&run, &Trigger::Manual)
+    );
+    assert!(world.tick(&mut scheduler).is_empty());
+    let disabled = ProvidedJob::new("a", RunSettings::default()).with_enabled(false);
+    block_on(
+        world
+            .timetables
+            .put(&world.context, &world.acme, "a", disabled),
+    )
+    .unwrap();
+    let refused = block_on(world.timetables.run_now(&world.context, &world.acme, "a"));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    let other = Tenant::new("globex").unwrap();
+    let unknown = block_on(world.timetables.run_now(&world.context, &other, "a"));
+    assert_eq!(unknown.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn an_event_starts_a_run_once_however_often_it_is_told() {
+    let world = World::new();
+    world.put("a", r#"on file "in/""#, |settings| settings);
+    world.put("b", r#"on file "out/""#, |settings| settings);
+    let mut scheduler = world.scheduler();
+    let file = Happened::File("in/people.csv".into());
+    for (id, expected) in [
+        ("in/people.csv 1", vec!["a"]),
+        ("in/people.csv 1", vec![]),
+        ("in/people.csv 2", vec!["a"]),
+    ] {
+        let told = block_on(
+            world
+                .timetables
+                .happened(&world.context, &world.acme, &file, id),
+        )
+        .unwrap();
+        assert_eq!(told, expected, "{id}");
+        assert_eq!(world.tick(&mut scheduler).len(), expected.len(), "{id}");
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_another_one_runs_when_that_has_ended_well() {
+    let world = World::new();
+    world.put("people", "every day at 01:00", |settings| settings);
+    world.put("cases", r#"on job "people" success"#, |settings| settings);
+    world.put("always", r#"on job "people""#, |settings| settings);
+    let mut scheduler = world.scheduler();
+    *world.jobs.ends.lock().unwrap() = vec![Outcome::Failed];
+    world.clock.advance(TimeDelta::hours(1));
+    world.tick(&mut scheduler);
+    let jobs = |ended: Vec<EndedRun>| -> Vec<String> {
+        ended.into_iter().map(|ended| ended.run.job).collect()
+    };
+    assert_eq!(jobs(world.tick(&mut scheduler)), ["always"]);
+    world.clock.advance(TimeDelta::days(1));
+    assert_eq!(jobs(world.tick(&mut scheduler)), ["people"]);
+    assert_eq!(jobs(world.tick(&mut scheduler)), ["always", "cases"]);
+    assert!(world.tick(&mut scheduler).is_empty());
+}
+
+#[test]
+fn a_change_of_the_schedule_makes_up_for_nothing_and_a_job_that_is_gone_leaves_nothing() {
+    let world = World::new();
+    world.put("a", "on demand", |settings| settings);
+    let mut scheduler = world.scheduler();
+    world.clock.advance(TimeDelta::hours(12));
+    world.put("a", "every day at 06:00", |settings| settings);
+    assert!(world.tick(&mut scheduler).is_empty());
+    world.jobs.settings.lock().unwrap().clear();
+    world.clock.advance(TimeDelta::hours(20));
+    assert!(world.tick(&mut scheduler).is_empty());
+    let jobs = block_on(world.timetables.jobs(&world.context, &world.acme)).unwrap();
+    assert!(jobs.is_empty());
+    block_on(scheduler.end()).unwrap();
+    let host = Tenant::new("host").unwrap();
+    for kind in [
+        StateKind::Timetable,
+        StateKind::Due,
+        StateKind::Slot,
+        StateKind::Lease,
+    ] {
+        let left = block_on(world.state.list(&host, kind, None, 10)).unwrap();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn an_entry_of_the_index_that_is_lost_is_put_back() {
+    let world = World::new();
+    world.put("a", "every day at 06:00", |settings| settings);
+    let host = Tenant::new("host").unwrap();
+    let entries = block_on(world.state.list(&host, StateKind::Due, None, 10)).unwrap();
+    assert_eq!(entries.len(), 1);
+    let stored = block_on(world.state.get(&entries[0])).unwrap().unwrap();
+    assert!(block_on(world.state.delete(&entries[0], stored.version)).unwrap());
+    let mut scheduler = world.scheduler();
+    world.clock.advance(TimeDelta::hours(6));
+    assert!(world.tick(&mut scheduler).is_empty());
+    assert_eq!(world.tick(&mut scheduler).len(), 1);
+}
+
+#[test]
+fn no_more_runs_of_a_tenant_go_on_than_it_has_places_whoever_starts_them() {
+    let world = World::new();
+    for number in 0..6 {
+        world.put(&format!("job {number}"), "every day at 01:00", |settings| {
+            settings
+        });
+    }
+    *world.jobs.seconds.lock().unwrap() = 30;
+    world.clock.advance(TimeDelta::hours(1));
+    let (mut one, mut other) = (world.scheduler(), world.scheduler());
+    let first = block_on(one.tick(&world.context)).unwrap();
+    let second = block_on(other.tick(&world.context)).unwrap();
+    assert_eq!((first.started.len(), second.started.len()), (4, 0));
+    world.clock.drive(join_all(first.started)).unwrap();
+    let third = block_on(other.tick(&world.context)).unwrap();
+    assert_eq!(third.started.len(), 2);
+    // Those who are dropped are gone on with when their scheduler is known to be dead.
+    drop((third, other));
+    world.run_until("01:10:00", &mut one);
+    assert_eq!(world.jobs.began.lock().unwrap().len(), 6);
+}
