@@ -12,8 +12,7 @@ use syncline::job::{Outcome, Trigger};
 use syncline::memory::{ManualClock, MemoryState};
 use syncline::schedule::{Happened, LastOutcome};
 use syncline::scheduler::{
-    EndedRun, JobProvider, JobRun, ProvidedJob, RunFate, RunLimits, Scheduler, SchedulerConfig,
-    Timetables,
+    EndedRun, JobProvider, JobRun, ProvidedJob, RunLimits, Scheduler, SchedulerConfig, Timetables,
 };
 use syncline::spec::{MissedRuns, RunRetry, RunSettings, WhileRunning};
 use syncline::{ErrorKind, Result, Tenant};
@@ -159,13 +158,14 @@ fn of_the_runs_that_were_missed_those_start_that_the_policy_says() {
 
 #[test]
 fn what_is_due_while_a_run_goes_on_is_skipped_queued_or_stops_it() {
-    for (policy, began, skipped) in [
-        (WhileRunning::Skip, &["01:00", "04:00"][..], 2),
-        (WhileRunning::Queue, &["01:00", "03:00"], 1),
+    for (policy, began, skipped, interrupted) in [
+        (WhileRunning::Skip, &["01:00", "04:00"][..], 2, 1),
+        (WhileRunning::Queue, &["01:00", "03:00"], 1, 0),
         (
             WhileRunning::Cancel,
             &["01:00", "02:00", "03:00", "04:00"],
             0,
+            1,
         ),
     ] {
         let world = World::new();
@@ -183,9 +183,13 @@ fn what_is_due_while_a_run_goes_on_is_skipped_queued_or_stops_it() {
         assert_eq!(names, began, "{policy:?}");
         let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
         assert_eq!(view.skipped, skipped, "{policy:?}");
-        // It was stopped with its scheduler, and is still to be made.
+        // The one that was stopped with its scheduler is still to be made, or the one that is due behind it.
         assert_eq!(view.waiting.len(), 1, "{policy:?}: {view:?}");
-        assert_eq!((view.waiting[0].begun, view.running), (1, None));
+        assert_eq!(
+            (view.waiting[0].begun, view.running),
+            (interrupted, None),
+            "{policy:?}"
+        );
     }
 }
 
@@ -237,11 +241,12 @@ fn a_run_that_takes_too_long_is_stopped_and_has_failed() {
     });
     *world.jobs.seconds.lock().unwrap() = 10_000;
     let mut scheduler = world.scheduler();
-    world.clock.advance(TimeDelta::hours(1));
-    let ended = world.tick(&mut scheduler);
-    assert_eq!(ended[0].fate, RunFate::TimedOut);
-    let took = world.clock.now() - at("01:00:00");
-    assert!(took < TimeDelta::seconds(93), "{took}");
+    world.run_until("01:05:00", &mut scheduler);
+    let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
+    assert_eq!(view.last_outcome, Some(LastOutcome::Failed));
+    let took = view.last_end.unwrap() - view.last_start.unwrap();
+    let seconds = TimeDelta::seconds;
+    assert!(took >= seconds(90) && took < seconds(93), "{took}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::executor::block_on;
 use futures::future::join_all;
-use syncline::host::{Clock as _, Context};
+use syncline::host::Context;
 use syncline::job::Outcome;
 use syncline::memory::{ManualClock, MemoryState};
 use syncline::scheduler::{
