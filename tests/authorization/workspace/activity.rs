@@ -1,11 +1,11 @@
 //! The history of runs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use syncline::ErrorKind;
-use syncline::host::{Context, Event, Observer, RejectLedger as _, RejectSegment, StateStore};
+use syncline::host::{Context, RejectLedger as _, RejectSegment};
 use syncline::job::{Outcome, Redrive, RunRequest, Trigger};
-use syncline::memory::{MemoryRejects, MemoryState};
+use syncline::memory::MemoryRejects;
 use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
 use syncline::spec::{ChainSpec, LinkSpec};
 use syncline::workspace::{
@@ -173,24 +173,72 @@ fn a_run_that_cannot_begin_and_one_of_a_chain_are_told() {
     assert_eq!(failed[0].problem_kind.as_deref(), Some("invalid"));
 }
 
-/// Hears what was not kept.
-#[derive(Debug, Default)]
-struct Lost(Mutex<Vec<String>>);
-
-impl Observer for Lost {
-    fn observe(&self, event: &Event<'_>) {
-        if let Event::NotKept { what, .. } = event {
-            self.0.lock().unwrap().push((*what).to_owned());
-        }
-    }
-}
-
 #[cfg(feature = "testing")]
 mod disturbed {
+    use std::sync::Mutex;
+
+    use syncline::host::{Event, Observer, StateStore};
+    use syncline::memory::MemoryState;
     use syncline::testing::{EffectKind, Effects, Ended, Fate, drive};
 
     use super::super::crm;
     use super::*;
+
+    /// Hears what was not kept.
+    #[derive(Debug, Default)]
+    struct Lost(Mutex<Vec<String>>);
+
+    impl Observer for Lost {
+        fn observe(&self, event: &Event<'_>) {
+            if let Event::NotKept { what, .. } = event {
+                self.0.lock().unwrap().push((*what).to_owned());
+            }
+        }
+    }
+
+    /// A store that keeps no runs.
+    #[derive(Debug)]
+    struct NoHistory(MemoryState);
+
+    #[async_trait::async_trait]
+    impl StateStore for NoHistory {
+        async fn get(
+            &self,
+            key: &syncline::host::StateKey,
+        ) -> syncline::Result<Option<syncline::host::Stored>> {
+            self.0.get(key).await
+        }
+
+        async fn put(
+            &self,
+            key: &syncline::host::StateKey,
+            bytes: bytes::Bytes,
+            expected: syncline::host::Expected,
+        ) -> syncline::Result<syncline::host::Swap> {
+            if key.kind() == syncline::host::StateKind::Run {
+                return Err(syncline::Error::new(ErrorKind::Io, "no room"));
+            }
+            self.0.put(key, bytes, expected).await
+        }
+
+        async fn delete(
+            &self,
+            key: &syncline::host::StateKey,
+            expected: syncline::host::StateVersion,
+        ) -> syncline::Result<bool> {
+            self.0.delete(key, expected).await
+        }
+
+        async fn list(
+            &self,
+            tenant: &syncline::Tenant,
+            kind: syncline::host::StateKind,
+            start_after: Option<&syncline::host::StateKey>,
+            limit: usize,
+        ) -> syncline::Result<Vec<syncline::host::StateKey>> {
+            self.0.list(tenant, kind, start_after, limit).await
+        }
+    }
 
     #[test]
     fn a_run_whose_process_dies_is_seen_as_broken_off() {
@@ -262,50 +310,6 @@ mod disturbed {
         assert_eq!(ran.unwrap().outcome, Outcome::Success);
         assert_eq!(*lost.0.lock().unwrap(), ["run"]);
         assert_eq!(all(&world, &workspace, &RunQuery::new()), []);
-    }
-}
-
-/// A store that keeps no runs.
-#[derive(Debug)]
-struct NoHistory(MemoryState);
-
-#[async_trait::async_trait]
-impl StateStore for NoHistory {
-    async fn get(
-        &self,
-        key: &syncline::host::StateKey,
-    ) -> syncline::Result<Option<syncline::host::Stored>> {
-        self.0.get(key).await
-    }
-
-    async fn put(
-        &self,
-        key: &syncline::host::StateKey,
-        bytes: bytes::Bytes,
-        expected: syncline::host::Expected,
-    ) -> syncline::Result<syncline::host::Swap> {
-        if key.kind() == syncline::host::StateKind::Run {
-            return Err(syncline::Error::new(ErrorKind::Io, "no room"));
-        }
-        self.0.put(key, bytes, expected).await
-    }
-
-    async fn delete(
-        &self,
-        key: &syncline::host::StateKey,
-        expected: syncline::host::StateVersion,
-    ) -> syncline::Result<bool> {
-        self.0.delete(key, expected).await
-    }
-
-    async fn list(
-        &self,
-        tenant: &syncline::Tenant,
-        kind: syncline::host::StateKind,
-        start_after: Option<&syncline::host::StateKey>,
-        limit: usize,
-    ) -> syncline::Result<Vec<syncline::host::StateKey>> {
-        self.0.list(tenant, kind, start_after, limit).await
     }
 }
 

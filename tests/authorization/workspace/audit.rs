@@ -1,7 +1,6 @@
 //! Who changed what.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use indexmap::IndexMap;
 use syncline::authorization::RevokeMode;
@@ -189,7 +188,7 @@ fn no_change_is_missing_wherever_a_process_dies() {
             let what = format!("{fate:?} at {at}");
             let world = World::new();
             let effects = Effects::scripted([(at, fate)]);
-            let state = effects.state(Arc::new(world.state.clone()));
+            let state = effects.state(std::sync::Arc::new(world.state.clone()));
             let disturbed = world.workspace_of("acme", state, &crm());
             let work = changes(&disturbed, world.context());
             if let Ended::Done(done) = drive(&world.clock, &effects, work) {
