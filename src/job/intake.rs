@@ -106,14 +106,7 @@ impl Intake {
                 let ready = prepared(&preparation, admitted, charge)?;
                 ready.mapped(&context, &mappers).await
             };
-            let executor = Arc::clone(&executor);
-            async move {
-                if computes_only {
-                    run_on(&*executor, work).await?
-                } else {
-                    work.await
-                }
-            }
+            done(Arc::clone(&executor), computes_only, work)
         });
         Ahead::new(ready.buffered(ahead).boxed())
     }
@@ -152,6 +145,19 @@ impl Intake {
 
 fn computes_only(mappers: &[Bound]) -> bool {
     mappers.iter().all(|bound| bound.write.in_memory())
+}
+
+/// Work on a batch: on the executor, if it computes and waits for nothing.
+async fn done<T: Send + 'static>(
+    executor: Arc<dyn Executor>,
+    computes_only: bool,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    if computes_only {
+        run_on(&*executor, work).await?
+    } else {
+        work.await
+    }
 }
 
 /// The batches; when there are no more, and none failed, the gate is opened.
@@ -204,14 +210,7 @@ impl Early {
         let ready = batches.into_stream().map(move |batch| {
             let (context, mappers) = (context.clone(), Arc::clone(&mappers));
             let work = async move { batch?.mapped(&context, &mappers).await };
-            let executor = Arc::clone(&executor);
-            async move {
-                if computes_only {
-                    run_on(&*executor, work).await?
-                } else {
-                    work.await
-                }
-            }
+            done(Arc::clone(&executor), computes_only, work)
         });
         Ahead::new(ready.buffered(ahead).boxed())
     }

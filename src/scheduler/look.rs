@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::queue::Candidate;
 use super::run::{StartedRun, UnderWay};
 use super::session::Session;
-use super::shelf::{Entry, Found, Shelf};
+use super::shelf::{Entry, Shelf};
 use super::slots;
 use super::timetable::{End, Running, Waiting};
 use super::{JobRun, Scheduler, Tick};
-use crate::host::{Bug, Context, Expected, StateKey, unique};
+use crate::host::{Bug, Context, StateKey, unique};
 use crate::{Error, Result, Tenant};
 
 /// How many entries of the index are read at once.
@@ -19,7 +19,7 @@ const PAGE: usize = 500;
 const MOST_ENTRIES: usize = 2_000;
 /// How many starts are tried each time, beside those that there is room for.
 const MOST_VAIN: usize = 100;
-/// How long a job or tenant is left alone for which there was no place.
+/// How long a job is left alone for which there was no place, or that made trouble.
 const REST: Duration = Duration::from_secs(5);
 
 /// What became of a start.
@@ -105,8 +105,8 @@ impl Scheduler {
     /// Whether an entry need not be looked at now.
     fn passes(&self, entry: &Entry) -> bool {
         let (tenant, job) = (&entry.tenant, &entry.job);
-        let rests = |job: &str| self.resting.contains_key(&(tenant.clone(), job.to_owned()));
-        !self.queue.has_room(tenant) || self.queue.contains(tenant, job) || rests("") || rests(job)
+        let rests = self.resting.contains_key(&(tenant.clone(), job.clone()));
+        rests || !self.queue.has_room(tenant) || self.queue.contains(tenant, job)
     }
 
     async fn look_at(
@@ -117,7 +117,7 @@ impl Scheduler {
         entry: &Entry,
     ) -> Result<()> {
         let (tenant, job) = (&entry.tenant, &*entry.job);
-        let Some(found) = shelf.find(tenant, job).await? else {
+        let Some(mut found) = shelf.find(tenant, job).await? else {
             return shelf.drop_entry(key).await;
         };
         let hint = found.timetable.hint.as_ref();
@@ -127,58 +127,42 @@ impl Scheduler {
             // No change to come can rely on it.
             return shelf.drop_entry(key).await;
         }
-        let provided = self
-            .config
-            .provider
-            .job(&shelf.context, tenant, job)
-            .await?;
-        let Some(provided) = provided else {
+        let provider = &self.config.provider;
+        let provided = provider.job(&shelf.context, tenant, job).await?;
+        let now = shelf.now();
+        let before = found.timetable.clone();
+        found.timetable.decide(now, &found.schedule, job);
+        match &provided {
+            None => found.timetable.remove(),
+            Some(provided) => {
+                if found.timetable.provided(provided, now) {
+                    found.schedule = shelf.compile(&provided.settings.schedule)?;
+                    shelf.listens(tenant, job, &found.schedule).await?;
+                }
+            }
+        }
+        if let Some(running) = found.timetable.running.clone() {
+            if self.is_over(shelf, session, &running) {
+                slots::give_back(shelf, tenant, &running.slots, &running.start).await?;
+                found
+                    .timetable
+                    .end(now, &found.schedule, job, End::Interrupted);
+            }
+        }
+        if found.timetable.is_over() {
             shelf.remove(tenant, job, found).await?;
             return Ok(());
-        };
-        let now = shelf.now();
-        let Found {
-            mut timetable,
-            version,
-            schedule,
-        } = found;
-        let before = timetable.clone();
-        timetable.decide(now, &schedule, job);
-        let schedule = match timetable.provided(&provided, now) {
-            true => {
-                let schedule = shelf.compile(&timetable.settings.schedule)?;
-                shelf.listens(tenant, job, &schedule).await?;
-                schedule
-            }
-            false => schedule,
-        };
-        if let Some(running) = timetable
-            .running
-            .clone()
-            .filter(|running| self.is_over(shelf, session, running))
-        {
-            slots::give_back(shelf, tenant, &running.slots, &running.start).await?;
-            timetable.end(now, &schedule, job, End::Interrupted);
         }
         // An entry of a change that was not made counts as one, so that it can be taken away next time.
-        let waits = timetable.startable(now).cloned();
-        let stays =
-            is_its_own && timetable == before && (waits.is_some() || before.running.is_some());
-        if !stays
-            && !shelf
-                .put(
-                    tenant,
-                    job,
-                    &mut timetable,
-                    &schedule,
-                    Expected::Version(version),
-                )
-                .await?
-        {
+        let waits = found.timetable.startable(now).cloned();
+        let stays = waits.is_some() || before.running.is_some();
+        let stays = stays && is_its_own && found.timetable == before;
+        if !stays && !shelf.swap(tenant, job, &mut found).await? {
             return Ok(());
         }
         if let Some(run) = waits {
-            let candidate = Candidate::new(job, run.due, timetable.settings.priority);
+            let priority = found.timetable.settings.priority;
+            let candidate = Candidate::new(job, run.due, priority);
             self.queue.push(tenant, candidate);
         }
         Ok(())
@@ -241,22 +225,17 @@ impl Scheduler {
         tenant: &Tenant,
         job: &str,
     ) -> Result<Start> {
-        let Some(found) = shelf.find(tenant, job).await? else {
+        let Some(mut found) = shelf.find(tenant, job).await? else {
             return Ok(Start::Nothing);
         };
         let now = shelf.now();
-        let Found {
-            mut timetable,
-            version,
-            schedule,
-        } = found;
-        timetable.decide(now, &schedule, job);
-        let Some(waiting) = timetable.startable(now).cloned() else {
+        found.timetable.decide(now, &found.schedule, job);
+        let Some(waiting) = found.timetable.startable(now).cloned() else {
             return Ok(Start::Nothing);
         };
         let slots = match Bug::SlotsIgnored.is_on() {
             true => Some(Vec::new()),
-            false => slots::free(shelf, tenant, &timetable, &self.config.limits).await?,
+            false => slots::free(shelf, tenant, &found.timetable, &self.config.limits).await?,
         };
         let Some(slots) = slots else {
             return Ok(Start::NoPlace);
@@ -274,17 +253,8 @@ impl Scheduler {
             cancel: false,
             slots: slots.clone(),
         };
-        timetable.start(&waiting.run, running);
-        if !shelf
-            .put(
-                tenant,
-                job,
-                &mut timetable,
-                &schedule,
-                Expected::Version(version),
-            )
-            .await?
-        {
+        found.timetable.start(&waiting.run, running);
+        if !shelf.swap(tenant, job, &mut found).await? {
             return Ok(Start::Nothing);
         }
         if !slots::take(shelf, tenant, &slots, &start).await? {
@@ -313,10 +283,9 @@ impl Scheduler {
             provider: Arc::clone(&self.config.provider),
             place,
             run: run.clone(),
-            name: timetable.name,
+            name: found.timetable.name,
             slots,
-            timeout: timetable
-                .settings
+            timeout: (found.timetable.settings)
                 .timeout
                 .map(|seconds| Duration::from_secs(seconds.into())),
             heed_every: self.config.heed_every,
@@ -333,26 +302,13 @@ impl Scheduler {
         let mut mended = 0;
         for (key, tenant, job) in page {
             // One that cannot be read shows when it is due, or looked at.
-            if let Ok(Some(found)) = shelf.find(&tenant, &job).await {
+            if let Ok(Some(mut found)) = shelf.find(&tenant, &job).await {
                 mended += u64::from(shelf.mend(&tenant, &job, &found.timetable).await?);
-                let Found {
-                    mut timetable,
-                    version,
-                    schedule,
-                } = found;
-                let before = timetable.clone();
-                timetable.decide(shelf.now(), &schedule, &job);
-                if timetable != before {
+                let before = found.timetable.clone();
+                found.timetable.decide(shelf.now(), &found.schedule, &job);
+                if found.timetable != before {
                     // If somebody was faster, that one has looked at it.
-                    shelf
-                        .put(
-                            &tenant,
-                            &job,
-                            &mut timetable,
-                            &schedule,
-                            Expected::Version(version),
-                        )
-                        .await?;
+                    shelf.swap(&tenant, &job, &mut found).await?;
                 }
             }
             self.compared = Some(key).filter(|_| full);

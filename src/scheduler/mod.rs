@@ -101,7 +101,7 @@ pub struct Scheduler {
     compared: Option<StateKey>,
     /// When runs that go on were looked after, by the clock that never jumps.
     looked_after: Option<Duration>,
-    /// Jobs, or tenants without a job, that have no place or made trouble, and until when they are left alone.
+    /// Jobs that have no place or made trouble, and until when they are left alone.
     resting: BTreeMap<(Tenant, String), Duration>,
 }
 

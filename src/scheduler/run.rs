@@ -17,7 +17,7 @@ use super::session::Session;
 use super::shelf::{Found, Shelf};
 use super::slots;
 use super::timetable::{End, Slot, Timetable};
-use crate::host::{Bug, CancelToken, Context, Expected};
+use crate::host::{Bug, CancelToken, Context};
 use crate::job::Outcome;
 use crate::schedule::Happened;
 use crate::spec::WhileRunning;
@@ -241,40 +241,30 @@ impl UnderWay {
     }
 
     /// Whether its timetable says that it is to stop; `None` if the run is somebody else's by now.
-    async fn told(&self, found: Found) -> Option<bool> {
-        let Found {
-            mut timetable,
-            version,
-            schedule,
-        } = found;
+    async fn told(&self, mut found: Found) -> Option<bool> {
         let is_mine = |timetable: &Timetable| {
             let running = timetable.running.as_ref();
-            running
-                .filter(|running| running.start == self.place.start)
-                .map(|running| running.cancel)
+            let mine = running.filter(|running| running.start == self.place.start);
+            mine.map(|running| running.cancel)
         };
-        let told = is_mine(&timetable)?;
-        if timetable.settings.while_running != WhileRunning::Cancel {
+        let told = is_mine(&found.timetable)?;
+        if found.timetable.settings.while_running != WhileRunning::Cancel {
             return Some(told);
         }
         // One that is due by now stops it.
         let (tenant, job) = (&self.run.tenant, &self.run.job);
-        let before = timetable.clone();
-        timetable.decide(self.shelf.now(), &schedule, job);
-        if timetable != before {
-            let expected = Expected::Version(version);
-            let saved = self
-                .shelf
-                .put(tenant, job, &mut timetable, &schedule, expected)
-                .await;
-            // Else it is looked at again next time.
-            return Some(if matches!(saved, Ok(true)) {
-                is_mine(&timetable)?
-            } else {
-                told
-            });
+        let before = found.timetable.clone();
+        found
+            .timetable
+            .decide(self.shelf.now(), &found.schedule, job);
+        if found.timetable == before {
+            return Some(told);
         }
-        Some(told)
+        // If somebody was faster, or the store is away, it is looked at again next time.
+        match self.shelf.swap(tenant, job, &mut found).await {
+            Ok(true) => is_mine(&found.timetable),
+            _ => Some(told),
+        }
     }
 
     /// Saves the end; `false` if the run is somebody else's by now.

@@ -161,6 +161,13 @@ impl Shelf {
         Ok(true)
     }
 
+    /// Puts a timetable that was found, and changed, in its place; `false` says that somebody was faster.
+    pub(super) async fn swap(&self, tenant: &Tenant, job: &str, found: &mut Found) -> Result<bool> {
+        let expected = Expected::Version(found.version.clone());
+        self.put(tenant, job, &mut found.timetable, &found.schedule, expected)
+            .await
+    }
+
     /// Changes a timetable. The change sees the newest and is made anew when somebody else was faster; an error of it changes nothing.
     ///
     /// # Errors
@@ -169,25 +176,15 @@ impl Shelf {
         &self,
         tenant: &Tenant,
         job: &str,
-        mut change: impl FnMut(&mut Timetable, &mut CompiledSchedule) -> Result<R>,
+        mut change: impl FnMut(&mut Timetable, &CompiledSchedule) -> Result<R>,
     ) -> Result<R> {
         for attempt in 0..TRIES {
-            let Some(found) = self.find(tenant, job).await? else {
+            let Some(mut found) = self.find(tenant, job).await? else {
                 return Err(no_timetable(job));
             };
-            let Found {
-                mut timetable,
-                version,
-                mut schedule,
-            } = found;
-            let before = timetable.clone();
-            let changed = change(&mut timetable, &mut schedule)?;
-            let expected = Expected::Version(version);
-            if timetable == before
-                || self
-                    .put(tenant, job, &mut timetable, &schedule, expected)
-                    .await?
-            {
+            let before = found.timetable.clone();
+            let changed = change(&mut found.timetable, &found.schedule)?;
+            if found.timetable == before || self.swap(tenant, job, &mut found).await? {
                 return Ok(changed);
             }
             self.give_way(attempt).await;

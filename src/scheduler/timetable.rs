@@ -31,7 +31,7 @@ pub(super) struct Timetable {
     /// What was due up to here is decided: it waits, runs, has run, or was left out.
     pub(super) decided: DateTime<Utc>,
     /// The latest run of the schedule that ever began: neither it nor one before it begins again, whatever clocks say.
-    pub(super) begun: DateTime<Utc>,
+    pub(super) begun_through: DateTime<Utc>,
     /// Runs that are to start, in order.
     pub(super) waiting: Vec<Waiting>,
     pub(super) running: Option<Running>,
@@ -42,6 +42,8 @@ pub(super) struct Timetable {
     pub(super) skipped: u64,
     /// Runs that were left out because nobody was there to start them.
     pub(super) missed: u64,
+    /// The job is gone: nothing starts any more, and this goes when nothing runs.
+    pub(super) gone: bool,
     /// Goes up with each change.
     pub(super) change: u64,
     /// Where it stands in the index.
@@ -123,13 +125,14 @@ impl Timetable {
             connections: job.connections,
             settings: job.settings,
             decided: now,
-            begun: now,
+            begun_through: now,
             waiting: Vec::new(),
             running: None,
             last: LastRun::default(),
             heard: Vec::new(),
             skipped: 0,
             missed: 0,
+            gone: false,
             change: 0,
             hint: None,
         }
@@ -141,7 +144,8 @@ impl Timetable {
             && self.enabled == job.enabled
             && self.name == job.name
             && self.settings == job.settings
-            && self.connections == job.connections;
+            && self.connections == job.connections
+            && !self.gone;
         if same {
             return false;
         }
@@ -152,10 +156,25 @@ impl Timetable {
         }
         self.name.clone_from(&job.name);
         self.edition.clone_from(&job.edition);
-        self.enabled = job.enabled;
+        (self.enabled, self.gone) = (job.enabled, false);
         self.settings = job.settings.clone();
         self.connections.clone_from(&job.connections);
         true
+    }
+
+    /// The job is gone. A run that goes on is to stop.
+    pub(super) fn remove(&mut self) {
+        (self.enabled, self.gone) = (false, true);
+        self.waiting.clear();
+        let running = self.running.as_mut();
+        running
+            .into_iter()
+            .for_each(|running| running.cancel = true);
+    }
+
+    /// Whether nobody needs it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.gone && self.running.is_none()
     }
 
     fn request(&self, job: &str) -> ScheduleRequest {
@@ -205,8 +224,7 @@ impl Timetable {
                 chosen.retain(|at| now - at <= LATE);
             }
             self.missed += found.total - chosen.len() as u64;
-            let keeps_all = matches!(self.settings.missed, MissedRuns::All { .. });
-            if chosen.is_empty() || keeps_all {
+            if chosen.is_empty() || !self.latest_counts() {
                 let scheduled = |run: &&Waiting| run.trigger == Trigger::Schedule;
                 let most = keep.saturating_sub(self.waiting.iter().filter(scheduled).count());
                 let over = chosen.len().saturating_sub(most);
@@ -230,7 +248,7 @@ impl Timetable {
     /// Takes back what somebody decided of a time that is far from having come: one of the two clocks is wrong. If it is this one, others decide again, and nothing begins
     /// twice.
     fn undecide(&mut self, now: DateTime<Utc>) {
-        let decided = now.max(self.begun);
+        let decided = now.max(self.begun_through);
         if self.decided > decided + LATE {
             self.decided = decided;
             let has_come = |run: &Waiting| {
@@ -240,19 +258,32 @@ impl Timetable {
         }
     }
 
-    /// Forgets runs of the schedule that wait; answers how many of them never began.
+    /// Forgets runs of the schedule that wait and never began; answers how many. One that has begun gives way only when another one
+    /// [starts](Self::start): what is due is for a clock to say, and that may be taken back.
     fn drop_scheduled(&mut self) -> u64 {
-        let fresh = |run: &&Waiting| run.trigger == Trigger::Schedule && run.begun == 0;
-        let dropped = self.waiting.iter().filter(fresh).count() as u64;
-        self.waiting.retain(|run| run.trigger != Trigger::Schedule);
-        dropped
+        let before = self.waiting.len();
+        let stays = |run: &Waiting| run.trigger != Trigger::Schedule || run.begun > 0;
+        self.waiting.retain(stays);
+        (before - self.waiting.len()) as u64
     }
 
-    /// The run that may start now.
+    /// Whether a run of the schedule does the work of those that were due before it.
+    fn latest_counts(&self) -> bool {
+        !matches!(self.settings.missed, MissedRuns::All { .. })
+    }
+
+    /// The run that may start now: the first in order, and of the schedule's the latest, where that does the work of all.
     pub(super) fn startable(&self, now: DateTime<Utc>) -> Option<&Waiting> {
-        let idle = self.running.is_none() && self.enabled;
-        let mut waiting = self.waiting.iter().filter(|_| idle);
-        waiting.find(|run| run.not_before <= now)
+        if self.running.is_some() || !self.enabled {
+            return None;
+        }
+        let mut ready = self.waiting.iter().filter(|run| run.not_before <= now);
+        let first = ready.next()?;
+        if first.trigger != Trigger::Schedule || !self.latest_counts() {
+            return Some(first);
+        }
+        let later = ready.filter(|run| run.trigger == Trigger::Schedule);
+        later.chain([first]).max_by_key(|run| run.due)
     }
 
     /// A run begins, which was [startable](Self::startable).
@@ -260,8 +291,14 @@ impl Timetable {
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.run == run) {
             running.run = self.waiting.remove(at);
             running.run.begun += 1;
+            if running.run.trigger == Trigger::Schedule && self.latest_counts() {
+                // It reads what they would have read, and goes on where one of them broke off.
+                let due = running.run.due;
+                self.waiting
+                    .retain(|other| other.trigger != Trigger::Schedule || other.due > due);
+            }
             if running.run.trigger == Trigger::Schedule && !Bug::InstantNotDecided.is_on() {
-                self.begun = self.begun.max(running.run.due);
+                self.begun_through = self.begun_through.max(running.run.due);
             }
             self.running = Some(running);
         }
@@ -283,7 +320,8 @@ impl Timetable {
         let retry = self.settings.retry;
         let again = match end {
             End::Interrupted if cancel => None,
-            End::Interrupted => Some(now.min(run.due)),
+            // At once, whatever clocks say.
+            End::Interrupted => Some(DateTime::UNIX_EPOCH),
             End::Ended(Outcome::Paused { until }) => Some(until),
             End::Ended(Outcome::Failed) | End::TimedOut if run.failed < u32::from(retry.times) => {
                 run.failed += 1;
@@ -292,14 +330,7 @@ impl Timetable {
             }
             End::Ended(_) | End::TimedOut => None,
         };
-        // One that is due meanwhile reads what this one would have read.
-        let superseded = run.trigger == Trigger::Schedule
-            && self
-                .waiting
-                .iter()
-                .any(|waiting| waiting.trigger == Trigger::Schedule)
-            && !matches!(self.settings.missed, MissedRuns::All { .. });
-        match again.filter(|_| !superseded && self.enabled) {
+        match again.filter(|_| self.enabled) {
             Some(not_before) => {
                 run.not_before = not_before;
                 self.waiting.insert(0, run);
@@ -369,6 +400,10 @@ impl Timetable {
     pub(super) fn wake(&self, schedule: &dyn Schedule, job: &str) -> Option<i64> {
         if self.running.is_some() {
             return Some(RUNNING);
+        }
+        if self.gone {
+            // At once, to be taken away.
+            return Some(0);
         }
         let next = match self.next(schedule, job) {
             NextRun::At(at) | NextRun::Never(NoRun::NotUntil(at)) => Some(at),

@@ -171,17 +171,23 @@ impl Timetables {
         Err(too_busy(job))
     }
 
-    /// Forgets a job. A run that goes on is stopped.
+    /// Forgets a job. A run that goes on is stopped first, and its timetable goes with it.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn remove(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<()> {
         let shelf = self.shelf(context);
         for attempt in 0..TRIES {
-            let Some(found) = shelf.find(tenant, job).await? else {
+            let Some(mut found) = shelf.find(tenant, job).await? else {
                 return Ok(());
             };
-            if shelf.remove(tenant, job, found).await? {
+            found.timetable.remove();
+            let done = match found.timetable.is_over() {
+                true => shelf.remove(tenant, job, found).await?,
+                // The run has places, which only its timetable knows.
+                false => shelf.swap(tenant, job, &mut found).await?,
+            };
+            if done {
                 return Ok(());
             }
             shelf.give_way(attempt).await;
@@ -359,7 +365,7 @@ fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> Timetab
         waiting: timetable
             .waiting
             .iter()
-            .map(|run| shown(run, run.not_before))
+            .map(|run| shown(run, run.not_before.max(run.due)))
             .collect(),
         running: timetable
             .running

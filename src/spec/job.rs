@@ -46,7 +46,7 @@ pub struct JobSpec {
     /// How many records a run may refuse.
     #[serde(default, skip_serializing_if = "RejectLimit::is_none")]
     pub reject_limit: RejectLimit,
-    /// When and how it runs, and who hears of it.
+    /// When and how it runs, and who is to hear of it.
     #[serde(default, skip_serializing_if = "RunSettings::is_silent")]
     pub settings: RunSettings,
 }

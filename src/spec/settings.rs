@@ -44,7 +44,7 @@ pub struct RunSettings {
     /// What a run must have done to count as one that did not fail.
     #[serde(default, skip_serializing_if = "is_default")]
     pub success: RunCondition,
-    /// Who hears of it.
+    /// Who is to hear of it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub notify: NotifySpec,
 }
@@ -356,7 +356,8 @@ impl RunCondition {
     }
 }
 
-/// Who hears of runs, as addresses that the host [delivers](crate::host) to: mail addresses, channels, whatever it knows.
+/// Who is to hear of runs, as addresses that the host delivers to: mail addresses, channels, whatever it knows. They are kept and checked here, and the host
+/// reads them; this crate sends nothing by itself yet.
 ///
 /// ```
 /// use syncline::spec::NotifySpec;

@@ -12,7 +12,8 @@ use syncline::job::{Outcome, Trigger};
 use syncline::memory::{ManualClock, MemoryState};
 use syncline::schedule::{Happened, LastOutcome};
 use syncline::scheduler::{
-    EndedRun, JobProvider, JobRun, ProvidedJob, RunLimits, Scheduler, SchedulerConfig, Timetables,
+    EndedRun, JobProvider, JobRun, ProvidedJob, RunFate, RunLimits, Scheduler, SchedulerConfig,
+    Timetables,
 };
 use syncline::spec::{MissedRuns, RunRetry, RunSettings, WhileRunning};
 use syncline::{ErrorKind, Result, Tenant};
@@ -159,13 +160,23 @@ fn of_the_runs_that_were_missed_those_start_that_the_policy_says() {
 #[test]
 fn what_is_due_while_a_run_goes_on_is_skipped_queued_or_stops_it() {
     for (policy, began, skipped, interrupted) in [
-        (WhileRunning::Skip, &["01:00", "04:00"][..], 2, 1),
-        (WhileRunning::Queue, &["01:00", "03:00"], 1, 0),
+        (
+            WhileRunning::Skip,
+            &["01:00", "04:00"][..],
+            2,
+            &["04:00 1"][..],
+        ),
+        (
+            WhileRunning::Queue,
+            &["01:00", "03:00"],
+            1,
+            &["03:00 1", "04:00 0"],
+        ),
         (
             WhileRunning::Cancel,
             &["01:00", "02:00", "03:00", "04:00"],
             0,
-            1,
+            &["04:00 1"],
         ),
     ] {
         let world = World::new();
@@ -183,13 +194,12 @@ fn what_is_due_while_a_run_goes_on_is_skipped_queued_or_stops_it() {
         assert_eq!(names, began, "{policy:?}");
         let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
         assert_eq!(view.skipped, skipped, "{policy:?}");
-        // The one that was stopped with its scheduler is still to be made, or the one that is due behind it.
-        assert_eq!(view.waiting.len(), 1, "{policy:?}: {view:?}");
-        assert_eq!(
-            (view.waiting[0].begun, view.running),
-            (interrupted, None),
-            "{policy:?}"
-        );
+        // What was stopped with its scheduler is still to be made, and so is what was queued.
+        let waiting: Vec<String> = (view.waiting.iter())
+            .map(|run| format!("{} {}", run.due.format("%H:%M"), run.begun))
+            .collect();
+        assert_eq!(waiting, interrupted, "{policy:?}");
+        assert_eq!(view.running, None, "{policy:?}");
     }
 }
 
@@ -342,6 +352,36 @@ fn a_change_of_the_schedule_makes_up_for_nothing_and_a_job_that_is_gone_leaves_n
     ] {
         let left = block_on(world.state.list(&host, kind, None, 10)).unwrap();
         assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_removed_while_it_runs_is_stopped_and_leaves_nothing() {
+    // Its scheduler lives, or dies meanwhile and another one comes.
+    for dies in [false, true] {
+        let world = World::new();
+        *world.jobs.seconds.lock().unwrap() = 3_600;
+        world.put("a", "every day at 01:00", |settings| settings);
+        let mut scheduler = world.scheduler();
+        world.clock.advance(TimeDelta::hours(1));
+        let tick = block_on(scheduler.tick(&world.context)).unwrap();
+        assert_eq!(tick.started.len(), 1);
+        world.jobs.settings.lock().unwrap().clear();
+        block_on(world.timetables.remove(&world.context, &world.acme, "a")).unwrap();
+        if dies {
+            drop((tick, scheduler));
+            scheduler = world.scheduler();
+        } else {
+            let ended = world.clock.drive(join_all(tick.started)).unwrap();
+            assert_eq!(ended[0].fate, RunFate::Ended(Outcome::Cancelled));
+        }
+        world.run_until("01:10:00", &mut scheduler);
+        assert_eq!(world.jobs.began.lock().unwrap().len(), 1);
+        let host = Tenant::new("host").unwrap();
+        for kind in [StateKind::Timetable, StateKind::Due, StateKind::Slot] {
+            let left = block_on(world.state.list(&host, kind, None, 10)).unwrap();
+            assert!(left.is_empty(), "{dies}: {left:?}");
+        }
     }
 }
 

@@ -313,9 +313,7 @@ impl History {
                 .get(&(a.tenant.clone(), a.job.clone()))
                 .is_some_and(given_up)
         };
-        // By the right clocks nothing is due up to the time that a fast one gave it.
-        let early = |a: &Attempt| (a.run.parse::<DateTime<Utc>>()).is_ok_and(|due| due > a.last_at);
-        let mut stopped = stopped.filter(|a| a.at <= by && !times_out(a) && !early(a));
+        let mut stopped = stopped.filter(|a| a.at <= by && !times_out(a));
         let alone = stopped.find(|one| {
             let later = |other: &&Attempt| {
                 other.tenant == one.tenant && other.job == one.job && other.began > one.began

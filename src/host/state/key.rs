@@ -52,14 +52,12 @@ pub enum StateKind {
     Log,
     /// Who changed what, and when.
     Audit,
-    /// What somebody is to be told.
-    Notice,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 19] = [
+    const ALL: [StateKind; 18] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -77,7 +75,6 @@ impl StateKind {
         StateKind::Run,
         StateKind::Log,
         StateKind::Audit,
-        StateKind::Notice,
         StateKind::Probe,
     ];
 
@@ -101,7 +98,6 @@ impl StateKind {
             StateKind::Run => "run",
             StateKind::Log => "log",
             StateKind::Audit => "audit",
-            StateKind::Notice => "notice",
             StateKind::Probe => "probe",
         }
     }
