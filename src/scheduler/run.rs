@@ -16,7 +16,7 @@ use super::provider::{JobProvider, JobRun};
 use super::session::Session;
 use super::shelf::{Found, Shelf};
 use super::slots;
-use super::timetable::{End, Slot, Timetable};
+use super::timetable::{End, Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context};
 use crate::job::Outcome;
 use crate::schedule::Happened;
@@ -240,14 +240,15 @@ impl UnderWay {
         }
     }
 
+    /// This run, if its timetable says that it goes on.
+    fn mine<'a>(&self, timetable: &'a Timetable) -> Option<&'a Running> {
+        let running = timetable.running.as_ref();
+        running.filter(|running| running.start == self.place.start)
+    }
+
     /// Whether its timetable says that it is to stop; `None` if the run is somebody else's by now.
     async fn told(&self, mut found: Found) -> Option<bool> {
-        let is_mine = |timetable: &Timetable| {
-            let running = timetable.running.as_ref();
-            let mine = running.filter(|running| running.start == self.place.start);
-            mine.map(|running| running.cancel)
-        };
-        let told = is_mine(&found.timetable)?;
+        let told = self.mine(&found.timetable)?.cancel;
         if found.timetable.settings.while_running != WhileRunning::Cancel {
             return Some(told);
         }
@@ -262,7 +263,7 @@ impl UnderWay {
         }
         // If somebody was faster, or the store is away, it is looked at again next time.
         match self.shelf.swap(tenant, job, &mut found).await {
-            Ok(true) => is_mine(&found.timetable),
+            Ok(true) => Some(self.mine(&found.timetable)?.cancel),
             _ => Some(told),
         }
     }
@@ -274,13 +275,7 @@ impl UnderWay {
         let Some(found) = shelf.find(tenant, job).await? else {
             return Ok(true);
         };
-        let mine = |timetable: &Timetable| {
-            timetable
-                .running
-                .as_ref()
-                .is_some_and(|running| running.start == self.place.start)
-        };
-        if !mine(&found.timetable) {
+        if self.mine(&found.timetable).is_none() {
             return Ok(false);
         }
         let mut ended = found.timetable.clone();
@@ -300,7 +295,7 @@ impl UnderWay {
         }
         shelf
             .change(tenant, job, |timetable, schedule| {
-                if !mine(timetable) {
+                if self.mine(timetable).is_none() {
                     return Ok(false);
                 }
                 timetable.end(shelf.now(), schedule, job, end);

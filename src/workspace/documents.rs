@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result};
 /// The newest format of all documents.
 const FORMAT: u8 = 1;
 /// How often a change is made anew when others were faster.
-const TRIES: u32 = 100;
+pub(super) const TRIES: u32 = 100;
 
 /// A value as it is saved.
 #[derive(Serialize, Deserialize)]
@@ -104,12 +104,15 @@ impl<'a> Documents<'a> {
             if self.put(key, &value, expected).await? {
                 return Ok(result);
             }
-            // The more often others were faster, the longer they are let go first.
-            let wait = Duration::from_millis(u64::from(attempt.min(20)));
-            self.context.clock().sleep(wait).await;
+            self.give_way(attempt).await;
         }
-        let message = "others change this all the time; try again when they are done";
-        Err(Error::new(ErrorKind::Conflict, message).with("key", key))
+        Err(busy(key))
+    }
+
+    /// The more often others were faster, the longer they are let go first.
+    pub(super) async fn give_way(&self, attempt: u32) {
+        let wait = Duration::from_millis(u64::from(attempt.min(20)));
+        self.context.clock().sleep(wait).await;
     }
 
     /// Removes what is under a key, whatever it is.
@@ -121,4 +124,10 @@ impl<'a> Documents<'a> {
         }
         Ok(())
     }
+}
+
+/// The error for a change that others always came before.
+pub(super) fn busy(key: &StateKey) -> Error {
+    let message = "others change this all the time; try again when they are done";
+    Error::new(ErrorKind::Conflict, message).with("key", key)
 }

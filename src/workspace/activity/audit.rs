@@ -7,22 +7,19 @@
 //! What lets a connection in is changed elsewhere. There an entry is written in front, as begun, and confirmed behind: of one that stays so
 //! nobody knows whether it came to be.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::connections::ConnectionView;
+use super::super::documents::{TRIES, busy};
 use super::super::roster::Roster;
 use super::query::Walk;
 use super::{Activity, diff, new_id};
+use crate::Result;
 use crate::host::{Context, Event, Expected, StateKey, StateKind};
 use crate::workspace::Workspace;
-use crate::{Error, ErrorKind, Result};
 
-/// How often a change is made anew when others were faster.
-const TRIES: u32 = 100;
 /// How many entries are looked at for a page, whether they fit or not.
 const LOOKED: usize = 500;
 /// The most entries of a page.
@@ -217,7 +214,7 @@ impl Activity<'_> {
     /// Who changed what, the newest first.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a token that no page gave, and those of the store.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a token that no page gave, and those of the store.
     pub async fn audit(self, context: &Context, query: &AuditQuery) -> Result<AuditPage> {
         self.0.tell(context).await?;
         let mut walk = Walk::new(
@@ -285,12 +282,9 @@ impl Workspace {
             if documents.put(&key, &roster, expected).await? {
                 return Ok(result);
             }
-            // The more often others were faster, the longer they are let go first.
-            let wait = Duration::from_millis(u64::from(attempt.min(20)));
-            context.clock().sleep(wait).await;
+            documents.give_way(attempt).await;
         }
-        let message = "others change this all the time; try again when they are done";
-        Err(Error::new(ErrorKind::Conflict, message).with("key", key))
+        Err(busy(&key))
     }
 
     /// Writes down what is untold, and takes it off the roster.
@@ -311,8 +305,7 @@ impl Workspace {
             if documents.put(&key, &roster, expected).await? {
                 return Ok(());
             }
-            let wait = Duration::from_millis(u64::from(attempt.min(20)));
-            context.clock().sleep(wait).await;
+            documents.give_way(attempt).await;
         }
         // What others change all the time they write down too.
         Ok(())
