@@ -274,6 +274,14 @@ impl ConnectorInfo {
                 }
             }
         }
+        for (at, template) in self.templates.iter().enumerate() {
+            let mut in_front = self.templates.iter().take(at);
+            let first = template.spec.first.as_ref();
+            if first.is_some_and(|first| in_front.all(|other| other.name != *first)) {
+                let message = "no template in front of this one is called so";
+                problems.push(Problem::new(format!("templates[{at}].spec.first"), message));
+            }
+        }
         for (at, method) in self.methods.iter().enumerate() {
             if let AuthWay::OAuth { client, .. } = &method.way {
                 let path = format!("methods[{at}].way.client");

@@ -24,6 +24,8 @@ pub enum Trigger {
     Schedule,
     /// It is a link of a run of a chain, of this name.
     Chain(String),
+    /// Another job needs it [first](crate::spec::JobSpec::first): the name of that one.
+    First(String),
     /// Something happened that it waits for, by the host's name for it.
     Event(String),
     /// An earlier run failed: the name of that one.
@@ -39,6 +41,7 @@ impl Trigger {
             Trigger::Manual => "manual",
             Trigger::Schedule => "schedule",
             Trigger::Chain(_) => "chain",
+            Trigger::First(_) => "first",
             Trigger::Event(_) => "event",
             Trigger::Retry(_) => "retry",
             Trigger::Redrive => "redrive",

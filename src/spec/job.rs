@@ -46,6 +46,10 @@ pub struct JobSpec {
     /// How many records a run may refuse.
     #[serde(default, skip_serializing_if = "RejectLimit::is_none")]
     pub reject_limit: RejectLimit,
+    /// The job that runs first, by its name: it must have done what its [settings](RunSettings::success) ask before this one begins. In a chain it is
+    /// the chain that says what runs in front of it. In a [template](crate::connector::JobTemplate) it is the name of one in front of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
     /// When and how it runs, and who is to hear of it.
     #[serde(default, skip_serializing_if = "RunSettings::is_silent")]
     pub settings: RunSettings,
@@ -68,8 +72,16 @@ impl JobSpec {
             objects,
             destinations,
             reject_limit: RejectLimit::none(),
+            first: None,
             settings: RunSettings::default(),
         }
+    }
+
+    /// The same, behind the job of this name, which runs first.
+    #[must_use]
+    pub fn with_first(mut self, job: impl Into<String>) -> Self {
+        self.first = Some(job.into());
+        self
     }
 
     /// The same, running so.

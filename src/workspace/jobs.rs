@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::activity::{Came, Recorder};
 use super::roster::{JobEntry, Roster, check_name, not_found};
-use super::{Workspace, chains, specs};
+use super::{Workspace, chains, first, specs};
 use crate::connection::Catalog;
 use crate::dataset::Dataset;
 use crate::error::Problem;
@@ -71,8 +71,13 @@ impl Jobs<'_> {
             let connection = admitted.and_then(|()| connection_of(roster, &spec));
             refused = connection.is_err();
             job.connection = connection?;
+            let first = first::of_spec(roster, &spec);
+            refused = first.is_err();
+            job.first = first?;
             roster.jobs.push(job.clone());
-            Ok(())
+            let checked = first::check(roster);
+            refused = checked.is_err();
+            checked.map_err(|problem| unfit(&spec, problem))
         };
         let created = self.0.change(context, change).await;
         // If the store failed, it may have been done.
@@ -181,7 +186,7 @@ impl Jobs<'_> {
     /// Removes it, and all that is known of how far it has come. One that was made from a template does not come again.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound), [`Conflict`](ErrorKind::Conflict) if a chain needs it, and those of the store.
+    /// [`NotFound`](ErrorKind::NotFound), [`Conflict`](ErrorKind::Conflict) if a chain or another job needs it, and those of the store.
     pub async fn delete(self, context: &Context, id: &str) -> Result<()> {
         // Another one's, and one that was removed, are not there.
         self.0.roster(context).await?.job(id)?;
@@ -193,6 +198,7 @@ impl Jobs<'_> {
             }
             let job = roster.job(id)?.clone();
             chains::free(roster, &[Member::job(id)])?;
+            first::free(roster, &[id])?;
             if let (Some(connection), Some(template)) = (&job.connection, job.template) {
                 roster.connection_mut(connection)?.declined.push(template);
             }
@@ -457,7 +463,8 @@ impl Jobs<'_> {
         let edition = unique(context.entropy());
         let mut saved = spec.clone();
         // What the roster knows better.
-        (saved.id, saved.template, saved.dataset.connection) = (None, None, None);
+        (saved.id, saved.template, saved.first) = (None, None, None);
+        saved.dataset.connection = None;
         let key = self.edition_key(id, &edition)?;
         self.0.documents(context).create(&key, &saved).await?;
         Ok(edition)
@@ -488,6 +495,7 @@ impl Jobs<'_> {
             return Ok(());
         }
         let documents = self.0.documents(context);
+        documents.remove(&self.first_key(id)?).await?;
         for kind in [StateKind::Checkpoint, StateKind::Job] {
             let first = self.0.key(kind, [id])?;
             let mut last: Option<StateKey> = Some(first.clone());
@@ -518,6 +526,10 @@ fn view(roster: &Roster, entry: &JobEntry, mut spec: JobSpec) -> Result<JobView>
     spec.id = Some(entry.id.clone());
     spec.template.clone_from(&entry.template);
     spec.name.clone_from(&entry.name);
+    spec.first = match &entry.first {
+        None => None,
+        Some(id) => Some(roster.job(id)?.name.clone()),
+    };
     spec.dataset.connection = match &entry.connection {
         None => None,
         Some(id) => Some(roster.connection(id)?.spec.name.clone()),
@@ -541,6 +553,7 @@ pub(super) fn entry(id: String, name: String, edition: String, now: DateTime<Utc
         name,
         connection: None,
         template: None,
+        first: None,
         edition,
         enabled: true,
         retired: false,
@@ -608,6 +621,7 @@ fn swap<'a>(
     }
     roster.job_name_is_free(&spec.name, Some(id))?;
     let connection = connection_of(roster, spec)?;
+    let first = first::of_spec(roster, spec)?;
     let job = roster.job_mut(id)?;
     if job.edition != expected {
         let message =
@@ -615,13 +629,20 @@ fn swap<'a>(
         return Err(Error::new(ErrorKind::Conflict, message).with("job", &job.name));
     }
     job.name.clone_from(&spec.name);
+    job.first = first;
     new.clone_into(&mut job.edition);
     if job.connection != connection {
         // The template is its old connection's.
         job.template = None;
     }
     (job.connection, job.retired) = (connection, false);
-    Ok(job)
+    first::check(roster).map_err(|problem| unfit(spec, problem))?;
+    roster.job_mut(id)
+}
+
+/// The error for a spec of which this is wrong.
+pub(super) fn unfit(spec: &JobSpec, problem: Problem) -> Error {
+    Error::invalid("the job cannot be so", vec![problem]).with("job", &spec.name)
 }
 
 /// The id of the connection that a spec names.
@@ -632,7 +653,6 @@ fn connection_of(roster: &Roster, spec: &JobSpec) -> Result<Option<String>> {
     let found = roster.connection_named(name).map(|found| found.id.clone());
     found.map(Some).ok_or_else(|| {
         let message = format!("the workspace has no connection `{name}`");
-        let problem = Problem::new("dataset.connection", message);
-        Error::invalid("the job cannot be so", vec![problem])
+        unfit(spec, Problem::new("dataset.connection", message))
     })
 }

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::connections::is_of_the_store;
 use super::life::ConnectionAction;
 use super::roster::{ConnectionEntry, GoneJob, Roster, not_found};
-use super::{Connections, Workspace, chains, open};
+use super::{Connections, Workspace, chains, first, open};
 use crate::authorization::{CredentialRecord, Revocation, RevokeMode, Standing};
 use crate::connector::AuthWay;
 use crate::host::{Context, StateKind};
@@ -46,8 +46,8 @@ impl Connections<'_> {
     /// told, and the connection is removed all the same.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) if it has jobs and these are not to be deleted too, with their names, or a chain needs one of
-    /// them; and those of [`get`](Self::get). What a process began and did not complete is completed by a later [`sweep`](Workspace::sweep).
+    /// [`Conflict`](ErrorKind::Conflict) if it has jobs and these are not to be deleted too, with their names, or a chain or a job of another
+    /// connection needs one of them; and those of [`get`](Self::get). What a process began and did not complete is completed by a later [`sweep`](Workspace::sweep).
     pub async fn delete(self, context: &Context, id: &str, jobs: JobsOnDelete) -> Result<Deleted> {
         let deleted = self.deleted(context, id, jobs).await;
         deleted.map_err(|error| error.during("delete connection"))
@@ -72,6 +72,8 @@ impl Connections<'_> {
             gone = roster.jobs_of(id).map(|job| job.id.clone()).collect();
             let members: Vec<Member> = gone.iter().map(Member::job).collect();
             chains::free(roster, &members)?;
+            let jobs: Vec<&str> = gone.iter().map(String::as_str).collect();
+            first::free(roster, &jobs)?;
             roster.connection_mut(id)?.going = Some(now);
             gone.iter().for_each(|job| roster.remove_job(job, now));
             Ok(())

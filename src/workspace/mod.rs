@@ -15,6 +15,7 @@ mod catalog;
 mod chains;
 mod connections;
 mod documents;
+mod first;
 mod home;
 mod jobs;
 mod key;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::jobs::{JobView, entry};
 use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
-use super::{Workspace, chains, connections, jobs};
+use super::{Workspace, chains, connections, first, jobs};
 use crate::error::Problem;
 use crate::host::{Context, unique};
 use crate::spec::{ConnectionSpec, ExportSpec, JobSpec, Member};
@@ -240,6 +240,8 @@ impl Workspace {
         for (at, job) in document.jobs.iter().enumerate() {
             let path = format!("jobs[{at}]");
             let mut spec = job.clone();
+            // When all jobs have a place.
+            spec.first = None;
             let mut connection = None;
             if let Some(name) = &spec.dataset.connection {
                 let Some(target) = targets.get(name) else {
@@ -277,6 +279,9 @@ impl Workspace {
             }
         }
         plan.check_names(document, &mut problems);
+        if problems.is_empty() {
+            plan.put_first(document, now, &mut problems);
+        }
         if problems.is_empty() {
             plan.link(context, document, now, &mut problems);
         }
@@ -437,8 +442,13 @@ impl Plan {
             return Ok(());
         }
         spec.id = Some(id.clone());
+        let is_alike = |view: &JobView| {
+            let mut own = view.spec.clone();
+            own.first = None;
+            own == spec
+        };
         let action = match found {
-            Some(view) if view.spec == spec => ImportAction::Keep,
+            Some(view) if is_alike(view) => ImportAction::Keep,
             Some(_) => ImportAction::Update,
             None => ImportAction::Create,
         };
@@ -483,6 +493,52 @@ impl Plan {
         }
     }
 
+    /// The job here that the document calls so: one of its own, or else one that is here.
+    fn job_here(&self, document: &ExportSpec, name: &str) -> Option<String> {
+        // It may have another name here.
+        let of_document = document.jobs.iter().any(|job| job.name == name);
+        let mut steps = self.report.jobs.iter();
+        let step = steps.find(|step| of_document && step.name == name);
+        let known = step.map(|step| step.id.clone());
+        known.or_else(|| self.roster.job_named(name).map(|job| job.id.clone()))
+    }
+
+    /// Says which job runs first, for all of them.
+    fn put_first(
+        &mut self,
+        document: &ExportSpec,
+        now: DateTime<Utc>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (at, job) in document.jobs.iter().enumerate() {
+            let first = job.first.as_ref().map(|name| self.job_here(document, name));
+            if first == Some(None) {
+                let message = "neither the document nor the workspace has this job";
+                problems.push(Problem::new(format!("jobs[{at}].first"), message));
+            }
+            let mut steps = self.report.jobs.iter_mut();
+            let Some(step) = steps.find(|step| step.name == job.name) else {
+                continue;
+            };
+            let Ok(entry) = self.roster.job_mut(&step.id) else {
+                continue;
+            };
+            let first = first.flatten();
+            if entry.first != first {
+                (entry.first, entry.changed_at) = (first, now);
+                if step.action == ImportAction::Keep {
+                    step.action = ImportAction::Update;
+                }
+            }
+        }
+        let checked = first::check(&self.roster);
+        problems.extend(
+            checked
+                .map_err(|problem| Problem::new("jobs", problem.message))
+                .err(),
+        );
+    }
+
     /// Brings the chains in, whose jobs are here by now.
     fn link(
         &mut self,
@@ -520,14 +576,7 @@ impl Plan {
                 continue;
             };
             let id_of = |member: &Member| match member {
-                Member::Job(name) => {
-                    // A job may have another name here.
-                    let of_document = document.jobs.iter().any(|job| job.name == *name);
-                    let mut steps = self.report.jobs.iter();
-                    let step = steps.find(|step| of_document && step.name == *name);
-                    let known = step.map(|step| step.id.clone());
-                    known.or_else(|| chains::id_here(&self.roster, member))
-                }
+                Member::Job(name) => self.job_here(document, name),
                 Member::Chain(name) => {
                     let known = ids.get(name.as_str()).cloned();
                     known.or_else(|| chains::id_here(&self.roster, member))

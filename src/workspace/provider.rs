@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::roster::{ChainEntry, Roster};
-use super::{ChainRequest, JobView, Workspace};
+use super::{ChainRequest, JobView, Workspace, first};
 use crate::host::Context;
 use crate::job::{Deed, Outcome, RunRequest};
 use crate::scheduler::{JobProvider, JobRun, ProvidedJob, Timetables};
@@ -143,10 +143,18 @@ impl JobProvider for Workspaces {
             }
             Err(error) => return Err(error),
         };
-        let request = (self.request)(tenant, &view)
-            .with_run(&run.name)
-            .with_trigger(run.trigger.clone());
-        let report = workspace.jobs().run(context, id, request).await?;
+        let request = ChainRequest::new(|view| {
+            let request = (self.request)(tenant, view);
+            match view.id == run.job {
+                true => request.with_trigger(run.trigger.clone()),
+                false => request,
+            }
+        });
+        let request = request.with_run(&run.name);
+        let report = workspace
+            .jobs()
+            .run_with_first(context, id, request)
+            .await?;
         Ok(judged(
             report.outcome,
             Deed::of(&report),
@@ -175,7 +183,7 @@ fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {
     ProvidedJob::new(&view.spec.name, settings)
         .with_enabled(view.enabled && !view.retired)
         .with_edition(&view.edition)
-        .with_connections(view.connection.clone())
+        .with_connections(first::connections(roster, &view.id))
 }
 
 fn of_chain(roster: &Roster, chain: &ChainEntry) -> ProvidedJob {

@@ -156,6 +156,10 @@ impl Connections<'_> {
                 let mut job = entry(id.clone(), name, edition.clone(), now);
                 job.connection = Some(view.id.clone());
                 job.template = Some(template.name.clone());
+                // One that made no job is done without.
+                let first = template.spec.first.as_ref();
+                let first = first.and_then(|name| of_template(roster, &view.id, name));
+                job.first = first.map(|first| first.id.clone());
                 let made = JobRef::of_entry(&job);
                 roster.jobs.push(job);
                 Ok(Some(made))

@@ -57,6 +57,9 @@ pub(super) struct JobEntry {
     pub(super) connection: Option<String>,
     /// The template that it was made from.
     pub(super) template: Option<String>,
+    /// The job that runs first, by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) first: Option<String>,
     /// Which of its specs counts.
     pub(super) edition: String,
     pub(super) enabled: bool,

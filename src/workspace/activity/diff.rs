@@ -94,10 +94,15 @@ fn job_side(roster: &Roster, job: &JobEntry, specs: &Specs) -> Side {
         let found = roster.connections.iter().find(|entry| entry.id == *id);
         found.map_or(id.clone(), |entry| entry.spec.name.clone())
     });
+    let first = job.first.as_ref().map(|id| {
+        let found = roster.job(id);
+        found.map_or(id.clone(), |entry| entry.name.clone())
+    });
     let value = spec.map(|spec| {
         let mut spec = spec.clone();
         spec.name.clone_from(&job.name);
         spec.dataset.connection = connection;
+        spec.first = first;
         json!({"spec": spec, "template": job.template, "source_gone": job.retired})
     });
     Side {
@@ -114,7 +119,7 @@ fn chains_of(roster: &Roster) -> BTreeMap<String, Side> {
         let side = Side {
             name: spec.name.clone(),
             value: json!({"spec": spec}),
-            enabled: true,
+            enabled: entry.enabled,
         };
         (entry.id.clone(), side)
     });

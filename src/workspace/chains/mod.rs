@@ -8,7 +8,6 @@ mod run;
 
 use chrono::{DateTime, Utc};
 
-use self::run::Level;
 use super::Workspace;
 use super::roster::{ChainEntry, Roster};
 use crate::host::{Context, StateKey, StateKind, unique};
@@ -17,7 +16,8 @@ use crate::{Error, Result};
 
 pub use report::{ChainReport, LinkFate, LinkReport};
 pub use request::ChainRequest;
-pub(super) use resolve::{check_nesting, entry, free, id_here, shown};
+pub(super) use resolve::{DEEPEST, check_nesting, entry, free, id_here, shown};
+pub(super) use run::{Course, Level};
 
 /// The chains of a [`Workspace`].
 ///

@@ -80,7 +80,7 @@ impl LinkFate {
     }
 
     /// What it did.
-    pub(super) fn deed(&self) -> Option<Deed> {
+    pub(in crate::workspace) fn deed(&self) -> Option<Deed> {
         match self {
             LinkFate::Ran(report) => Some(Deed::of(report)),
             LinkFate::RanChain(report) => Some(report.deed),

@@ -71,7 +71,7 @@ impl<'a> ChainRequest<'a> {
     }
 
     /// The request of a run of a job.
-    pub(super) fn of_job(&self, job: &JobView) -> RunRequest {
+    pub(in crate::workspace) fn of_job(&self, job: &JobView) -> RunRequest {
         (self.requests)(job)
     }
 

@@ -10,8 +10,8 @@ use crate::error::Problem;
 use crate::spec::{ChainSpec, Member};
 use crate::{Error, ErrorKind, Result};
 
-/// How deep chains may be links of chains, the outermost counted.
-pub(super) const DEEPEST: usize = 8;
+/// How deep chains may be links of chains, the outermost counted; and how many jobs may stand in front of one another.
+pub(in crate::workspace) const DEEPEST: usize = 8;
 /// The most jobs that a run of a chain runs, those of its chains counted.
 const MOST_RUNS: u64 = 1_000;
 

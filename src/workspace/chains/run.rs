@@ -16,16 +16,16 @@ use super::report::{ChainReport, LinkFate};
 use super::request::ChainRequest;
 use super::resolve::{DEEPEST, shown};
 use crate::host::{Context, StateKey, unique};
-use crate::job::{CursorRange, Gate, Lease, LeaseRequest, Trigger, Way};
+use crate::job::{CursorRange, Gate, Lease, LeaseRequest, RunReport, RunRequest, Trigger, Way};
 use crate::spec::{ChainSpec, Member, SyncMode};
 use crate::{Error, ErrorKind, Result};
 
 /// A chain that runs, at its depth among those that are links of each other.
 #[derive(Clone, Copy)]
-pub(super) struct Level<'a> {
-    pub(super) workspace: &'a Workspace,
-    pub(super) context: &'a Context,
-    pub(super) depth: usize,
+pub(in crate::workspace) struct Level<'a> {
+    pub(in crate::workspace) workspace: &'a Workspace,
+    pub(in crate::workspace) context: &'a Context,
+    pub(in crate::workspace) depth: usize,
 }
 
 impl<'a> Level<'a> {
@@ -50,43 +50,58 @@ impl<'a> Level<'a> {
                 error,
             ));
         }
+        let course = Course {
+            key: Chains(workspace).progress_key(id)?,
+            lease: format!("chain {id}"),
+            spec: &entry.spec,
+            shown: &spec,
+            of_job: None,
+        };
+        self.run_course(course, request).await
+    }
+
+    /// Runs link after link under a lease, and keeps how far that has come.
+    pub(in crate::workspace) async fn run_course(
+        self,
+        course: Course<'_>,
+        request: &ChainRequest<'_>,
+    ) -> Result<ChainReport> {
+        let Level {
+            workspace, context, ..
+        } = self;
         let wanted = LeaseRequest::new(
             workspace.tenant().clone(),
-            format!("chain {id}"),
+            course.lease.clone(),
             Arc::clone(&workspace.0.config.state),
         );
         let lease = Lease::acquire(context, wanted.with_runner("workspace")).await?;
-        let ran = lease.hold(context, self.held(id, &entry.spec, &spec, request));
+        let ran = lease.hold(context, self.held(&course, request));
         let ran = ran.await.and_then(|ran| ran);
         // Whoever comes next waits a while if this fails.
         let _ = lease.release().await;
         ran
     }
 
-    async fn held(
-        self,
-        id: &str,
-        spec: &ChainSpec,
-        shown: &ChainSpec,
-        request: &ChainRequest<'_>,
-    ) -> Result<ChainReport> {
-        let key = Chains(self.workspace).progress_key(id)?;
+    async fn held(self, course: &Course<'_>, request: &ChainRequest<'_>) -> Result<ChainReport> {
+        let Course {
+            key, spec, shown, ..
+        } = course;
         let documents = self.workspace.documents(self.context);
         let fresh = unique(self.context.entropy());
         let begin = |progress: &mut Progress| {
             let is_over = progress.begin(request, &fresh)?;
             Ok((progress.clone(), is_over))
         };
-        let begun = documents.change(&key, begin).await;
+        let begun = documents.change(key, begin).await;
         let (progress, is_over) = begun.map_err(|error| error.with("chain", &shown.name))?;
         let links = Links {
             level: self,
+            course,
             spec,
             request,
             run: progress.key.clone(),
             range: progress.range,
             documents: &documents,
-            key: &key,
         };
         // The spec was checked when it was saved.
         let order = spec.order().unwrap_or_default();
@@ -107,15 +122,30 @@ impl<'a> Level<'a> {
                 progress.ended = Some(Way::of(report.outcome));
                 Ok(())
             };
-            documents.change(&key, over).await?;
+            documents.change(key, over).await?;
         }
         Ok(report)
     }
 }
 
+/// What runs link after link: a chain, or a job behind those that it needs first.
+pub(in crate::workspace) struct Course<'a> {
+    /// Where it is kept how far it has come.
+    pub(in crate::workspace) key: StateKey,
+    /// The name of its lease.
+    pub(in crate::workspace) lease: String,
+    /// With ids.
+    pub(in crate::workspace) spec: &'a ChainSpec,
+    /// With names.
+    pub(in crate::workspace) shown: &'a ChainSpec,
+    /// The job, if it is one, which is its last link.
+    pub(in crate::workspace) of_job: Option<&'a str>,
+}
+
 /// The links of a chain that runs.
 struct Links<'a> {
     level: Level<'a>,
+    course: &'a Course<'a>,
     /// With ids.
     spec: &'a ChainSpec,
     request: &'a ChainRequest<'a>,
@@ -123,7 +153,6 @@ struct Links<'a> {
     run: String,
     range: Option<CursorRange>,
     documents: &'a Documents<'a>,
-    key: &'a StateKey,
 }
 
 impl<'a> Links<'a> {
@@ -133,7 +162,7 @@ impl<'a> Links<'a> {
             progress.done.insert(place(member), done);
             Ok(())
         };
-        self.documents.change(self.key, note).await
+        self.documents.change(&self.course.key, note).await
     }
 
     async fn all(
@@ -260,8 +289,7 @@ impl<'a> Links<'a> {
         if gate.is_some() && (context.cancel().is_cancelled() || !reads_elsewhere(&view)) {
             return Ok(None);
         }
-        let mut request = (self.request.of_job(&view).with_run(name))
-            .with_trigger(Trigger::Chain(self.run.clone()));
+        let mut request = self.of_job(&view, name);
         if gate.is_some() && (request.gate.is_some() || context.cancel().is_cancelled()) {
             return Ok(None);
         }
@@ -271,8 +299,39 @@ impl<'a> Links<'a> {
         if let (Some(range), SyncMode::Incremental(_)) = (self.range, &view.spec.dataset.sync) {
             request.range = Some(range);
         }
-        let report = jobs.run(context, id, request).await?;
+        let started_at = context.clock().now();
+        let dry_run = request.dry_run;
+        let report = match jobs.run(context, id, request).await {
+            // What became of it is not what became of the job that needs it.
+            Err(error) if self.is_in_front(id) => {
+                let report = RunReport::new(&view.spec.name, started_at, context.clock().now());
+                report.not_begun(context, error, dry_run)
+            }
+            report => report?,
+        };
         Ok(Some(LinkFate::Ran(Box::new(report))))
+    }
+
+    /// Whether this job runs since another one needs it first.
+    fn is_in_front(&self, id: &str) -> bool {
+        self.course.of_job.is_some_and(|job| job != id)
+    }
+
+    /// How a job is run that is a link.
+    fn of_job(&self, view: &JobView, name: String) -> RunRequest {
+        let request = self.request.of_job(view);
+        match self.course.of_job {
+            None => (request.with_run(name)).with_trigger(Trigger::Chain(self.run.clone())),
+            Some(_) if self.is_in_front(&view.id) => {
+                let job = self.course.shown.name.clone();
+                request.with_run(name).with_trigger(Trigger::First(job))
+            }
+            // As if it ran alone.
+            Some(_) => match &self.request.run {
+                Some(run) => request.with_run(run),
+                None => request,
+            },
+        }
     }
 }
 

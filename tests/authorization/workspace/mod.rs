@@ -6,6 +6,7 @@ mod ahead;
 mod audit;
 mod chains;
 mod faults;
+mod first;
 mod jobs;
 mod life;
 mod moving;
@@ -117,7 +118,7 @@ fn templates() -> Vec<JobTemplate> {
             .with_optional(["phone"])
             .with_fixed_source()
             .with_fixed_target(),
-        JobTemplate::new("accounts", "Company", accounts),
+        JobTemplate::new("accounts", "Company", accounts.with_first("contacts")),
     ]
 }
 
