@@ -28,6 +28,7 @@ mod preload;
 mod provider;
 mod provision;
 mod roster;
+mod rows;
 mod specs;
 
 use std::collections::HashMap;
@@ -62,6 +63,7 @@ pub use moving::{ImportAction, ImportReport, ImportRequest, ImportStep};
 pub use open::Checked;
 pub use provider::Workspaces;
 pub use provision::{JobRef, NotMade, Provisioned};
+pub use rows::{JobQuery, JobRow};
 
 /// What a [`Workspace`] is made of.
 #[derive(Clone)]

@@ -176,8 +176,8 @@ fn judged(outcome: Outcome, deed: Deed, success: &RunCondition) -> Outcome {
 
 fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {
     let mut settings = view.spec.settings.clone();
-    let member = Member::Job(view.id.clone());
-    if in_chain(roster, &member) {
+    let member = Member::job(&view.id);
+    if roster.chains_with(&member).next().is_some() {
         settings.schedule = RunSettings::default().schedule;
     }
     ProvidedJob::new(&view.spec.name, settings)
@@ -188,19 +188,12 @@ fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {
 
 fn of_chain(roster: &Roster, chain: &ChainEntry) -> ProvidedJob {
     let mut settings = chain.spec.settings.clone();
-    if in_chain(roster, &Member::Chain(chain.id.clone())) {
+    let member = Member::chain(&chain.id);
+    if roster.chains_with(&member).next().is_some() {
         settings.schedule = RunSettings::default().schedule;
     }
     // Its jobs run one after the other, and each takes its own turn at its connection.
     ProvidedJob::new(&chain.spec.name, settings).with_enabled(chain.enabled)
-}
-
-/// Whether a chain that is enabled runs it.
-fn in_chain(roster: &Roster, member: &Member) -> bool {
-    let enabled = roster.chains.iter().filter(|chain| chain.enabled);
-    enabled
-        .flat_map(|chain| &chain.spec.links)
-        .any(|link| link.member == *member)
 }
 
 impl fmt::Debug for Workspaces {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::AuditEntry;
 use crate::error::Problem;
-use crate::spec::{ChainSpec, ConnectionSpec};
+use crate::spec::{ChainSpec, ConnectionSpec, Member};
 use crate::{Error, ErrorKind, Result};
 
 /// The connections, jobs and chains of a tenant.
@@ -145,6 +145,15 @@ impl Roster {
     pub(super) fn chain_mut(&mut self, id: &str) -> Result<&mut ChainEntry> {
         let found = self.chains.iter_mut().find(|chain| chain.id == id);
         found.ok_or_else(|| not_found("chain", id))
+    }
+
+    /// The chains that are enabled and run this.
+    pub(super) fn chains_with(&self, member: &Member) -> impl Iterator<Item = &ChainEntry> {
+        let runs_it = move |chain: &&ChainEntry| {
+            let mut links = chain.spec.links.iter();
+            chain.enabled && links.any(|link| link.member == *member)
+        };
+        self.chains.iter().filter(runs_it)
     }
 
     /// Fails if another chain than this one has the name.

@@ -61,6 +61,10 @@ async fn changes(workspace: &Workspace, context: &Context) -> Result<()> {
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("people")]);
     let chain = chains.create(context, chain).await?.id;
     pause().await;
+    chains.disable(context, &chain).await?;
+    pause().await;
+    chains.enable(context, &chain).await?;
+    pause().await;
     chains.delete(context, &chain).await?;
     pause().await;
     connections.revoke(context, &id, RevokeMode::Force).await?;
@@ -94,6 +98,8 @@ fn every_change_is_told_once_with_who_and_what() {
         (Action::Enable, "people"),
         (Action::Rename, "help desk"),
         (Action::Create, "nightly"),
+        (Action::Disable, "nightly"),
+        (Action::Enable, "nightly"),
         (Action::Delete, "nightly"),
         (Action::Revoke, "help desk"),
     ];

@@ -12,6 +12,7 @@ mod life;
 mod moving;
 mod nested;
 mod registry;
+mod rows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
