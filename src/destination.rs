@@ -195,7 +195,7 @@ pub struct OpenRequest {
     pub no_match: NoMatchOnUpdate,
     /// What becomes of several rows of one key in the run.
     pub duplicates: DuplicateKeys,
-    /// Do everything and keep nothing.
+    /// Do everything and keep nothing. Such a writer shuts nobody out, and is opened whatever the newest epoch is.
     pub dry_run: bool,
     /// Answer with the identity of each row ([`WriteReport::ids`]).
     pub wants_ids: bool,

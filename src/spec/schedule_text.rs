@@ -188,7 +188,11 @@ impl Display for Blackout {
 
 impl Display for ScheduleSpec {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.recurrence, self.zone)?;
+        self.recurrence.fmt(f)?;
+        // What never runs by itself has no clock, unless it was given one.
+        if self.recurrence != Recurrence::OnDemand || self.zone != "UTC" {
+            write!(f, " {}", self.zone)?;
+        }
         if let Some(day) = self.starts {
             write!(f, "; from {day}")?;
         }

@@ -152,7 +152,7 @@ impl Jobs<'_> {
     /// workspace.jobs().create(&context, spec.with_settings(hourly)).await?;
     /// let rows = workspace.jobs().rows(&context, &JobQuery::new().with_name("PEOPLE")).await?;
     /// assert_eq!((&*rows[0].source, &*rows[0].destinations[0]), ("user", "person"));
-    /// assert_eq!((&*rows[0].schedule, rows[0].last_status), ("every hour", None));
+    /// assert_eq!((&*rows[0].schedule, rows[0].last_status), ("every hour UTC", None));
     /// assert!(rows[0].next_at.is_some());
     /// # Ok::<(), syncline::Error>(())
     /// # }).unwrap();

@@ -57,10 +57,12 @@ pub(super) async fn commits(context: &Context, fixture: &DestinationFixture) -> 
 }
 
 pub(super) async fn dry_run(context: &Context, fixture: &DestinationFixture) -> Checked {
-    let mut run = fixture.open(context, insert(fixture)).await?;
+    let request = insert(fixture).with_epoch("", 1);
+    let mut run = fixture.open(context, request).await?;
     run.write(&[row(1, 1)]).await?;
     run.commit(true).await?;
     drop(run);
+    // It has no epoch.
     let mut dry = fixture
         .open(context, insert(fixture).with_dry_run(true))
         .await?;
