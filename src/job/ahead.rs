@@ -46,6 +46,11 @@ impl<T> Ahead<T> {
         .await
     }
 
+    /// Whether what came last is an error, behind which nothing comes.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.came.back(), Some(Err(_)))
+    }
+
     /// What came, and what comes.
     pub(super) fn into_stream(self) -> BoxStream<'static, Result<T>>
     where
@@ -56,7 +61,7 @@ impl<T> Ahead<T> {
 
     fn go_on(&mut self, task: &mut Context<'_>) {
         // Nothing is wanted behind an error.
-        while !matches!(self.came.back(), Some(Err(_))) {
+        while !self.has_failed() {
             match self.stream.poll_next_unpin(task) {
                 Poll::Ready(Some(came)) => self.came.push_back(came),
                 Poll::Ready(None) | Poll::Pending => return,

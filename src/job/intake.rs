@@ -195,6 +195,11 @@ impl Early {
         self.batches.beside(work).await
     }
 
+    /// Whether reading broke off.
+    pub(super) fn has_failed(&self) -> bool {
+        self.batches.has_failed()
+    }
+
     /// Maps them, a few ahead.
     pub(super) fn mapped(self, mappers: Arc<[Bound]>) -> Ahead<Ready> {
         let Early {

@@ -36,7 +36,7 @@ pub(super) struct Waited {
 }
 
 impl Waited {
-    /// What was read, if the run still goes on where that began.
+    /// What was read, if the run still goes on where that began. A source that was away in front of the run's turn is read anew.
     pub(super) fn still_fits(
         self,
         checkpoints: Option<&Checkpoints>,
@@ -45,7 +45,7 @@ impl Waited {
             (Some(now), Some(then)) => now.is_as(then),
             _ => true,
         };
-        let early = self.early.filter(|_| fits)?;
+        let early = self.early.filter(|early| fits && !early.has_failed())?;
         Some((self.reading, early))
     }
 }

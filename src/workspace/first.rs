@@ -119,7 +119,7 @@ impl Jobs<'_> {
         };
         // Whoever does not run needs nobody.
         if in_front.is_empty() || !job.enabled || job.retired {
-            return self.run(context, id, own(job, &request)).await;
+            return self.run(context, id, request.of_own(job)).await;
         }
         let links = |name: fn(&JobView) -> &str| {
             let links = views.iter().enumerate().map(|(at, view)| {
@@ -146,11 +146,11 @@ impl Jobs<'_> {
         match report.links.pop().map(|link| link.fate) {
             Some(LinkFate::Ran(report)) => Ok(*report),
             // It came to its end before, and tells so again.
-            Some(LinkFate::Done(_)) => self.run(context, id, own(job, &request)).await,
+            Some(LinkFate::Done(_)) => self.run(context, id, request.of_own(job)).await,
             _ => {
                 let error = lacking(report.outcome, report.links, in_front);
                 Ok(self
-                    .not_begun(context, job, &own(job, &request), error)
+                    .not_begun(context, job, &request.of_own(job), error)
                     .await)
             }
         }
@@ -174,15 +174,6 @@ impl Jobs<'_> {
 
     pub(super) fn first_key(self, id: &str) -> Result<StateKey> {
         self.0.key(StateKind::Chain, ["first", id])
-    }
-}
-
-/// How a job is run behind those that it needs first.
-fn own(job: &JobView, request: &ChainRequest<'_>) -> RunRequest {
-    let own = request.of_job(job);
-    match &request.run {
-        Some(run) => own.with_run(run),
-        None => own,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::job::{
     Job as _, JobPlan, Redrive, RedriveReport, RunLease, RunReport, RunRequest, RunState, SyncJob,
     Trigger,
 };
+use crate::schedule::Holidays;
 use crate::spec::{JobSpec, Member, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
@@ -357,7 +358,8 @@ impl Jobs<'_> {
     }
 
     async fn valid(self, context: &Context, spec: &JobSpec) -> Result<()> {
-        fits(spec, &self.0.home().discover(context).await?)
+        let home = self.0.home().discover(context).await?;
+        fits(spec, &home, self.0.0.config.holidays.as_ref())
     }
 
     pub(super) async fn keeps_what_is_fixed(
@@ -562,8 +564,12 @@ pub(super) fn entry(id: String, name: String, edition: String, now: DateTime<Utc
     }
 }
 
-/// Whether a job can be, as far as that shows without its source, where the host has these objects.
-pub(super) fn fits(spec: &JobSpec, home: &Catalog) -> Result<()> {
+/// Whether a job can be, as far as that shows without its source, where the host has these objects and this calendar.
+pub(super) fn fits(
+    spec: &JobSpec,
+    home: &Catalog,
+    holidays: Option<&Arc<dyn Holidays>>,
+) -> Result<()> {
     let mut problems = specs::own_problems(spec);
     if let (false, Err(error)) = (spec.name.is_empty(), check_name(&spec.name)) {
         problems.extend(error.problems().iter().cloned());
@@ -572,7 +578,7 @@ pub(super) fn fits(spec: &JobSpec, home: &Catalog) -> Result<()> {
         problems.extend(source.problems("dataset.source.file"));
     }
     problems.extend(spec.settings.problems("settings"));
-    problems.extend(specs::schedule_problems(&spec.settings));
+    problems.extend(specs::schedule_problems(&spec.settings, holidays));
     if spec.destinations.is_empty() {
         problems.push(Problem::new(
             "destinations",

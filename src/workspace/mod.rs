@@ -42,6 +42,7 @@ use crate::connection::Connection;
 use crate::connector::Registry;
 use crate::host::{Cipher, Context, FileStore, StateKey, StateKind, StateStore, Transport};
 use crate::policy::Account;
+use crate::schedule::Holidays;
 use crate::{Result, Tenant};
 
 pub use activity::{
@@ -83,6 +84,8 @@ pub struct WorkspaceConfig {
     pub registry: Arc<Registry>,
     /// The host's own files, for jobs that read none of a connection.
     pub files: Option<Arc<dyn FileStore>>,
+    /// The host's calendar, for schedules that mind it. The [timetables](crate::scheduler::Timetables) need the same.
+    pub holidays: Option<Arc<dyn Holidays>>,
 }
 
 impl WorkspaceConfig {
@@ -102,6 +105,7 @@ impl WorkspaceConfig {
             home,
             registry: Arc::default(),
             files: None,
+            holidays: None,
         }
     }
 
@@ -116,6 +120,13 @@ impl WorkspaceConfig {
     #[must_use]
     pub fn with_files(mut self, files: Arc<dyn FileStore>) -> Self {
         self.files = Some(files);
+        self
+    }
+
+    /// The same, with the host's calendar.
+    #[must_use]
+    pub fn with_holidays(mut self, holidays: Arc<dyn Holidays>) -> Self {
+        self.holidays = Some(holidays);
         self
     }
 }

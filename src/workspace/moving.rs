@@ -1,6 +1,7 @@
 //! Moving connections and jobs between orgs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
 use super::{Workspace, chains, connections, first, jobs};
 use crate::error::Problem;
 use crate::host::{Context, unique};
+use crate::schedule::Holidays;
 use crate::spec::{ConnectionSpec, ExportSpec, JobSpec, Member};
 use crate::{Error, Result};
 
@@ -236,6 +238,7 @@ impl Workspace {
         };
         let mut problems = Vec::new();
         let home = self.home().discover(context).await?;
+        let holidays = self.0.config.holidays.as_ref();
         let targets = self.place(context, document, request, &mut plan, &mut problems)?;
         for (at, job) in document.jobs.iter().enumerate() {
             let path = format!("jobs[{at}]");
@@ -263,7 +266,7 @@ impl Workspace {
                 Some(found) => self.jobs().keeps_what_is_fixed(context, found, &spec).await,
                 None => Ok(()),
             };
-            match fits.and_then(|()| jobs::fits(&spec, &home)) {
+            match fits.and_then(|()| jobs::fits(&spec, &home, holidays)) {
                 Ok(()) => {
                     let incoming = Incoming {
                         job,
@@ -283,7 +286,7 @@ impl Workspace {
             plan.put_first(document, now, &mut problems);
         }
         if problems.is_empty() {
-            plan.link(context, document, now, &mut problems);
+            plan.link(context, document, now, holidays, &mut problems);
         }
         match problems.is_empty() {
             true => Ok(plan),
@@ -545,6 +548,7 @@ impl Plan {
         context: &Context,
         document: &ExportSpec,
         now: DateTime<Utc>,
+        holidays: Option<&Arc<dyn Holidays>>,
         problems: &mut Vec<Problem>,
     ) {
         // All have an id before any is made: they may be links of each other.
@@ -582,7 +586,7 @@ impl Plan {
                     known.or_else(|| chains::id_here(&self.roster, member))
                 }
             };
-            let made = chains::entry(id.clone(), spec, now, id_of);
+            let made = chains::entry(id.clone(), spec, now, holidays, id_of);
             let free = self.roster.chain_name_is_free(&spec.name, Some(id));
             let mut made = match made.and_then(|made| free.map(|()| made)) {
                 Ok(made) => made,

@@ -1,17 +1,21 @@
 //! The jobs and chains of workspaces, for schedulers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::roster::{ChainEntry, Roster};
-use super::{ChainRequest, JobView, Workspace, first};
+use super::{ChainRequest, JobView, Workspace, chains, first};
 use crate::host::Context;
-use crate::job::{Deed, Outcome, RunRequest};
+use crate::job::{Deed, Outcome, RunRequest, Trigger};
 use crate::scheduler::{JobProvider, JobRun, ProvidedJob, Timetables};
 use crate::spec::{Member, RunCondition, RunSettings};
-use crate::{ErrorKind, Result, Tenant};
+use crate::{Error, ErrorKind, Result, Tenant};
+
+/// How often all timetables are put anew when the workspace changed meanwhile.
+const TRIES: usize = 10;
 
 type Open = dyn Fn(&Tenant) -> Result<Workspace> + Send + Sync;
 type Request = dyn Fn(&Tenant, &JobView) -> RunRequest + Send + Sync;
@@ -84,7 +88,8 @@ impl Workspaces {
     /// not that one is due sooner than it was.
     ///
     /// # Errors
-    /// Those of the stores. What was put by then stays, and doing it again does the rest.
+    /// Those of the stores, the first of them: one job that cannot be put keeps no other from it. Doing it again does the rest.
+    /// [`Conflict`](ErrorKind::Conflict) if the workspace changes all the time.
     pub async fn put_all(
         &self,
         context: &Context,
@@ -92,22 +97,50 @@ impl Workspaces {
         tenant: &Tenant,
     ) -> Result<()> {
         let workspace = (self.open)(tenant)?;
-        let (roster, jobs) = workspace.jobs().snapshot(context, |_| true).await?;
-        let jobs = jobs.iter().map(|job| (&job.id, of_job(&roster, job)));
-        let chains = roster.chains.iter();
-        let chains = chains.map(|chain| (&chain.id, of_chain(&roster, chain)));
-        let provided: Vec<(&String, ProvidedJob)> = jobs.chain(chains).collect();
-        let known = timetables.jobs(context, tenant).await?;
-        for gone in known
-            .iter()
-            .filter(|known| provided.iter().all(|(id, _)| id != known))
-        {
-            timetables.remove(context, tenant, gone).await?;
+        for _ in 0..TRIES {
+            // Known first: what is made behind this is not taken for gone.
+            let known = timetables.jobs(context, tenant).await?;
+            let (roster, jobs) = workspace.jobs().snapshot(context, |_| true).await?;
+            let jobs = jobs.iter().map(|job| (&*job.id, of_job(&roster, job)));
+            let chains = roster.chains.iter();
+            let chains = chains.map(|chain| (&*chain.id, of_chain(&roster, chain)));
+            let provided: BTreeMap<&str, ProvidedJob> = jobs.chain(chains).collect();
+            let mut failed = Ok(());
+            for gone in known
+                .iter()
+                .filter(|id| !provided.contains_key(id.as_str()))
+            {
+                failed = failed.and(timetables.remove(context, tenant, gone).await);
+            }
+            for (id, provided) in provided {
+                failed = failed.and(timetables.put(context, tenant, id, provided).await);
+            }
+            failed?;
+            // Of two who put at the same time the one that saw the older workspace may have come last.
+            if workspace.roster(context).await? == roster {
+                return Ok(());
+            }
         }
-        for (id, provided) in provided {
-            timetables.put(context, tenant, id, provided).await?;
+        let message = "the workspace changes all the time; put its timetables when others are done";
+        Err(Error::new(ErrorKind::Conflict, message))
+    }
+
+    /// Puts the timetable of one job or chain, by id, or takes it away if that is gone: less work than [all](Self::put_all) where
+    /// nothing else has changed. What a chain that is enabled runs, or no longer runs, has another timetable too.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn put(
+        &self,
+        context: &Context,
+        timetables: &Timetables,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<()> {
+        match self.job(context, tenant, id).await? {
+            Some(provided) => timetables.put(context, tenant, id, provided).await,
+            None => timetables.remove(context, tenant, id).await,
         }
-        Ok(())
     }
 }
 
@@ -138,7 +171,10 @@ impl JobProvider for Workspaces {
                 let request = ChainRequest::new(|view| (self.request)(tenant, view));
                 let chains = workspace.chains();
                 let settings = chains.get(context, id).await?.spec.settings;
-                let report = chains.run(context, id, request.with_run(&run.name)).await?;
+                let mut request = request.with_run(&run.name);
+                // What is due by its schedule shall be new, all of it. Somebody who asks for it goes on where it failed.
+                request.start_over = run.trigger == Trigger::Schedule;
+                let report = chains.run(context, id, request).await?;
                 return Ok(judged(report.outcome, report.deed, &settings.success));
             }
             Err(error) => return Err(error),
@@ -192,8 +228,30 @@ fn of_chain(roster: &Roster, chain: &ChainEntry) -> ProvidedJob {
     if roster.chains_with(&member).next().is_some() {
         settings.schedule = RunSettings::default().schedule;
     }
-    // Its jobs run one after the other, and each takes its own turn at its connection.
-    ProvidedJob::new(&chain.spec.name, settings).with_enabled(chain.enabled)
+    let mut connections = Vec::new();
+    used(roster, chain, &mut connections, 0);
+    ProvidedJob::new(&chain.spec.name, settings)
+        .with_enabled(chain.enabled)
+        .with_connections(connections)
+}
+
+/// The connections of all jobs of a chain.
+fn used(roster: &Roster, chain: &ChainEntry, connections: &mut Vec<String>, depth: usize) {
+    for link in &chain.spec.links {
+        match &link.member {
+            Member::Job(id) => {
+                let connection = roster.job(id).ok().and_then(|job| job.connection.clone());
+                connections.extend(connection.filter(|id| !connections.contains(id)));
+            }
+            // No deeper than chains can be saved.
+            Member::Chain(id) => match roster.chain(id) {
+                Ok(inner) if depth < chains::DEEPEST => {
+                    used(roster, inner, connections, depth + 1);
+                }
+                _ => {}
+            },
+        }
+    }
 }
 
 impl fmt::Debug for Workspaces {

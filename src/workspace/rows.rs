@@ -6,8 +6,9 @@ use serde::Serialize;
 use super::activity::{RunQuery, RunRecord, RunStatus};
 use super::jobs::{JobView, Jobs};
 use super::roster::Roster;
+use super::specs;
 use crate::host::Context;
-use crate::schedule::{CompiledSchedule, LastOutcome, Schedule as _, ScheduleRequest};
+use crate::schedule::{LastOutcome, Schedule as _, ScheduleRequest};
 use crate::scheduler::{TimetableView, Timetables};
 use crate::spec::{Member, Recurrence, RunSettings, SourceSpec};
 use crate::{ErrorKind, Result};
@@ -246,11 +247,35 @@ impl Jobs<'_> {
             };
             let next = match timetable {
                 Some(timetable) => due(&timetable),
-                None => by_schedule(context, member, settings, last),
+                None => self.by_schedule(context, member, settings, last),
             };
             first = first.into_iter().chain(next).min();
         }
         Ok(first)
+    }
+
+    /// What a schedule says by itself.
+    fn by_schedule(
+        self,
+        context: &Context,
+        member: &Member,
+        settings: &RunSettings,
+        last: Option<&RunRecord>,
+    ) -> Option<DateTime<Utc>> {
+        // What cannot be compiled was not saved.
+        let holidays = self.0.0.config.holidays.as_ref();
+        let schedule = specs::schedule(settings, holidays).ok()?;
+        let mut request = ScheduleRequest::new(context.clock().now()).with_job(member.name());
+        if let (Member::Job(_), Some(last)) = (member, last) {
+            request.last_start = Some(last.started_at);
+            request.last_end = last.finished_at;
+            request.last_outcome = last.finished_at.map(|_| match last.status {
+                status if status.wrote() => LastOutcome::Succeeded,
+                RunStatus::Failed => LastOutcome::Failed,
+                _ => LastOutcome::Stopped,
+            });
+        }
+        schedule.next(&request).at()
     }
 }
 
@@ -279,26 +304,4 @@ fn is_on_demand(settings: &RunSettings) -> bool {
 fn due(timetable: &TimetableView) -> Option<DateTime<Utc>> {
     let waiting = timetable.waiting.iter().map(|run| run.at);
     waiting.chain(timetable.next).min()
-}
-
-/// What a schedule says by itself.
-fn by_schedule(
-    context: &Context,
-    member: &Member,
-    settings: &RunSettings,
-    last: Option<&RunRecord>,
-) -> Option<DateTime<Utc>> {
-    // What cannot be compiled was not saved.
-    let schedule = CompiledSchedule::new(&settings.schedule).ok()?;
-    let mut request = ScheduleRequest::new(context.clock().now()).with_job(member.name());
-    if let (Member::Job(_), Some(last)) = (member, last) {
-        request.last_start = Some(last.started_at);
-        request.last_end = last.finished_at;
-        request.last_outcome = last.finished_at.map(|_| match last.status {
-            status if status.wrote() => LastOutcome::Succeeded,
-            RunStatus::Failed => LastOutcome::Failed,
-            _ => LastOutcome::Stopped,
-        });
-    }
-    schedule.next(&request).at()
 }

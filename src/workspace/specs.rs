@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::dataset::Dataset;
 use crate::error::Problem;
 use crate::job::SyncJob;
-use crate::schedule::CompiledSchedule;
+use crate::schedule::{CompiledSchedule, Holidays};
 use crate::spec::{JobSpec, RunSettings, unknown_version};
 
 /// The job of a spec, which reads this dataset and writes objects of this connection.
@@ -54,9 +54,23 @@ pub(super) fn own_problems(spec: &JobSpec) -> Vec<Problem> {
     problems
 }
 
+/// The schedule of settings, by the host's calendar.
+pub(super) fn schedule(
+    settings: &RunSettings,
+    holidays: Option<&Arc<dyn Holidays>>,
+) -> crate::Result<CompiledSchedule> {
+    match holidays {
+        None => CompiledSchedule::new(&settings.schedule),
+        Some(holidays) => CompiledSchedule::with_holidays(&settings.schedule, Arc::clone(holidays)),
+    }
+}
+
 /// What is wrong with the schedule of something, where its settings stand at `settings`.
-pub(super) fn schedule_problems(settings: &RunSettings) -> Vec<Problem> {
-    let Err(error) = CompiledSchedule::new(&settings.schedule) else {
+pub(super) fn schedule_problems(
+    settings: &RunSettings,
+    holidays: Option<&Arc<dyn Holidays>>,
+) -> Vec<Problem> {
+    let Err(error) = schedule(settings, holidays) else {
         return Vec::new();
     };
     let below = |problem: &Problem| {

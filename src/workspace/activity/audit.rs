@@ -206,7 +206,7 @@ pub struct AuditPage {
     /// Those that fit. It may be fewer than asked for, even none, and there is a next page all the same: for one page no more than 500 are
     /// looked at.
     pub entries: Vec<AuditEntry>,
-    /// What to give as [`after`](AuditQuery::after) for more; `None` if these are the last.
+    /// What to give as [`after`](AuditQuery::after) for more; `None` if there are none. Behind a full page there may be none either.
     pub next: Option<String>,
 }
 

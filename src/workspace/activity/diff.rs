@@ -39,6 +39,8 @@ fn is_like(a: &JobEntry, b: &JobEntry) -> bool {
 struct Side {
     name: String,
     value: Value,
+    /// What it is without names: its own, and those of others, which may be renamed.
+    unnamed: Value,
     enabled: bool,
 }
 
@@ -81,6 +83,7 @@ fn connections(roster: &Roster) -> BTreeMap<String, Side> {
         let side = Side {
             name: entry.spec.name.clone(),
             value: json!({"spec": entry.spec}),
+            unnamed: json!({"spec": unnamed(json!(entry.spec))}),
             enabled: entry.enabled,
         };
         (entry.id.clone(), side)
@@ -105,8 +108,10 @@ fn job_side(roster: &Roster, job: &JobEntry, specs: &Specs) -> Side {
         spec.first = first;
         json!({"spec": spec, "template": job.template, "source_gone": job.retired})
     });
+    let refers_to = [&job.connection, &job.first, &job.template];
     Side {
         name: job.name.clone(),
+        unnamed: json!({"spec": unnamed(json!(spec)), "refers_to": refers_to, "source_gone": job.retired}),
         value: value.unwrap_or_else(|| json!({"spec": null, "source_gone": job.retired})),
         enabled: job.enabled,
     }
@@ -119,6 +124,7 @@ fn chains_of(roster: &Roster) -> BTreeMap<String, Side> {
         let side = Side {
             name: spec.name.clone(),
             value: json!({"spec": spec}),
+            unnamed: json!({"spec": unnamed(json!(entry.spec))}),
             enabled: entry.enabled,
         };
         (entry.id.clone(), side)
@@ -137,19 +143,12 @@ fn entry(
         (None, None) => return None,
         (None, Some(_)) => AuditAction::Create,
         (Some(_), None) => AuditAction::Delete,
-        (Some(then), Some(now)) => match (then.value == now.value, then.enabled, now.enabled) {
+        (Some(then), Some(now)) => match (then.unnamed == now.unnamed, then.enabled, now.enabled) {
             (true, false, true) => AuditAction::Enable,
             (true, true, false) => AuditAction::Disable,
+            (true, ..) if then.name != now.name => AuditAction::Rename,
+            // At most another one that it refers to has another name.
             (true, ..) => return None,
-            (false, then_enabled, now_enabled)
-                if then_enabled == now_enabled && unnamed(then) == unnamed(now) =>
-            {
-                // A chain shows the names of its jobs, which are others when those are renamed.
-                match then.name == now.name {
-                    true => return None,
-                    false => AuditAction::Rename,
-                }
-            }
             _ => AuditAction::Change,
         },
     };
@@ -177,11 +176,10 @@ fn entry(
     })
 }
 
-/// It without names: its own, and those by which it refers to others that may be renamed.
-fn unnamed(side: &Side) -> Value {
-    let mut value = side.value.clone();
-    if let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("name".into(), Value::Null);
+/// A spec without its own name. Those of the roster have ids for the names of others.
+fn unnamed(mut spec: Value) -> Value {
+    if let Some(fields) = spec.as_object_mut() {
+        fields.insert("name".into(), Value::Null);
     }
-    value
+    spec
 }

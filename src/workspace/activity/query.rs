@@ -130,7 +130,7 @@ pub struct RunPage {
     /// Those that fit. It may be fewer than asked for, even none, and there is a next page all the same: for one page no more than 500 runs are
     /// looked at.
     pub runs: Vec<RunRecord>,
-    /// What to give as [`after`](RunQuery::after) for more; `None` if these are the last.
+    /// What to give as [`after`](RunQuery::after) for more; `None` if there are none. Behind a full page there may be none either.
     pub next: Option<String>,
 }
 

@@ -104,7 +104,7 @@ impl Chains<'_> {
         let change = |roster: &mut Roster| {
             // What was done by a try whose answer was lost is done.
             if roster.chain(&id).is_err() {
-                let entry = made(roster, &id, &spec, now)?;
+                let entry = self.made(roster, &id, &spec, now)?;
                 roster.chain_name_is_free(&spec.name, None)?;
                 roster.chains.push(entry);
                 nests(roster, &spec)?;
@@ -144,7 +144,7 @@ impl Chains<'_> {
     pub async fn edit(self, context: &Context, id: &str, spec: ChainSpec) -> Result<ChainView> {
         let now = context.clock().now();
         let change = |roster: &mut Roster| {
-            let mut new = made(roster, id, &spec, now)?;
+            let mut new = self.made(roster, id, &spec, now)?;
             roster.chain_name_is_free(&spec.name, Some(id))?;
             let chain = roster.chain_mut(id)?;
             (new.created_at, new.enabled) = (chain.created_at, chain.enabled);
@@ -234,18 +234,25 @@ impl Chains<'_> {
         level.run(id, &request).await
     }
 
+    /// A spec as the roster is to have it.
+    fn made(
+        self,
+        roster: &Roster,
+        id: &str,
+        spec: &ChainSpec,
+        now: DateTime<Utc>,
+    ) -> Result<ChainEntry> {
+        let holidays = self.0.0.config.holidays.as_ref();
+        entry(id.to_owned(), spec, now, holidays, |member| match member {
+            // By its new name, so that a chain that would run itself is told so.
+            Member::Chain(name) if *name == spec.name => Some(id.to_owned()),
+            _ => id_here(roster, member),
+        })
+    }
+
     fn progress_key(self, id: &str) -> Result<StateKey> {
         self.0.key(StateKind::Chain, [id])
     }
-}
-
-/// A spec as the roster is to have it.
-fn made(roster: &Roster, id: &str, spec: &ChainSpec, now: DateTime<Utc>) -> Result<ChainEntry> {
-    entry(id.to_owned(), spec, now, |member| match member {
-        // By its new name, so that a chain that would run itself is told so.
-        Member::Chain(name) if *name == spec.name => Some(id.to_owned()),
-        _ => id_here(roster, member),
-    })
 }
 
 /// Fails if chains would be nested as they cannot be, now that this one is so.

@@ -18,6 +18,9 @@ pub(super) struct Progress {
     pub(super) run: Option<String>,
     /// What the runs of its members are called after: it stays when the run is called otherwise.
     pub(super) key: String,
+    /// Which try of the run it is.
+    #[serde(default)]
+    pub(super) again: u32,
     pub(super) range: Option<CursorRange>,
     /// How it came to its end, if it did.
     pub(super) ended: Option<Way>,
@@ -42,14 +45,18 @@ impl Progress {
     /// Begins a run, or goes on with one that broke off; `true`: it is over, and only told again. `fresh` was drawn for a new one.
     pub(super) fn begin(&mut self, request: &ChainRequest<'_>, fresh: &str) -> Result<bool> {
         let is_same = request.run.is_some() && request.run == self.run;
-        if is_same && self.ended.is_some() {
+        if is_same && self.ended.is_some() && request.again <= self.again {
             return Ok(true);
+        }
+        if is_same && self.ended == Some(Way::Not) {
+            self.ended = None;
         }
         let broke_off = self.run.is_some() && self.ended.is_none();
         if !broke_off || (request.start_over && !is_same) {
             *self = Progress {
                 run: Some(request.run.clone().unwrap_or_else(|| fresh.into())),
                 key: fresh.into(),
+                again: request.again,
                 range: request.range,
                 ..Progress::default()
             };
@@ -64,6 +71,7 @@ impl Progress {
         if request.run.is_some() {
             self.run.clone_from(&request.run);
         }
+        self.again = request.again;
         Ok(false)
     }
 }

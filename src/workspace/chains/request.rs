@@ -33,6 +33,9 @@ pub struct ChainRequest<'a> {
     pub range: Option<CursorRange>,
     /// Whether a run that broke off is given up, unless it has the name of this one. Its jobs go on where they are.
     pub start_over: bool,
+    /// Which try of the run of this name it is, behind the first. A further one runs although the one before came to its end: if that failed, at the
+    /// links that failed; if it was not enough for whoever asks, from the first on.
+    pub again: u32,
     requests: Arc<dyn Fn(&JobView) -> RunRequest + Send + Sync + 'a>,
 }
 
@@ -44,6 +47,7 @@ impl<'a> ChainRequest<'a> {
             run: None,
             range: None,
             start_over: false,
+            again: 0,
             requests: Arc::new(requests),
         }
     }
@@ -70,6 +74,24 @@ impl<'a> ChainRequest<'a> {
         self
     }
 
+    /// The same, as the so manieth try behind the first.
+    #[must_use]
+    pub fn with_again(mut self, times: u32) -> Self {
+        self.again = times;
+        self
+    }
+
+    /// The request of a run of the job that it is all for: as if it ran alone.
+    pub(in crate::workspace) fn of_own(&self, job: &JobView) -> RunRequest {
+        let request = self.of_job(job);
+        match (&self.run, self.again) {
+            (None, _) => request,
+            (Some(run), 0) => request.with_run(run),
+            // Under the same name it would not read again what it has read to the end.
+            (Some(run), times) => request.with_run(format!("{run} again {times}")),
+        }
+    }
+
     /// The request of a run of a job.
     pub(in crate::workspace) fn of_job(&self, job: &JobView) -> RunRequest {
         (self.requests)(job)
@@ -81,6 +103,7 @@ impl<'a> ChainRequest<'a> {
             run: Some(run),
             range,
             start_over: false,
+            again: 0,
             requests: Arc::clone(&self.requests),
         }
     }
@@ -92,6 +115,7 @@ impl fmt::Debug for ChainRequest<'_> {
             .field("run", &self.run)
             .field("range", &self.range)
             .field("start_over", &self.start_over)
+            .field("again", &self.again)
             .finish_non_exhaustive()
     }
 }

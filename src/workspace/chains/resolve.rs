@@ -1,12 +1,14 @@
 //! Chains as the roster has them: with ids for names, and nested only as far as that can come to an end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::super::roster::{ChainEntry, Roster};
 use super::super::specs;
 use crate::error::Problem;
+use crate::schedule::Holidays;
 use crate::spec::{ChainSpec, Member};
 use crate::{Error, ErrorKind, Result};
 
@@ -20,10 +22,11 @@ pub(in crate::workspace) fn entry(
     id: String,
     spec: &ChainSpec,
     now: DateTime<Utc>,
+    holidays: Option<&Arc<dyn Holidays>>,
     id_of: impl Fn(&Member) -> Option<String>,
 ) -> Result<ChainEntry> {
     let mut problems = spec.problems();
-    problems.extend(specs::schedule_problems(&spec.settings));
+    problems.extend(specs::schedule_problems(&spec.settings, holidays));
     let mut kept = spec.clone();
     kept.id = None;
     for (at, link) in kept.links.iter_mut().enumerate() {

@@ -99,7 +99,8 @@ impl<'a> Level<'a> {
             course,
             spec,
             request,
-            run: progress.key.clone(),
+            called: progress.run.clone().unwrap_or_default(),
+            key: progress.key.clone(),
             range: progress.range,
             documents: &documents,
         };
@@ -149,8 +150,10 @@ struct Links<'a> {
     /// With ids.
     spec: &'a ChainSpec,
     request: &'a ChainRequest<'a>,
+    /// How the run is called.
+    called: String,
     /// What the runs of its members are called after.
-    run: String,
+    key: String,
     range: Option<CursorRange>,
     documents: &'a Documents<'a>,
 }
@@ -204,15 +207,12 @@ impl<'a> Links<'a> {
         rest: &[usize],
         early: &mut Option<LinkRun<'a>>,
     ) -> Result<LinkFate> {
-        if let Some(mut run) = early.take_if(|early| early.link == link) {
-            // What failed while the gate was shut is tried again in its turn.
-            let was_vain = matches!(run.ended, Some(Err(_)));
+        // What ended while its gate was shut, since its source was away or its lease held, begins anew in its turn.
+        let early_one = early.take_if(|early| early.link == link);
+        if let Some(mut run) = early_one.filter(|run| run.ended.is_none()) {
             run.gate.open();
-            let ended = self.ended(&mut run, running, rest, early).await;
-            match ended {
-                Ok(Some(fate)) => return Ok(fate),
-                Err(error) if !was_vain => return Err(error),
-                Ok(None) | Err(_) => {}
+            if let Some(fate) = self.ended(&mut run, running, rest, early).await? {
+                return Ok(fate);
             }
         }
         let mut run = self.begin(link, times, When::InTurn);
@@ -269,7 +269,7 @@ impl<'a> Links<'a> {
             return Ok(None);
         };
         // Under the same name it would not read again what it has read to the end.
-        let name = format!("{} {} {times}", self.run, place(&link.member));
+        let name = format!("{} {} {times}", self.key, place(&link.member));
         let (level, context) = (self.level, self.level.context);
         let id = match (&link.member, &gate) {
             (Member::Job(id), _) => id,
@@ -302,35 +302,29 @@ impl<'a> Links<'a> {
         let started_at = context.clock().now();
         let dry_run = request.dry_run;
         let report = match jobs.run(context, id, request).await {
-            // What became of it is not what became of the job that needs it.
-            Err(error) if self.is_in_front(id) => {
+            Ok(report) => report,
+            // What could not begin is for the chain to judge.
+            Err(error) => {
                 let report = RunReport::new(&view.spec.name, started_at, context.clock().now());
                 report.not_begun(context, error, dry_run)
             }
-            report => report?,
         };
         Ok(Some(LinkFate::Ran(Box::new(report))))
     }
 
-    /// Whether this job runs since another one needs it first.
-    fn is_in_front(&self, id: &str) -> bool {
-        self.course.of_job.is_some_and(|job| job != id)
-    }
-
     /// How a job is run that is a link.
     fn of_job(&self, view: &JobView, name: String) -> RunRequest {
-        let request = self.request.of_job(view);
         match self.course.of_job {
-            None => (request.with_run(name)).with_trigger(Trigger::Chain(self.run.clone())),
-            Some(_) if self.is_in_front(&view.id) => {
+            Some(id) if id == view.id => self.request.of_own(view),
+            Some(_) => {
                 let job = self.course.shown.name.clone();
-                request.with_run(name).with_trigger(Trigger::First(job))
+                let request = self.request.of_job(view).with_run(name);
+                request.with_trigger(Trigger::First(job))
             }
-            // As if it ran alone.
-            Some(_) => match &self.request.run {
-                Some(run) => request.with_run(run),
-                None => request,
-            },
+            None => {
+                let request = self.request.of_job(view).with_run(name);
+                request.with_trigger(Trigger::Chain(self.called.clone()))
+            }
         }
     }
 }

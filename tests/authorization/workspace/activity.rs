@@ -158,6 +158,10 @@ fn a_run_that_cannot_begin_and_one_of_a_chain_are_told() {
     );
     assert_eq!(of_chain.len(), 1);
     assert_eq!(of_chain[0].trigger, Trigger::Chain(report.run));
+    let by_name = super::chains::plain().with_run("monday");
+    let named = world.run(workspace.chains().run(world.context(), &chain.id, by_name));
+    let named = RunQuery::new().of_chain_run(named.unwrap().run);
+    assert_eq!(all(&world, &workspace, &named).len(), 1);
     world.later(60);
     world.run(workspace.jobs().disable(context, &job)).unwrap();
     world

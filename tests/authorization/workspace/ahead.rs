@@ -264,6 +264,35 @@ fn who_read_ahead_in_vain_has_written_nothing_and_holds_nothing() {
 }
 
 #[test]
+fn what_fails_in_front_of_its_turn_begins_anew_in_its_turn() {
+    let undisturbed = {
+        let host = Host::new();
+        let id = host.prepare(RunCondition::default(), true);
+        let effects = slow(&host.world);
+        done(host.run(&effects, &id, 1 << 20));
+        kinds(&effects)
+    };
+    let of_each = places(&undisturbed, EffectKind::Read).len() as u64 / 2;
+    let host = Host::new();
+    let id = host.prepare(RunCondition::default(), true);
+    let effects = Effects::new(move |effect| match effect.kind {
+        // The first that is read ahead.
+        EffectKind::Read if effect.nth == of_each + 1 => Fate::Fail(false),
+        EffectKind::Write => Fate::Slow(Duration::from_millis(20)),
+        _ => Fate::Proceed,
+    });
+    let effects = effects.with_clock(Arc::new(host.world.clock.clone()));
+    let report = done(host.run(&effects, &id, 1 << 20));
+    let failed = effects
+        .trace()
+        .iter()
+        .any(|effect| effect.kind == EffectKind::Read && effect.nth > 2 * of_each);
+    assert_eq!(report.outcome, Outcome::Success, "{report:?}");
+    assert!(failed, "something was read again: {:?}", kinds(&effects));
+    assert_eq!(host.written(), [6, 6]);
+}
+
+#[test]
 fn a_process_dies_at_each_effect_and_nothing_is_there_twice() {
     let mut died = 0;
     for fate in [Fate::CrashBefore, Fate::CrashAfter] {

@@ -83,6 +83,37 @@ fn told(entries: &[AuditEntry]) -> Vec<(Action, &str)> {
 }
 
 #[test]
+fn a_new_name_is_no_change_of_those_that_refer_to_it() {
+    let world = World::new();
+    let workspace = super::chains::with_jobs(&world, &["a", "b"]);
+    let (jobs, context) = (workspace.jobs(), world.context());
+    let all_jobs = world.run(jobs.list(context)).unwrap();
+    let behind = all_jobs[1].spec.clone().with_first("a");
+    let edited = jobs.edit(context, &all_jobs[1].id, &all_jobs[1].edition, behind);
+    world.run(edited).unwrap();
+    let links = super::chains::links(&["a", "b"]);
+    super::chains::create(&world, &workspace, ChainSpec::new("x", links));
+    let before = all(&world, &workspace).len();
+    let mut renamed = all_jobs[0].spec.clone();
+    renamed.name = "z".into();
+    let edited = jobs.edit(context, &all_jobs[0].id, &all_jobs[0].edition, renamed);
+    world.run(edited).unwrap();
+    let files = world.run(workspace.connections().list(context)).unwrap();
+    let rename = workspace
+        .connections()
+        .rename(context, &files[0].id, "papers");
+    world.run(rename).unwrap();
+    let entries = all(&world, &workspace);
+    let mut told: Vec<(Action, &str)> = (entries.iter())
+        .filter(|entry| entry.action == Action::Rename)
+        .map(|entry| (entry.action, entry.name.as_str()))
+        .collect();
+    told.sort_by_key(|(_, name)| *name);
+    assert_eq!(told, [(Action::Rename, "papers"), (Action::Rename, "z")]);
+    assert_eq!(entries.len(), before + 2);
+}
+
+#[test]
 fn every_change_is_told_once_with_who_and_what() {
     let world = World::new();
     let workspace = world.workspace();

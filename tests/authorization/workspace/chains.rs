@@ -14,7 +14,7 @@ use syncline::workspace::{
 };
 
 use super::super::server::World;
-use super::{contacts, crm, fields};
+use super::{contacts, crm, fields, job};
 
 /// Jobs of these names.
 pub(super) fn with_jobs(world: &World, names: &[&str]) -> Workspace {
@@ -130,6 +130,26 @@ fn what_becomes_of_the_rest_is_a_policy() {
         assert_eq!(fates(&report), wanted, "{policy:?}");
         assert_eq!(report.outcome, Outcome::Failed, "{policy:?}");
     }
+}
+
+#[test]
+fn a_link_that_cannot_be_planned_is_a_link_that_failed() {
+    let world = World::new();
+    let workspace = with_jobs(&world, &["a", "c"]);
+    let mut strange = job("b", "Contact", "person", &[("email", "Nothing")]);
+    strange.dataset.connection = Some("files".into());
+    let made = workspace.jobs().create(world.context(), strange);
+    world.run(made).unwrap();
+    let spec = ChainSpec::new("x", links(&["a", "b", "c"]));
+    let id = create(&world, &workspace, spec.on_failure(OnFailure::Continue));
+    let report = run(&world, &workspace, &id);
+    assert_eq!(fates(&report), ["a ran", "b failed", "c ran"]);
+    assert_eq!(report.outcome, Outcome::Failed);
+    let LinkFate::Ran(b) = &report.links[1].fate else {
+        panic!("{report:?}");
+    };
+    let failure = b.failure.as_ref().unwrap();
+    assert_eq!(failure.kind(), ErrorKind::Invalid, "{failure}");
 }
 
 #[test]

@@ -127,6 +127,10 @@ fn a_job_does_not_begin_behind_one_that_failed_and_a_retry_goes_on_there() {
     assert_eq!(report.outcome, Outcome::Success);
     let ran = history(&world, &workspace);
     assert_eq!(names(&ran), ["a", "b", "b", "c", "c"], "`a` was done");
+    // A further try of what came to its end reads again, all of them.
+    let request = plain().with_run("noon").with_again(1);
+    run_named(&world, &workspace, "c", request);
+    assert_eq!(history(&world, &workspace).len(), 8);
 }
 
 #[test]

@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
+use chrono::{Datelike as _, NaiveDate};
 use serde_json::json;
 use syncline::connection::{Catalog, Connection, ConnectionInfo};
-use syncline::connector::{ConnectRequest, Connector, ConnectorCategory, ConnectorInfo, Registry};
+use syncline::connector::{
+    ConnectRequest, Connector, ConnectorCategory, ConnectorInfo, OAuthClient, Registry,
+};
 use syncline::dataset::Dataset;
 use syncline::destination::Destination;
 use syncline::host::Context;
 use syncline::job::{Change, Outcome, RunReport, RunRequest};
 use syncline::memory::{MemoryConnection, MemoryFiles, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
+use syncline::schedule::Holidays;
 use syncline::spec::{
-    FieldMapping, Identity, Incremental, JobSpec, ObjectSpec, SourceSpec, SyncMode, WriteMode,
+    ChainSpec, FieldMapping, Identity, Incremental, JobSpec, ObjectSpec, RunSettings, SourceSpec,
+    SyncMode, WriteMode,
 };
-use syncline::workspace::{JobView, Provisioned, Workspace, WorkspaceConfig};
+use syncline::workspace::{
+    ImportRequest, JobQuery, JobView, Provisioned, Workspace, WorkspaceConfig,
+};
 use syncline::{Error, ErrorKind, Result, Tenant};
 
 use super::super::server::World;
@@ -441,4 +448,49 @@ fn a_job_reads_a_file_of_its_connection_or_of_the_host() {
     assert_eq!(run(&world, &workspace, &of_ours.id).records, 1);
     let failure = run(&world, &without, &of_ours.id).failure.unwrap();
     assert_eq!(failure.problems()[0].path, "dataset.connection");
+}
+
+#[test]
+fn schedules_that_mind_holidays_need_the_calendar_of_the_host() {
+    #[derive(Debug)]
+    struct NewYear;
+
+    impl Holidays for NewYear {
+        fn is_holiday(&self, day: NaiveDate) -> bool {
+            (day.month(), day.day()) == (1, 1)
+        }
+    }
+
+    let world = World::new();
+    let schedule = "every day at 06:30; skip holidays".parse().unwrap();
+    let settings = RunSettings::new(schedule);
+    let spec = || contacts("a").with_settings(settings.clone());
+    let workspace = world.workspace();
+    let refused = workspace.jobs().create(world.context(), spec());
+    let refused = world.run(refused).unwrap_err();
+    assert!(refused.problems()[0].path.starts_with("settings.schedule"));
+    let (_, config) = world.with_secrets(OAuthClient::new("client"));
+    let workspace = Workspace::new(config.with_holidays(Arc::new(NewYear)));
+    let created = workspace.jobs().create(world.context(), spec());
+    let id = world.run(created).unwrap().id;
+    let links = super::chains::links(&["a"]);
+    let chain = ChainSpec::new("x", links).with_settings(settings.clone());
+    super::chains::create(&world, &workspace, chain);
+    // The chain at rest, the job has its own schedule.
+    let chains = world.run(workspace.chains().list(world.context())).unwrap();
+    let rests = workspace.chains().disable(world.context(), &chains[0].id);
+    world.run(rests).unwrap();
+    let all = JobQuery::new();
+    let rows = world.run(workspace.jobs().rows(world.context(), &all));
+    let rows = rows.unwrap();
+    assert!(rows[0].next_at.is_some() && rows[0].id == id);
+    // They move.
+    let document = world.run(workspace.export(world.context())).unwrap();
+    let import = |to: &Workspace| {
+        let request = ImportRequest::new();
+        world.run(to.import(world.context(), &document, &request))
+    };
+    assert!(import(&workspace).is_ok());
+    let without = world.workspace_of("other", Arc::new(world.state.clone()), &crm());
+    assert_eq!(import(&without).unwrap_err().kind(), ErrorKind::Invalid);
 }

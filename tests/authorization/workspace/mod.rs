@@ -11,6 +11,7 @@ mod jobs;
 mod life;
 mod moving;
 mod nested;
+mod provider;
 mod registry;
 mod rows;
 

@@ -338,6 +338,23 @@ fn a_run_that_ended_badly_is_told_again_as_it_was() {
     assert_eq!(fates(&again), ["a done", "b skipped", "c done"]);
     assert_eq!(again.outcome, Outcome::Failed);
     assert_eq!(again.links[0].fate.outcome(), Some(Outcome::Failed));
+    // Another try of it goes on at what failed, and is told again itself.
+    let tried = || {
+        asked(
+            &world,
+            &workspace,
+            &id,
+            plain().with_run("monday").with_again(1),
+        )
+    };
+    let ended = tried();
+    assert_eq!(fates(&ended), ["a ran", "b ran", "c done"]);
+    assert_eq!(ended.outcome, Outcome::Success);
+    assert_eq!(fates(&tried()), ["a done", "b done", "c done"]);
+    // What was not enough for others runs from the first link on.
+    let request = plain().with_run("monday").with_again(2);
+    let third = asked(&world, &workspace, &id, request);
+    assert_eq!(fates(&third), ["a ran", "b ran", "c ran"]);
 }
 
 fn incremental(name: &str) -> JobSpec {
