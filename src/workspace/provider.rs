@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::jobs::judged;
 use super::roster::{ChainEntry, Roster};
 use super::{ChainRequest, JobView, Workspace};
 use crate::host::Context;
 use crate::job::{Deed, Outcome, RunRequest};
-use crate::scheduler::{JobProvider, JobRun, ProvidedJob, Timetables};
-use crate::spec::{Member, RunCondition, RunSettings};
+use crate::scheduler::{JobProvider, JobRun, ProvidedJob, RunEnd, Timetables};
+use crate::spec::{Member, RunSettings};
 use crate::{ErrorKind, Result, Tenant};
 
 type Open = dyn Fn(&Tenant) -> Result<Workspace> + Send + Sync;
@@ -138,7 +139,11 @@ impl JobProvider for Workspaces {
                 let request = ChainRequest::new(|view| (self.request)(tenant, view));
                 let chains = workspace.chains();
                 let settings = chains.get(context, id).await?.spec.settings;
-                let report = chains.run(context, id, request.with_run(&run.name)).await?;
+                let request = request.with_run(&run.name);
+                let report = chains.run_untold(context, id, &request).await?;
+                if let Some(failure) = report.failure {
+                    return Err(failure);
+                }
                 return Ok(judged(report.outcome, report.deed, &settings.success));
             }
             Err(error) => return Err(error),
@@ -146,23 +151,19 @@ impl JobProvider for Workspaces {
         let request = (self.request)(tenant, &view)
             .with_run(&run.name)
             .with_trigger(run.trigger.clone());
-        let report = workspace.jobs().run(context, id, request).await?;
+        let (_, ran) = workspace.jobs().run_untold(context, &view, request).await;
+        let report = ran?;
         Ok(judged(
             report.outcome,
             Deed::of(&report),
             &view.spec.settings.success,
         ))
     }
-}
 
-/// How a run counts that must have done this.
-fn judged(outcome: Outcome, deed: Deed, success: &RunCondition) -> Outcome {
-    match outcome {
-        Outcome::Cancelled | Outcome::Paused { .. } => outcome,
-        // Whatever it did is enough.
-        Outcome::Failed if deed.lacks(success).is_none() => Outcome::PartialSuccess,
-        _ if deed.lacks(success).is_some() => Outcome::Failed,
-        _ => outcome,
+    async fn ended(&self, context: &Context, run: &JobRun, end: &RunEnd) -> Result<()> {
+        let workspace = (self.open)(&run.tenant)?;
+        let notices = workspace.notices();
+        notices.scheduled_ended(context, run, end).await
     }
 }
 
