@@ -19,6 +19,8 @@ use crate::host::{Event, Observer};
 /// | `syncline_retries_total` | counter | `call`, `kind` | calls made again |
 /// | `syncline_throttled_seconds` | histogram | `account` | waits for a turn |
 /// | `syncline_not_scheduled_total` | counter | `kind` | times that a scheduler could not look, or start something |
+/// | `syncline_not_kept_total` | counter | `what` | what is kept beside runs and could not be |
+/// | `syncline_not_told_total` | counter | `kind` | things that people were to be told, in notices that were given up |
 /// | `syncline_circuits_opened_total` | counter | `connection` | circuits opened |
 ///
 /// Labels hold names of jobs, objects and connections, never row values.
@@ -121,6 +123,10 @@ impl Observer for MetricsObserver {
             Event::NotKept { what, .. } => {
                 let labels = self.with([("what", what)]);
                 counter!("syncline_not_kept_total", labels).increment(1);
+            }
+            Event::NotTold { items, kind, .. } => {
+                let labels = self.with([("kind", kind.word())]);
+                counter!("syncline_not_told_total", labels).increment(*items);
             }
         }
     }

@@ -84,6 +84,10 @@ impl Observer for TracingObserver {
                 let kind = kind.word();
                 warn!(target: "syncline", what, kind, "{name}");
             }
+            Event::NotTold { items, tries, kind } => {
+                let kind = kind.word();
+                warn!(target: "syncline", items, tries, kind, "{name}");
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::record::Reason;
 /// | `not_scheduled` | a scheduler could not look what is due, or start something; it tries again | `kind` |
 /// | `run_finished` | the run ended, with its report | `job`, `outcome` |
 /// | `not_kept` | what is kept beside a run could not be; what happened, happened | `what`, `kind` |
+/// | `not_told` | a notice is given up: its address never works, or failed too often | `items`, `tries`, `kind` |
 ///
 /// A run that ends with an error in place of a report did not begin: neither `run_started` nor `run_finished` comes. One that ends
 /// before all is open, paused or without its lease, has a report and only `run_finished`. Of one that is dropped or killed no end comes.
@@ -130,10 +131,21 @@ pub enum Event<'a> {
         /// How.
         outcome: &'a str,
     },
-    /// What is kept beside a run could not be kept: its history, its log, what an audit says of it. The run itself goes on and is not failed by that.
+    /// What is kept beside a run could not be kept: its history, its log, what an audit says of it, what people are to be told. The run itself goes on and is
+    /// not failed by that.
     NotKept {
-        /// What: `run`, `log` or `audit`.
+        /// What: `run`, `log`, `audit` or `notice`.
         what: &'a str,
+        /// How it failed.
+        #[serde(serialize_with = "word")]
+        kind: ErrorKind,
+    },
+    /// A notice to people is given up, since its address never works, or since it failed too often.
+    NotTold {
+        /// How many things it would have told.
+        items: u64,
+        /// How often it was tried.
+        tries: u32,
         /// How it failed.
         #[serde(serialize_with = "word")]
         kind: ErrorKind,
@@ -155,6 +167,7 @@ impl Event<'_> {
             Event::NotScheduled { .. } => "not_scheduled",
             Event::RunFinished { .. } => "run_finished",
             Event::NotKept { .. } => "not_kept",
+            Event::NotTold { .. } => "not_told",
         }
     }
 }

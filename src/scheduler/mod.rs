@@ -38,7 +38,7 @@ use crate::host::{Context, Event, StateKey};
 use crate::{Error, Result, Tenant};
 
 pub use config::{RunLimits, SchedulerConfig};
-pub use provider::{JobProvider, JobRun, ProvidedJob};
+pub use provider::{JobProvider, JobRun, ProvidedJob, RunEnd};
 pub use run::{EndedRun, RunFate, StartedRun};
 pub use timetables::{RunView, TimetableView, Timetables};
 

@@ -5,10 +5,11 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::run::RunFate;
 use crate::host::Context;
 use crate::job::{Outcome, Trigger};
 use crate::spec::RunSettings;
-use crate::{Result, Tenant};
+use crate::{Error, Result, Tenant};
 
 /// Has the jobs that a [`Scheduler`](super::Scheduler) runs.
 ///
@@ -60,6 +61,53 @@ pub trait JobProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// If it could not begin, which counts as failed.
     async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome>;
+
+    /// A run that this scheduler started ended; by default nobody minds. It is called before the end is saved: if the scheduler dies in between, or the end cannot
+    /// be saved, the run comes again, and so does its end. Whoever tells people tells them once. The job does not run again before
+    /// this comes to an end.
+    ///
+    /// # Errors
+    /// If it could not be told. That is [observed](crate::host::Event::NotKept), and the run has ended all the same.
+    async fn ended(&self, _context: &Context, _run: &JobRun, _end: &RunEnd) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a run ended, before that is saved.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RunEnd {
+    /// What became of it.
+    pub fate: RunFate,
+    /// Whether it comes again by itself: it is tried again, or was paused or interrupted.
+    pub again: bool,
+    /// The error, if it could not begin.
+    pub failure: Option<Error>,
+}
+
+impl RunEnd {
+    /// It does not come again.
+    pub fn new(fate: RunFate) -> Self {
+        RunEnd {
+            fate,
+            again: false,
+            failure: None,
+        }
+    }
+
+    /// The same, coming again by itself.
+    #[must_use]
+    pub fn with_again(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    /// The same, with the error because of which it could not begin.
+    #[must_use]
+    pub fn with_failure(mut self, failure: Error) -> Self {
+        self.failure = Some(failure);
+        self
+    }
 }
 
 /// When and how a job runs.

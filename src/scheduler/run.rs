@@ -12,14 +12,14 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use futures::future::BoxFuture;
 
-use super::provider::{JobProvider, JobRun};
+use super::provider::{JobProvider, JobRun, RunEnd};
 use super::session::Session;
-use super::shelf::{Found, Shelf};
+use super::shelf::{Found, Shelf, TRIES, too_busy};
 use super::slots;
 use super::timetable::{End, Running, Slot, Timetable};
-use crate::host::{Bug, CancelToken, Context};
+use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
-use crate::schedule::Happened;
+use crate::schedule::{Happened, LastOutcome};
 use crate::spec::WhileRunning;
 use crate::{Result, Tenant};
 
@@ -162,6 +162,15 @@ pub(super) struct UnderWay {
     pub(super) heed_every: Duration,
 }
 
+/// What became of a run that ended so.
+fn fate(end: End) -> RunFate {
+    match end {
+        End::Ended(outcome) => RunFate::Ended(outcome),
+        End::TimedOut => RunFate::TimedOut,
+        End::Interrupted => RunFate::Interrupted,
+    }
+}
+
 /// How the work of a run ended.
 enum Worked {
     Ended(Outcome),
@@ -174,6 +183,7 @@ impl UnderWay {
         let token = &self.place.token;
         let context = self.context.clone().with_cancel(token.clone());
         let timed_out = AtomicBool::new(false);
+        let mut failure = None;
         let worked = {
             let mut work = pin!(self.provider.run(&context, &self.run));
             let mut heed = pin!(self.heed(&timed_out));
@@ -182,7 +192,11 @@ impl UnderWay {
                     return Poll::Ready(Worked::Lost);
                 }
                 if let Poll::Ready(ended) = work.as_mut().poll(task) {
-                    return Poll::Ready(Worked::Ended(ended.unwrap_or(Outcome::Failed)));
+                    let outcome = ended.unwrap_or_else(|error| {
+                        failure = Some(error);
+                        Outcome::Failed
+                    });
+                    return Poll::Ready(Worked::Ended(outcome));
                 }
                 heed.as_mut().poll(task)
             })
@@ -197,15 +211,21 @@ impl UnderWay {
             Worked::Ended(outcome) => End::Ended(outcome),
         };
         let forgets = end == End::Interrupted && Bug::DrainForgets.is_on();
-        let saved = self.save(if forgets {
-            End::Ended(Outcome::Cancelled)
-        } else {
-            end
-        });
-        match (saved.await, end) {
-            (Ok(true), End::Ended(outcome)) => RunFate::Ended(outcome),
-            (Ok(true), End::TimedOut) => RunFate::TimedOut,
-            (Ok(true), End::Interrupted) => RunFate::Interrupted,
+        let told = RunEnd {
+            fate: fate(end),
+            again: false,
+            failure,
+        };
+        let saved = self.save(
+            if forgets {
+                End::Ended(Outcome::Cancelled)
+            } else {
+                end
+            },
+            told,
+        );
+        match saved.await {
+            Ok(true) => fate(end),
             // If it was not saved, whoever looks after it next takes it for dead, and its work is done again under the same name.
             _ => RunFate::Lost,
         }
@@ -268,39 +288,57 @@ impl UnderWay {
         }
     }
 
-    /// Saves the end; `false` if the run is somebody else's by now.
-    async fn save(&self, end: End) -> Result<bool> {
+    /// Saves the end; `false` if the run is somebody else's by now. What others are told is what is saved: whoever was faster with another change makes it
+    /// begin anew.
+    async fn save(&self, end: End, mut told: RunEnd) -> Result<bool> {
         let (shelf, tenant, job) = (&self.shelf, &self.run.tenant, &self.run.job);
         slots::give_back(shelf, tenant, &self.slots, &self.place.start).await?;
-        let Some(found) = shelf.find(tenant, job).await? else {
-            return Ok(true);
-        };
-        if self.mine(&found.timetable).is_none() {
-            return Ok(false);
-        }
-        let mut ended = found.timetable.clone();
-        ended.end(shelf.now(), &found.schedule, job, end);
-        if ended.last != found.timetable.last {
-            if let Some(outcome) = ended.last.outcome {
-                // Before it is saved: who dies here tells it again, and it is heard once.
-                let happened = Happened::JobEnded {
-                    job: self.name.clone(),
-                    outcome,
-                };
-                let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
-                let id = format!("{} {} {due}", self.name, self.run.name);
-                let listeners = shelf.listeners(tenant, &self.name).await?;
-                shelf.tell(tenant, listeners, &happened, &id).await?;
+        for attempt in 0..TRIES {
+            let Some(mut found) = shelf.find(tenant, job).await? else {
+                return Ok(true);
+            };
+            if self.mine(&found.timetable).is_none() {
+                return Ok(false);
             }
-        }
-        shelf
-            .change(tenant, job, |timetable, schedule| {
-                if self.mine(timetable).is_none() {
-                    return Ok(false);
+            let last = found.timetable.last;
+            found.timetable.end(shelf.now(), &found.schedule, job, end);
+            // Before it is saved: who dies here tells it again, and it is heard once.
+            self.tell(&found.timetable, &mut told).await;
+            if let Some(outcome) = found.timetable.last.outcome {
+                if found.timetable.last != last {
+                    self.tell_listeners(outcome).await?;
                 }
-                timetable.end(shelf.now(), schedule, job, end);
-                Ok(true)
-            })
-            .await
+            }
+            if shelf.swap(tenant, job, &mut found).await? {
+                return Ok(true);
+            }
+            shelf.give_way(attempt).await;
+        }
+        Err(too_busy(job))
+    }
+
+    /// Tells the provider, whose troubles do not keep a run from ending.
+    async fn tell(&self, ended: &Timetable, told: &mut RunEnd) {
+        let mut waiting = ended.waiting.iter();
+        told.again = waiting.any(|waiting| waiting.run == self.run.name);
+        if let Err(error) = self.provider.ended(&self.context, &self.run, told).await {
+            let (what, kind) = ("notice", error.kind());
+            let observer = self.context.observer();
+            observer.observe(&Event::NotKept { what, kind });
+        }
+    }
+
+    /// Tells the jobs that wait for this one.
+    async fn tell_listeners(&self, outcome: LastOutcome) -> Result<()> {
+        let (shelf, tenant) = (&self.shelf, &self.run.tenant);
+        let happened = Happened::JobEnded {
+            job: self.name.clone(),
+            outcome,
+        };
+        let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let id = format!("{} {} {due}", self.name, self.run.name);
+        let listeners = shelf.listeners(tenant, &self.name).await?;
+        shelf.tell(tenant, listeners, &happened, &id).await?;
+        Ok(())
     }
 }

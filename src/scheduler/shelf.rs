@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result, Tenant};
 /// The newest format of timetables.
 const FORMAT: u8 = 1;
 /// How often a change is made anew when others were faster.
-const TRIES: u32 = 100;
+pub(super) const TRIES: u32 = 100;
 /// What entries of the index begin with that name who listens for the end of a job: behind all times, in the order of keys.
 const LISTENS: &str = "listens";
 

@@ -83,6 +83,8 @@ pub enum EffectKind {
     Authorize,
     /// A secret is encrypted or decrypted.
     Encrypt,
+    /// A notice is delivered.
+    Deliver,
     /// A task is given to an executor.
     Spawn,
     /// The calendar's time is read.

@@ -135,6 +135,7 @@ pub(super) const FAULTS: &[(EffectKind, &[Fault])] = &[
     (EffectKind::HttpSend, call!(Duplicate)),
     (EffectKind::Authorize, call!()),
     (EffectKind::Encrypt, call!()),
+    (EffectKind::Deliver, call!(Duplicate)),
     // What is not a call that answers.
     (EffectKind::EntropyFill, &[Fault::Duplicate, Fault::Corrupt]),
     (
@@ -171,6 +172,7 @@ impl EffectKind {
     /// | [`FaultyTransport`](super::FaultyTransport) | `HttpSend` | `Duplicate` |
     /// | [`FaultyAuthorization`](super::FaultyAuthorization) | `Authorize` | |
     /// | [`FaultyCipher`](super::FaultyCipher) | `Encrypt` | |
+    /// | [`FaultyNotifications`](super::FaultyNotifications) | `Deliver` | `Duplicate` |
     /// | [`FaultyExecutor`](super::FaultyExecutor) | `Spawn` | only `Reject`, `Silence`, `Reorder` |
     /// | [`FaultyClock`](super::FaultyClock) | `ClockRead` | only `ClockJump` |
     ///

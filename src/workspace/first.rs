@@ -2,7 +2,7 @@
 
 use super::activity::{Came, Recorder};
 use super::chains::{ChainRequest, Course, DEEPEST, Level, LinkFate, LinkReport};
-use super::jobs::{JobView, Jobs, unfit};
+use super::jobs::{JobView, Jobs, job_end, unfit};
 use super::roster::{JobEntry, Roster, not_found};
 use crate::error::Problem;
 use crate::host::{Context, StateKey, StateKind};
@@ -104,6 +104,23 @@ impl Jobs<'_> {
         id: &str,
         request: ChainRequest<'_>,
     ) -> Result<RunReport> {
+        let view = self.get(context, id).await?;
+        let (record, ran) = self.run_with_first_untold(context, id, &request).await?;
+        if !ran.as_ref().is_ok_and(|report| report.dry_run) {
+            let (run, mut ended) = (request.own_run(), job_end(ran.as_ref(), &view));
+            (ended.run, ended.record) = (run.as_deref(), record.as_deref());
+            self.0.notices().job_ended(context, &view, &ended).await;
+        }
+        ran
+    }
+
+    /// The same, for those who tell people of it themselves; answers the id of its record too, if it ran alone.
+    pub(super) async fn run_with_first_untold(
+        self,
+        context: &Context,
+        id: &str,
+        request: &ChainRequest<'_>,
+    ) -> Result<(Option<String>, Result<RunReport>)> {
         let roster = self.0.roster(context).await?;
         let line = line(&roster, roster.job(id)?)
             .map_err(|problem| Error::invalid("the job cannot run", vec![problem]))?;
@@ -119,7 +136,8 @@ impl Jobs<'_> {
         };
         // Whoever does not run needs nobody.
         if in_front.is_empty() || !job.enabled || job.retired {
-            return self.run(context, id, request.of_own(job)).await;
+            let (record, ran) = self.run_untold(context, job, request.of_own(job)).await;
+            return Ok((Some(record), ran));
         }
         let links = |name: fn(&JobView) -> &str| {
             let links = views.iter().enumerate().map(|(at, view)| {
@@ -141,17 +159,19 @@ impl Jobs<'_> {
             context,
             depth: 1,
         };
-        let request = request.with_start_over();
-        let mut report = level.run_course(course, &request).await?;
+        let request = &request.clone().with_start_over();
+        let mut report = level.run_course(course, request).await?;
         match report.links.pop().map(|link| link.fate) {
-            Some(LinkFate::Ran(report)) => Ok(*report),
+            Some(LinkFate::Ran(report)) => Ok((None, Ok(*report))),
             // It came to its end before, and tells so again.
-            Some(LinkFate::Done(_)) => self.run(context, id, request.of_own(job)).await,
+            Some(LinkFate::Done(_)) => {
+                let (record, ran) = self.run_untold(context, job, request.of_own(job)).await;
+                Ok((Some(record), ran))
+            }
             _ => {
                 let error = lacking(report.outcome, report.links, in_front);
-                Ok(self
-                    .not_begun(context, job, &request.of_own(job), error)
-                    .await)
+                let own = request.of_own(job);
+                Ok((None, Ok(self.not_begun(context, job, &own, error).await)))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::activity::{Came, Recorder};
+use super::notices::RunEnded;
 use super::roster::{JobEntry, Roster, check_name, not_found};
 use super::{Workspace, chains, first, specs};
 use crate::connection::Catalog;
@@ -13,11 +14,11 @@ use crate::error::Problem;
 use crate::file::DelimitedDataset;
 use crate::host::{Context, StateKey, StateKind, unique};
 use crate::job::{
-    Job as _, JobPlan, Redrive, RedriveReport, RunLease, RunReport, RunRequest, RunState, SyncJob,
-    Trigger,
+    Deed, Job as _, JobPlan, Outcome, Redrive, RedriveReport, RunLease, RunReport, RunRequest,
+    RunState, SyncJob, Trigger,
 };
 use crate::schedule::Holidays;
-use crate::spec::{JobSpec, Member, SourceSpec};
+use crate::spec::{JobSpec, Member, RunCondition, SourceSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The jobs of a [`Workspace`].
@@ -250,15 +251,34 @@ impl Jobs<'_> {
     ///
     /// A job that cannot be opened, since it is disabled or its connection was revoked, has a report too: it failed, and says why.
     ///
+    /// People are [told](super::Notices) how it ended, by the job's lists, unless it was a dry run.
+    ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for the job, and those of [`SyncJob`].
     pub async fn run(self, context: &Context, id: &str, request: RunRequest) -> Result<RunReport> {
         let view = self.get(context, id).await?;
-        let recorder = Recorder::begin(self.0, context, &view, &request).await;
-        let run = self.ran(recorder.context(), &view, request);
+        let (run, dry_run) = (request.run.clone(), request.dry_run);
+        let (record, ran) = self.run_untold(context, &view, request).await;
+        if !dry_run {
+            let mut ended = job_end(ran.as_ref(), &view);
+            (ended.run, ended.record) = (run.as_deref(), Some(record.as_str()));
+            self.0.notices().job_ended(context, &view, &ended).await;
+        }
+        ran
+    }
+
+    /// Runs it, for those who tell people of it themselves; answers the id of its record too.
+    pub(super) async fn run_untold(
+        self,
+        context: &Context,
+        view: &JobView,
+        request: RunRequest,
+    ) -> (String, Result<RunReport>) {
+        let recorder = Recorder::begin(self.0, context, view, &request).await;
+        let run = self.ran(recorder.context(), view, request);
         let ran = recorder.during(run).await;
         recorder.end(&Came::of(&ran)).await;
-        ran
+        (recorder.id().to_owned(), ran)
     }
 
     async fn ran(
@@ -649,6 +669,34 @@ fn swap<'a>(
 /// The error for a spec of which this is wrong.
 pub(super) fn unfit(spec: &JobSpec, problem: Problem) -> Error {
     Error::invalid("the job cannot be so", vec![problem]).with("job", &spec.name)
+}
+
+/// How a run of a job ended, as it counts.
+pub(super) fn job_end<'a>(
+    ran: std::result::Result<&RunReport, &'a Error>,
+    view: &JobView,
+) -> RunEnded<'a> {
+    match ran {
+        Ok(report) => {
+            let success = &view.spec.settings.success;
+            RunEnded::new(judged(report.outcome, Deed::of(report), success))
+        }
+        Err(error) => RunEnded {
+            failure: Some(error),
+            ..RunEnded::new(Outcome::Failed)
+        },
+    }
+}
+
+/// How a run counts that must have done this.
+pub(super) fn judged(outcome: Outcome, deed: Deed, success: &RunCondition) -> Outcome {
+    match outcome {
+        Outcome::Cancelled | Outcome::Paused { .. } => outcome,
+        // Whatever it did is enough.
+        Outcome::Failed if deed.lacks(success).is_none() => Outcome::PartialSuccess,
+        _ if deed.lacks(success).is_some() => Outcome::Failed,
+        _ => outcome,
+    }
 }
 
 /// The id of the connection that a spec names.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Workspace`] | what a tenant has, in the host's state store: [`Connections`], [`Jobs`] and [`Chains`] |
 //! | [`Activity`] | what happened in it: runs, their logs, changes |
+//! | [`Notices`] | what people are told of that |
 //! | [`ConnectionState`], [`ConnectionAction`] | the life of a connection, as a table |
 //! | [`Workspaces`] | the jobs and chains of all tenants, for a scheduler |
 //! | [`ImportRequest`], [`ImportReport`] | moving connections and jobs between orgs |
@@ -23,6 +24,7 @@ mod leaving;
 mod life;
 mod local;
 mod moving;
+mod notices;
 mod open;
 mod preload;
 mod provider;
@@ -40,7 +42,9 @@ use self::roster::Roster;
 use crate::authorization::CredentialStore;
 use crate::connection::Connection;
 use crate::connector::Registry;
-use crate::host::{Cipher, Context, FileStore, StateKey, StateKind, StateStore, Transport};
+use crate::host::{
+    Cipher, Context, FileStore, Notifications, StateKey, StateKind, StateStore, Transport,
+};
 use crate::policy::Account;
 use crate::schedule::Holidays;
 use crate::{Result, Tenant};
@@ -61,6 +65,7 @@ pub use leaving::{Deleted, JobsOnDelete};
 pub use life::{ConnectionAction, ConnectionState};
 pub use local::LocalWorkspace;
 pub use moving::{ImportAction, ImportReport, ImportRequest, ImportStep};
+pub use notices::{Delivered, MailboxView, NoticePolicy, Notices};
 pub use open::Checked;
 pub use provider::Workspaces;
 pub use provision::{JobRef, NotMade, Provisioned};
@@ -86,10 +91,14 @@ pub struct WorkspaceConfig {
     pub files: Option<Arc<dyn FileStore>>,
     /// The host's calendar, for schedules that mind it. The [timetables](crate::scheduler::Timetables) need the same.
     pub holidays: Option<Arc<dyn Holidays>>,
+    /// Delivers notices to people; without it nobody is told anything.
+    pub notifications: Option<Arc<dyn Notifications>>,
+    /// How often people are told.
+    pub notice_policy: NoticePolicy,
 }
 
 impl WorkspaceConfig {
-    /// Without connectors and files.
+    /// Without connectors and files, and telling nobody anything.
     pub fn new(
         tenant: Tenant,
         state: Arc<dyn StateStore>,
@@ -106,6 +115,8 @@ impl WorkspaceConfig {
             registry: Arc::default(),
             files: None,
             holidays: None,
+            notifications: None,
+            notice_policy: NoticePolicy::default(),
         }
     }
 
@@ -127,6 +138,21 @@ impl WorkspaceConfig {
     #[must_use]
     pub fn with_holidays(mut self, holidays: Arc<dyn Holidays>) -> Self {
         self.holidays = Some(holidays);
+        self
+    }
+
+    /// The same, telling people by these: who hears of what, the [lists](crate::spec::NotifySpec) of each job and chain say. All processes that share the
+    /// workspace have them.
+    #[must_use]
+    pub fn with_notifications(mut self, notifications: Arc<dyn Notifications>) -> Self {
+        self.notifications = Some(notifications);
+        self
+    }
+
+    /// The same, telling people so often.
+    #[must_use]
+    pub fn with_notice_policy(mut self, policy: NoticePolicy) -> Self {
+        self.notice_policy = policy;
         self
     }
 }
@@ -251,6 +277,11 @@ impl Workspace {
     /// What happened in it.
     pub fn activity(&self) -> Activity<'_> {
         Activity(self)
+    }
+
+    /// What people are told of it.
+    pub fn notices(&self) -> Notices<'_> {
+        Notices(self)
     }
 
     /// Its chains.

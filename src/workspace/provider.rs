@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::jobs::judged;
 use super::roster::{ChainEntry, Roster};
 use super::{ChainRequest, JobView, Workspace, chains, first};
 use crate::host::Context;
 use crate::job::{Deed, Outcome, RunRequest, Trigger};
-use crate::scheduler::{JobProvider, JobRun, ProvidedJob, Timetables};
-use crate::spec::{Member, RunCondition, RunSettings};
+use crate::scheduler::{JobProvider, JobRun, ProvidedJob, RunEnd, Timetables};
+use crate::spec::{Member, RunSettings};
 use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How often all timetables are put anew when the workspace changed meanwhile.
@@ -174,7 +175,10 @@ impl JobProvider for Workspaces {
                 let mut request = request.with_run(&run.name);
                 // What is due by its schedule shall be new, all of it. Somebody who asks for it goes on where it failed.
                 request.start_over = run.trigger == Trigger::Schedule;
-                let report = chains.run(context, id, request).await?;
+                let report = chains.run_untold(context, id, &request).await?;
+                if let Some(failure) = report.failure {
+                    return Err(failure);
+                }
                 return Ok(judged(report.outcome, report.deed, &settings.success));
             }
             Err(error) => return Err(error),
@@ -187,26 +191,22 @@ impl JobProvider for Workspaces {
             }
         });
         let request = request.with_run(&run.name);
-        let report = workspace
+        let (_, ran) = workspace
             .jobs()
-            .run_with_first(context, id, request)
+            .run_with_first_untold(context, id, &request)
             .await?;
+        let report = ran?;
         Ok(judged(
             report.outcome,
             Deed::of(&report),
             &view.spec.settings.success,
         ))
     }
-}
 
-/// How a run counts that must have done this.
-fn judged(outcome: Outcome, deed: Deed, success: &RunCondition) -> Outcome {
-    match outcome {
-        Outcome::Cancelled | Outcome::Paused { .. } => outcome,
-        // Whatever it did is enough.
-        Outcome::Failed if deed.lacks(success).is_none() => Outcome::PartialSuccess,
-        _ if deed.lacks(success).is_some() => Outcome::Failed,
-        _ => outcome,
+    async fn ended(&self, context: &Context, run: &JobRun, end: &RunEnd) -> Result<()> {
+        let workspace = (self.open)(&run.tenant)?;
+        let notices = workspace.notices();
+        notices.scheduled_ended(context, run, end).await
     }
 }
 

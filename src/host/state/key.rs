@@ -52,12 +52,14 @@ pub enum StateKind {
     Log,
     /// Who changed what, and when.
     Audit,
+    /// What an address is to be told, and was told lately.
+    Notice,
     /// What [`probe`](super::probe()) writes to try out a store.
     Probe,
 }
 
 impl StateKind {
-    const ALL: [StateKind; 18] = [
+    const ALL: [StateKind; 19] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -75,6 +77,7 @@ impl StateKind {
         StateKind::Run,
         StateKind::Log,
         StateKind::Audit,
+        StateKind::Notice,
         StateKind::Probe,
     ];
 
@@ -98,6 +101,7 @@ impl StateKind {
             StateKind::Run => "run",
             StateKind::Log => "log",
             StateKind::Audit => "audit",
+            StateKind::Notice => "notice",
             StateKind::Probe => "probe",
         }
     }

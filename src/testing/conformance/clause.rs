@@ -65,6 +65,8 @@ pub enum Capability {
     Refuses,
     /// The fixture of a cipher has one with other keys.
     OtherKeys,
+    /// The fixture of notifications has an address that never works.
+    DeadAddress,
     /// The fixture of an authorization has the secrets that must be seen nowhere.
     KnownSecrets,
     /// The fixture of an authorization counts the calls that it makes.

@@ -12,6 +12,7 @@
 //! | [`EXECUTOR`] | `EX` | [`Executor`](crate::host::Executor) | [`ExecutorFixture`] |
 //! | [`CIPHER`] | `CI` | [`Cipher`](crate::host::Cipher) | [`CipherFixture`] |
 //! | [`CREDENTIALS`] | `CR` | [`CredentialStore`](crate::authorization::CredentialStore), over a host's state store and cipher | [`CredentialsFixture`]: gives handles of one place |
+//! | [`NOTIFICATIONS`] | `NT` | [`Notifications`](crate::host::Notifications) | [`NotificationsFixture`]: looks at what is shown |
 //! | [`TRANSPORT`] | `TR` | [`Transport`](crate::host::Transport) | [`TransportFixture`]: with a server that answers as the kit says |
 //! | [`AUTHORIZATION`] | `AU` | [`Authorization`](crate::authorization::Authorization) | [`AuthorizationFixture`]: one that stands |
 //! | [`DATASET`] | `DS` | [`Dataset`](crate::dataset::Dataset) | [`DatasetFixture`]: a few records |
@@ -38,6 +39,7 @@ mod file_store;
 mod job;
 mod lookup;
 mod named;
+mod notifications;
 mod reject_ledger;
 mod report;
 mod schedule;
@@ -59,6 +61,7 @@ pub use job::{JOB, JobFixture};
 pub use lookup::{LOOKUP, LookupFixture};
 #[doc(hidden)]
 pub use named::{certify, complete};
+pub use notifications::{NOTIFICATIONS, NotificationsFixture};
 pub use reject_ledger::{KeptReject, REJECT_LEDGER, RejectLedgerFixture};
 pub use report::{Judged, Report, Verdict};
 pub use schedule::{SCHEDULE, ScheduleFixture};

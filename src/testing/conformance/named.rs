@@ -51,6 +51,10 @@ macro_rules! conformance {
         $crate::conformance_tests! { $name, CREDENTIALS, $fixture, [$($($skip),*)?],
             cr_01 cr_02 cr_03 cr_04 cr_05 cr_06 cr_07 cr_08 }
     };
+    ($name:ident: notifications, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
+        $crate::conformance_tests! { $name, NOTIFICATIONS, $fixture, [$($($skip),*)?],
+            nt_01 nt_02 nt_03 nt_04 nt_05 nt_06 nt_07 }
+    };
     ($name:ident: schedule, $fixture:expr $(, skip: [$($skip:expr),* $(,)?])? $(,)?) => {
         $crate::conformance_tests! { $name, SCHEDULE, $fixture, [$($($skip),*)?],
             sc_01 sc_02 sc_03 sc_04 }

@@ -280,6 +280,7 @@ impl Workspace {
             let specs = self.specs_that_differ(context, &before, &roster).await?;
             roster.untold = diff::changes(context, &before, &roster, &specs);
             if documents.put(&key, &roster, expected).await? {
+                self.tell_at_once(context, !roster.untold.is_empty()).await;
                 return Ok(result);
             }
             documents.give_way(attempt).await;
@@ -287,38 +288,52 @@ impl Workspace {
         Err(busy(&key))
     }
 
-    /// Writes down what is untold, and takes it off the roster.
-    pub(in crate::workspace) async fn tell(&self, context: &Context) -> Result<()> {
+    /// Where people are told of changes, they do not wait for the next change. The change is made, so it fails no more.
+    async fn tell_at_once(&self, context: &Context, untold: bool) {
+        if !untold || !self.notices().are_on() {
+            return;
+        }
+        match self.tell(context).await {
+            Ok(told) => self.notices().deliver_to(context, &told).await,
+            Err(error) => self.notices().not_kept(context, &error),
+        }
+    }
+
+    /// Writes down what is untold, and takes it off the roster; answers who is to hear of it.
+    pub(in crate::workspace) async fn tell(&self, context: &Context) -> Result<Vec<String>> {
         let key = self.roster_key()?;
         let documents = self.documents(context);
+        let mut told = Vec::new();
         for attempt in 0..TRIES {
             let found = documents.found::<Roster>(&key).await?;
             let Some((mut roster, version)) = found else {
-                return Ok(());
+                return Ok(told);
             };
             let untold = std::mem::take(&mut roster.untold);
             if untold.is_empty() {
-                return Ok(());
+                return Ok(told);
             }
-            self.write_down(context, &untold).await?;
+            told = self.write_down(context, &untold).await?;
             let expected = Expected::Version(version);
             if documents.put(&key, &roster, expected).await? {
-                return Ok(());
+                return Ok(told);
             }
             documents.give_way(attempt).await;
         }
         // What others change all the time they write down too.
-        Ok(())
+        Ok(told)
     }
 
-    /// Writes entries under keys of their own. Doing so again changes nothing.
-    async fn write_down(&self, context: &Context, untold: &[AuditEntry]) -> Result<()> {
+    /// Writes entries under keys of their own, and puts them into the mailboxes of those who are to hear of them; answers who these are. Doing so again changes
+    /// nothing.
+    async fn write_down(&self, context: &Context, untold: &[AuditEntry]) -> Result<Vec<String>> {
+        let told = self.notices().put_changes(context, untold).await?;
         let documents = self.documents(context);
         for entry in untold {
             let key = audit_key(self, &entry.id)?;
             documents.put(&key, entry, Expected::Absent).await?;
         }
-        Ok(())
+        Ok(told)
     }
 
     /// The specs of the jobs that differ: of an edition that is gone already, the swap fails or its entry does not need it.

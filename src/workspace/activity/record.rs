@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::jobs::JobView;
 use crate::host::Context;
-use crate::job::{DestinationReport, Outcome, RedriveReport, RunReport, RunRequest, Trigger};
+use crate::job::{Deed, DestinationReport, Outcome, RedriveReport, RunReport, RunRequest, Trigger};
+use crate::spec::RunCondition;
 use crate::{Error, Result};
 
 /// How long nothing was heard of a run that counts as broken off. It says that it lives every few seconds.
@@ -201,6 +202,10 @@ pub struct RunRecord {
     pub problem: Option<String>,
     /// The [kind](crate::ErrorKind::word) of that.
     pub problem_kind: Option<String>,
+    /// What it lacked of what the settings of the job [ask](crate::spec::RunSettings::success) of a run, if it did not fail by itself: then it counts as
+    /// failed, whatever its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
 }
 
 impl RunRecord {
@@ -233,6 +238,7 @@ impl RunRecord {
             window: None,
             problem: None,
             problem_kind: None,
+            lacks: None,
         }
     }
 
@@ -256,12 +262,15 @@ impl RunRecord {
         most.unwrap_or(self.progress.rejected)
     }
 
-    pub(super) fn ended(&mut self, now: DateTime<Utc>, ended: &Came) {
+    pub(super) fn ended(&mut self, now: DateTime<Utc>, ended: &Came, success: &RunCondition) {
         (self.seen_at, self.finished_at) = (now, Some(now));
         match ended {
             Came::Ran(report) => {
                 self.status = RunStatus::of(report.outcome);
                 self.take(report);
+                if self.status.wrote() {
+                    self.lacks = Deed::of(report).lacks(success);
+                }
             }
             Came::Redrove(report) => {
                 for run in &report.runs {

@@ -19,6 +19,7 @@ use super::{log_key, new_id, run_keys};
 use crate::Result;
 use crate::host::{Context, Event, Observer, StateKey};
 use crate::job::RunRequest;
+use crate::spec::RunCondition;
 
 /// How often a run says that it lives.
 const BEAT: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ pub(in crate::workspace) struct Recorder<'a> {
     context: Context,
     record: RunRecord,
     heard: Arc<Heard>,
+    /// What the job asks of a run.
+    success: RunCondition,
     /// Whether there is a record to write to.
     kept: bool,
 }
@@ -106,6 +109,7 @@ impl<'a> Recorder<'a> {
             record: RunRecord::begun(context, id, view, request),
             context: context.clone().with_observer(Arc::clone(&heard) as _),
             heard,
+            success: view.spec.settings.success,
             kept: true,
         };
         if let Err(error) = recorder.begun().await {
@@ -121,6 +125,11 @@ impl<'a> Recorder<'a> {
         // What leads to nothing is passed over; a record that nothing leads to would be missing among those of its job.
         documents.create(&by_job, &()).await?;
         documents.create(&run, &self.record).await
+    }
+
+    /// The id of its record.
+    pub(in crate::workspace) fn id(&self) -> &str {
+        &self.record.id
     }
 
     /// The context for the run.
@@ -153,7 +162,8 @@ impl<'a> Recorder<'a> {
     /// Writes down what came of it.
     pub(in crate::workspace) async fn end(&self, came: &Came<'_>) {
         let now = self.context.clock().now();
-        self.write(|record| record.ended(now, came)).await;
+        self.write(|record| record.ended(now, came, &self.success))
+            .await;
     }
 
     async fn write(&self, change: impl Fn(&mut RunRecord)) {

@@ -8,6 +8,7 @@ mod run;
 
 use chrono::{DateTime, Utc};
 
+use self::progress::{Progress, Running};
 use super::Workspace;
 use super::roster::{ChainEntry, Roster};
 use crate::host::{Context, StateKey, StateKind, unique};
@@ -16,6 +17,7 @@ use crate::{Error, Result};
 
 pub use report::{ChainReport, LinkFate, LinkReport};
 pub use request::ChainRequest;
+pub(super) use request::is_try_of;
 pub(super) use resolve::{DEEPEST, check_nesting, entry, free, id_here, shown};
 pub(super) use run::{Course, Level};
 
@@ -214,6 +216,8 @@ impl Chains<'_> {
     /// [gate](crate::job::RunRequest::with_gate), which is opened when its turn comes. It uses memory of its own, as its request says. Whether that
     /// is done the spec [says](ChainSpec::read_ahead).
     ///
+    /// People are [told](super::Notices) how it ended, by the chain's lists, and how each of its links ended, by the lists of that.
+    ///
     /// A set cancel token ends it behind the job that runs; so does a job that pauses. A chain that is disabled has a report: it failed, and says
     /// why.
     ///
@@ -226,12 +230,45 @@ impl Chains<'_> {
         id: &str,
         request: ChainRequest<'_>,
     ) -> Result<ChainReport> {
+        let ran = self.run_untold(context, id, &request).await;
+        let run = ran.as_ref().map_or("", |report| &report.run);
+        let notices = self.0.notices();
+        notices.chain_ended(context, id, run, ran.as_ref()).await;
+        ran
+    }
+
+    /// Runs it, for those who tell people of it themselves. How its links ended is told all the same.
+    pub(super) async fn run_untold(
+        self,
+        context: &Context,
+        id: &str,
+        request: &ChainRequest<'_>,
+    ) -> Result<ChainReport> {
         let level = Level {
             workspace: self.0,
             context,
             depth: 1,
         };
-        level.run(id, &request).await
+        level.run(id, request).await
+    }
+
+    /// What a run has come to by now, as far as it is kept; `None` if it is not the last one.
+    pub(super) async fn came_to(
+        self,
+        context: &Context,
+        id: &str,
+        run: &str,
+    ) -> Result<Option<ChainReport>> {
+        let roster = self.0.roster(context).await?;
+        let (entry, key) = (roster.chain(id)?, self.progress_key(id)?);
+        let progress: Option<Progress> = self.0.documents(context).load(&key).await?;
+        let progress = progress.filter(|progress| progress.run.as_deref() == Some(run));
+        Ok(progress.map(|progress| {
+            let shown = shown(&roster, entry);
+            let order = entry.spec.order().unwrap_or_default();
+            let running = Running::new(&entry.spec, &shown, progress);
+            running.told_again(&order)
+        }))
     }
 
     /// A spec as the roster is to have it.

@@ -7,6 +7,18 @@ use super::super::JobView;
 use crate::job::{CursorRange, RunRequest};
 use crate::record::CursorValue;
 
+/// What the name of a further try has behind that of the run.
+const AGAIN: &str = " again ";
+
+/// Whether a run of this name is the run of that name, or a further try of it.
+pub(in crate::workspace) fn is_try_of(name: Option<&str>, run: Option<&str>) -> bool {
+    let (Some(name), Some(run)) = (name, run) else {
+        return name == run;
+    };
+    let behind = name.strip_prefix(run);
+    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(AGAIN))
+}
+
 /// How to run a chain.
 ///
 /// ```
@@ -84,12 +96,19 @@ impl<'a> ChainRequest<'a> {
     /// The request of a run of the job that it is all for: as if it ran alone.
     pub(in crate::workspace) fn of_own(&self, job: &JobView) -> RunRequest {
         let request = self.of_job(job);
-        match (&self.run, self.again) {
-            (None, _) => request,
-            (Some(run), 0) => request.with_run(run),
-            // Under the same name it would not read again what it has read to the end.
-            (Some(run), times) => request.with_run(format!("{run} again {times}")),
+        match self.own_run() {
+            Some(run) => request.with_run(run),
+            None => request,
         }
+    }
+
+    /// What that run is called. A further try that was called the same would not read again what was read to the end.
+    pub(in crate::workspace) fn own_run(&self) -> Option<String> {
+        let run = self.run.as_ref()?;
+        Some(match self.again {
+            0 => run.clone(),
+            times => format!("{run}{AGAIN}{times}"),
+        })
     }
 
     /// The request of a run of a job.

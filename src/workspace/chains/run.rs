@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::super::documents::Documents;
+use super::super::jobs::job_end;
 use super::super::{JobView, Workspace};
 use super::Chains;
 use super::progress::{Done, Progress, Running, Step, place};
@@ -168,6 +169,47 @@ impl<'a> Links<'a> {
         self.documents.change(&self.course.key, note).await
     }
 
+    /// Tells people how a link ended.
+    async fn tell(&self, link: usize, times: u32, fate: &Result<LinkFate>) {
+        let Level {
+            workspace, context, ..
+        } = self.level;
+        let (notices, link) = (workspace.notices(), self.spec.links.get(link));
+        let Some(link) = link.filter(|_| notices.are_on()) else {
+            return;
+        };
+        let name = self.run_of(&link.member, times);
+        match (&link.member, fate) {
+            (Member::Chain(id), fate) => {
+                let ran = match fate {
+                    Ok(LinkFate::RanChain(report)) => Ok(&**report),
+                    Ok(_) => return,
+                    Err(error) => Err(error),
+                };
+                notices.chain_ended(context, id, &name, ran).await;
+            }
+            // Whoever runs it tells of it.
+            (Member::Job(id), _) if self.course.of_job == Some(id) => {}
+            (Member::Job(id), fate) => {
+                let Ok(view) = workspace.jobs().get(context, id).await else {
+                    return;
+                };
+                let mut ended = match fate {
+                    Ok(LinkFate::Ran(report)) => job_end(Ok(report), &view),
+                    Ok(_) => return,
+                    Err(error) => job_end(Err(error), &view),
+                };
+                ended.run = Some(name.as_str());
+                notices.job_ended(context, &view, &ended).await;
+            }
+        }
+    }
+
+    /// What the run of a member is called. Under the same name it would not read again what it has read to the end.
+    fn run_of(&self, member: &Member, times: u32) -> String {
+        format!("{} {} {times}", self.key, place(member))
+    }
+
     async fn all(
         &'a self,
         running: &mut Running<'_>,
@@ -185,7 +227,10 @@ impl<'a> Links<'a> {
                 }
                 Step::Run { times } => {
                     let rest = order.get(at + 1..).unwrap_or_default();
-                    let fate = self.turn(running, (link, times), rest, early).await?;
+                    let fate = self.turn(running, (link, times), rest, early).await;
+                    // Before it is kept that it ran: who dies here runs it again, and tells it once.
+                    beside(self.tell(link, times, &fate), early).await;
+                    let fate = fate?;
                     if let (Some(done), Some(link)) =
                         (running.ran(link, times, &fate), self.spec.links.get(link))
                     {
@@ -268,8 +313,7 @@ impl<'a> Links<'a> {
         let Some(link) = self.spec.links.get(link) else {
             return Ok(None);
         };
-        // Under the same name it would not read again what it has read to the end.
-        let name = format!("{} {} {times}", self.key, place(&link.member));
+        let name = self.run_of(&link.member, times);
         let (level, context) = (self.level, self.level.context);
         let id = match (&link.member, &gate) {
             (Member::Job(id), _) => id,
@@ -301,7 +345,8 @@ impl<'a> Links<'a> {
         }
         let started_at = context.clock().now();
         let dry_run = request.dry_run;
-        let report = match jobs.run(context, id, request).await {
+        let (_, ran) = jobs.run_untold(context, &view, request).await;
+        let report = match ran {
             Ok(report) => report,
             // What could not begin is for the chain to judge.
             Err(error) => {
