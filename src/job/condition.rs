@@ -78,6 +78,11 @@ impl Deed {
         })
     }
 
+    /// The records that were read, and of them those that were refused.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.records, self.rejected)
+    }
+
     /// What it lacks for a condition, in words behind the name of who did it; `None` if it is enough.
     pub(crate) fn lacks(&self, condition: &RunCondition) -> Option<String> {
         let ended = match condition.ended {

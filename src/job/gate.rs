@@ -56,6 +56,11 @@ impl Gate {
         self.inner().open.is_none()
     }
 
+    /// Whether it was given up.
+    pub fn is_given_up(&self) -> bool {
+        self.inner().open == Some(false)
+    }
+
     /// Waits while it is shut. `true`: it is open; `false`: it was given up.
     pub async fn passed(&self) -> bool {
         poll_fn(|task| self.poll(task)).await

@@ -7,6 +7,9 @@ use crate::error::Problem;
 
 /// When and how a job or a chain runs.
 ///
+/// Where a job runs as a link of a chain, or since another one needs it [first](super::JobSpec::first), that one says when and how it is tried again: of its own
+/// settings only what counts as a success and who is to hear of it matter then.
+///
 /// ```
 /// use syncline::spec::{MissedRuns, NotifySpec, RunSettings, WhileRunning};
 ///

@@ -1,6 +1,6 @@
 //! The job that runs first: at most one for each job, which may need one itself.
 
-use super::activity::{Came, Recorder};
+use super::activity::Came;
 use super::chains::{ChainRequest, Course, DEEPEST, Level, LinkFate, LinkReport};
 use super::jobs::{JobView, Jobs, job_end, unfit};
 use super::roster::{JobEntry, Roster, not_found};
@@ -184,7 +184,7 @@ impl Jobs<'_> {
         request: &RunRequest,
         error: Error,
     ) -> RunReport {
-        let recorder = Recorder::begin(self.0, context, view, request).await;
+        let recorder = self.recorder(context, view, request).await;
         let now = context.clock().now();
         let report = RunReport::new(&view.spec.name, now, now);
         let report = report.not_begun(recorder.context(), error, request.dry_run);

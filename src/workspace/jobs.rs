@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::activity::{Came, Recorder};
+use super::activity::{Came, Recorder, RunRecord};
 use super::notices::RunEnded;
 use super::roster::{JobEntry, Roster, check_name, not_found};
 use super::{Workspace, chains, first, specs};
@@ -274,10 +274,15 @@ impl Jobs<'_> {
         view: &JobView,
         request: RunRequest,
     ) -> (String, Result<RunReport>) {
-        let recorder = Recorder::begin(self.0, context, view, &request).await;
+        let recorder = self.recorder(context, view, &request).await;
+        let gate = request.gate.clone();
         let run = self.ran(recorder.context(), view, request);
         let ran = recorder.during(run).await;
-        recorder.end(&Came::of(&ran)).await;
+        match gate.is_some_and(|gate| gate.is_given_up()) {
+            // It read ahead in vain, and did nothing.
+            true => recorder.forget().await,
+            false => recorder.end(&Came::of(&ran)).await,
+        }
         (recorder.id().to_owned(), ran)
     }
 
@@ -312,7 +317,7 @@ impl Jobs<'_> {
     ) -> Result<RedriveReport> {
         let view = self.get(context, id).await?;
         let request = request.with_trigger(Trigger::Redrive);
-        let recorder = Recorder::begin(self.0, context, &view, &request).await;
+        let recorder = self.recorder(context, &view, &request).await;
         let redrive = async {
             let job = self.opened(recorder.context(), &view).await?;
             let request = self.complete(request);
@@ -540,6 +545,19 @@ impl Jobs<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl<'a> Jobs<'a> {
+    /// Writes down that a run begins.
+    pub(super) async fn recorder(
+        self,
+        context: &Context,
+        view: &JobView,
+        request: &RunRequest,
+    ) -> Recorder<'a> {
+        let record = RunRecord::of_job(context, view, request);
+        Recorder::begin(self.0, context, record, view.spec.settings.success).await
     }
 }
 

@@ -53,7 +53,7 @@ pub use activity::{
     Activity, Anomaly, AnomalyKind, AnomalyPolicy, AuditAction, AuditEntry, AuditPage, AuditQuery,
     AuditStanding, AuditSubject, DayStatistics, JobStatistics, LogEntry, RejectsAs, RejectsFile,
     RetentionPolicy, RunCounts, RunLog, RunPage, RunProgress, RunQuery, RunRecord, RunStatistics,
-    RunStatus, RunStep, RunWindow, Swept,
+    RunStatus, RunStep, RunSubject, RunWindow, Swept,
 };
 pub use authorize::{Connected, Polled};
 pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};

@@ -172,6 +172,7 @@ impl JobProvider for Workspaces {
                 let request = ChainRequest::new(|view| (self.request)(tenant, view));
                 let chains = workspace.chains();
                 let settings = chains.get(context, id).await?.spec.settings;
+                let request = request.with_trigger(run.trigger.clone());
                 let mut request = request.with_run(&run.name);
                 // What is due by its schedule shall be new, all of it. Somebody who asks for it goes on where it failed.
                 request.start_over = run.trigger == Trigger::Schedule;

@@ -24,7 +24,7 @@ pub use audit::{AuditAction, AuditEntry, AuditPage, AuditQuery, AuditStanding, A
 pub use log::{LogEntry, RunLog};
 pub use query::{RunPage, RunQuery};
 pub(super) use record::Came;
-pub use record::{RunCounts, RunProgress, RunRecord, RunStatus, RunStep, RunWindow};
+pub use record::{RunCounts, RunProgress, RunRecord, RunStatus, RunStep, RunSubject, RunWindow};
 pub(super) use recorder::Recorder;
 pub use rejects::{RejectsAs, RejectsFile};
 pub use retention::{RetentionPolicy, Swept};
@@ -34,7 +34,7 @@ pub use statistics::{
 
 /// What happened in a [`Workspace`]: the history of its runs, their logs, statistics over them, and who changed what.
 ///
-/// Each run through [`Jobs::run`](super::Jobs::run) is in the history, from the moment when it begins. Whoever looks, in whichever process,
+/// Each run through [`Jobs::run`](super::Jobs::run) or [`Chains::run`](super::Chains::run) is in the history, from the moment when it begins. Whoever looks, in whichever process,
 /// sees how far it has come, a few seconds late.
 ///
 /// ```
@@ -98,11 +98,12 @@ fn is_id(id: &str) -> bool {
     id.len() == TIME + 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Where a run's record is, and the key that leads to it from its job.
+/// Where a run's record is, and the key that leads to it from its job or chain.
 fn run_keys(workspace: &Workspace, record: &RunRecord) -> Result<[StateKey; 2]> {
+    let of_subject = [record.subject.word(), &record.job, &record.id];
     Ok([
         run_key(workspace, &record.id)?,
-        workspace.key(StateKind::Run, ["job", &record.job, &record.id])?,
+        workspace.key(StateKind::Run, of_subject)?,
     ])
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::super::Workspace;
 use super::super::roster::not_found;
 use super::log::RunLog;
-use super::record::{RunRecord, RunStatus};
+use super::record::{RunRecord, RunStatus, RunSubject};
 use super::{Activity, TIME, is_id, log_key, run_key, time_of};
 use crate::error::Problem;
 use crate::host::{Context, StateKey, StateKind};
@@ -30,7 +30,9 @@ const MOST: usize = 200;
 pub struct RunQuery {
     /// Of this job, by id.
     pub job: Option<String>,
-    /// Of this run of a chain.
+    /// Of this chain, by id: the runs of the chain itself.
+    pub chain: Option<String>,
+    /// Of this run of a chain: the runs of its links.
     pub chain_run: Option<String>,
     /// That are, or ended, like one of these; all if there is none.
     pub statuses: Vec<RunStatus>,
@@ -48,6 +50,7 @@ impl Default for RunQuery {
     fn default() -> Self {
         RunQuery {
             job: None,
+            chain: None,
             chain_run: None,
             statuses: Vec::new(),
             from: None,
@@ -71,7 +74,14 @@ impl RunQuery {
         self
     }
 
-    /// The same, of this [run of a chain](crate::workspace::ChainReport::run).
+    /// The same, of this chain.
+    #[must_use]
+    pub fn of_chain(mut self, id: impl Into<String>) -> Self {
+        self.chain = Some(id.into());
+        self
+    }
+
+    /// The same, of the links of this [run of a chain](crate::workspace::ChainReport::run).
     #[must_use]
     pub fn of_chain_run(mut self, run: impl Into<String>) -> Self {
         self.chain_run = Some(run.into());
@@ -114,9 +124,14 @@ impl RunQuery {
     }
 
     fn fits(&self, record: &RunRecord) -> bool {
+        let is = |wanted: &Option<String>, subject| {
+            let is_it = |id: &String| record.subject == subject && *id == record.job;
+            wanted.as_ref().is_none_or(is_it)
+        };
         let of_chain = |run: &String| record.trigger == Trigger::Chain(run.clone());
         self.chain_run.as_ref().is_none_or(of_chain)
-            && self.job.as_ref().is_none_or(|job| *job == record.job)
+            && is(&self.job, RunSubject::Job)
+            && is(&self.chain, RunSubject::Chain)
             && (self.statuses.is_empty() || self.statuses.contains(&record.status))
             && self.from.is_none_or(|from| record.started_at >= from)
             && self.to.is_none_or(|to| record.started_at < to)
@@ -200,9 +215,11 @@ impl<'a> Activity<'a> {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a token that no page gave, and those of the store.
     pub async fn runs(self, context: &Context, query: &RunQuery) -> Result<RunPage> {
-        let names = match &query.job {
-            Some(job) => vec!["job".to_owned(), job.clone()],
-            None => vec!["run".to_owned()],
+        let of = |subject: RunSubject, id: &String| vec![subject.word().to_owned(), id.clone()];
+        let names = match (&query.job, &query.chain) {
+            (Some(job), _) => of(RunSubject::Job, job),
+            (None, Some(chain)) => of(RunSubject::Chain, chain),
+            (None, None) => vec!["run".to_owned()],
         };
         let mut walk = Walk::new(
             self.0,

@@ -3,7 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::super::chains::{ChainReport, ChainRequest, LinkFate};
 use super::super::jobs::JobView;
+use super::new_id;
 use crate::host::Context;
 use crate::job::{Deed, DestinationReport, Outcome, RedriveReport, RunReport, RunRequest, Trigger};
 use crate::spec::RunCondition;
@@ -27,7 +29,7 @@ pub enum RunStatus {
     PartialSuccess,
     /// It failed, or every record was rejected.
     Failed,
-    /// Somebody stopped it.
+    /// It was stopped: by somebody, since its time was over, or with its scheduler, and then it goes on as another run.
     Cancelled,
     /// It waits for an outside system, and the next run goes on with it.
     Paused,
@@ -78,12 +80,34 @@ pub struct RunProgress {
     pub rejected: u64,
 }
 
+/// What ran.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunSubject {
+    /// A job.
+    #[default]
+    Job,
+    /// A chain. The runs of its jobs have records of their own.
+    Chain,
+}
+
+impl RunSubject {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunSubject::Job => "job",
+            RunSubject::Chain => "chain",
+        }
+    }
+}
+
 /// A step of a run, and how long it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunStep {
-    /// `open`, `read`, `write` or `finish`, as in [`Timings`](crate::job::Timings).
+    /// `open`, `read`, `write` or `finish`, as in [`Timings`](crate::job::Timings); of a chain a link that ran, by the name of what it runs.
     pub name: String,
     /// Seconds of wall clock.
     pub seconds: f64,
@@ -157,16 +181,20 @@ pub struct RunWindow {
     pub watermark: Option<String>,
 }
 
-/// What is kept of a run: that it began, how far it has come, what it came to. It holds names and counts, never row values.
+/// What is kept of a run: that it began, how far it has come, what it came to. It holds names and counts, and no values of rows but those of the cursor
+/// field between which an incremental job read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunRecord {
     /// What calls name it by. Ids of later runs are less.
     pub id: String,
-    /// The job, by id.
+    /// Whether a job ran, or a chain.
+    #[serde(default)]
+    pub subject: RunSubject,
+    /// The job, or the chain, by id.
     pub job: String,
-    /// What the job was called then.
+    /// What that was called then.
     pub job_name: String,
     /// The connection that it read then, by id.
     pub connection: Option<String>,
@@ -209,23 +237,45 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
-    /// A run that begins now.
-    pub(super) fn begun(
+    /// A run of a job that begins now.
+    pub(in crate::workspace) fn of_job(
         context: &Context,
-        id: String,
         view: &JobView,
         request: &RunRequest,
     ) -> Self {
+        let mut record = RunRecord::begun(context, RunSubject::Job, &view.id, &view.spec.name);
+        record.connection.clone_from(&view.connection);
+        record.trigger.clone_from(&request.trigger);
+        record.run.clone_from(&request.run);
+        record.dry_run = request.dry_run;
+        record
+    }
+
+    /// A run of a chain that begins now.
+    pub(in crate::workspace) fn of_chain(
+        context: &Context,
+        id: &str,
+        name: &str,
+        request: &ChainRequest<'_>,
+    ) -> Self {
+        let mut record = RunRecord::begun(context, RunSubject::Chain, id, name);
+        record.trigger.clone_from(&request.trigger);
+        record.run.clone_from(&request.run);
+        record
+    }
+
+    fn begun(context: &Context, subject: RunSubject, job: &str, name: &str) -> Self {
         let now = context.clock().now();
         RunRecord {
-            id,
-            job: view.id.clone(),
-            job_name: view.spec.name.clone(),
-            connection: view.connection.clone(),
-            trigger: request.trigger.clone(),
+            id: new_id(context),
+            subject,
+            job: job.to_owned(),
+            job_name: name.to_owned(),
+            connection: None,
+            trigger: Trigger::default(),
             actor: context.actor().map(str::to_owned),
-            run: request.run.clone(),
-            dry_run: request.dry_run,
+            run: None,
+            dry_run: false,
             started_at: now,
             seen_at: now,
             finished_at: None,
@@ -256,6 +306,14 @@ impl RunRecord {
         (end - self.started_at).as_seconds_f64().max(0.0)
     }
 
+    /// Seconds that it worked: without those in which it waited for its turn in a chain, once it has ended.
+    pub fn busy_seconds(&self) -> f64 {
+        match self.steps.is_empty() {
+            true => self.seconds(),
+            false => self.steps.iter().map(|step| step.seconds).sum(),
+        }
+    }
+
     /// Records that were refused, by the destination that refused the most.
     pub fn rejected(&self) -> u64 {
         let most = self.destinations.iter().map(|counts| counts.rejected).max();
@@ -284,10 +342,55 @@ impl RunRecord {
                 };
                 self.progress.records = report.found;
             }
+            Came::Chained(report) => {
+                self.status = RunStatus::of(report.outcome);
+                self.run = Some(report.run.clone()).filter(|run| !run.is_empty());
+                self.take_links(report);
+                if self.status.wrote() {
+                    self.lacks = report.deed.lacks(success);
+                }
+            }
             Came::Failed(error) => {
                 self.status = RunStatus::Failed;
                 self.fails(error);
             }
+        }
+    }
+
+    /// Adds what the links of a chain came to.
+    fn take_links(&mut self, report: &ChainReport) {
+        (self.progress.records, self.progress.rejected) = report.deed.counts();
+        if let Some(failure) = &report.failure {
+            self.fails(failure);
+        }
+        let mut problems = Vec::new();
+        for link in &report.links {
+            let name = link.member.to_string();
+            if let LinkFate::Ran(report) = &link.fate {
+                self.retries += report.retries;
+                let took = report.finished_at - report.started_at;
+                let seconds = took.as_seconds_f64().max(0.0);
+                let name = link.member.name().to_owned();
+                self.steps.push(RunStep { name, seconds });
+            }
+            match &link.fate {
+                LinkFate::Ran(report) => {
+                    let error = report.failure.as_ref().or(report.paused_by.as_ref());
+                    problems.extend(error.map(|error| format!("{name}: {error}")));
+                    let kind = error.map(|error| error.kind().word().to_owned());
+                    self.problem_kind = self.problem_kind.take().or(kind);
+                }
+                LinkFate::RanChain(report) if report.outcome == Outcome::Failed => {
+                    problems.push(format!("{name} failed"));
+                }
+                LinkFate::Skipped(lacking) => {
+                    problems.push(format!("{name} did not start, since {lacking}"));
+                }
+                _ => {}
+            }
+        }
+        if self.problem.is_none() && !problems.is_empty() {
+            self.problem = Some(problems.join("\n"));
         }
     }
 
@@ -339,6 +442,7 @@ impl RunRecord {
 pub(in crate::workspace) enum Came<'a> {
     Ran(&'a RunReport),
     Redrove(&'a RedriveReport),
+    Chained(&'a ChainReport),
     Failed(&'a Error),
 }
 
@@ -346,6 +450,13 @@ impl<'a> Came<'a> {
     pub(in crate::workspace) fn of(ran: &'a Result<RunReport>) -> Self {
         match ran {
             Ok(report) => Came::Ran(report),
+            Err(error) => Came::Failed(error),
+        }
+    }
+
+    pub(in crate::workspace) fn of_chain(ran: &'a Result<ChainReport>) -> Self {
+        match ran {
+            Ok(report) => Came::Chained(report),
             Err(error) => Came::Failed(error),
         }
     }

@@ -11,14 +11,12 @@ use std::time::Duration;
 use futures::future::{Either, select};
 
 use super::super::Workspace;
-use super::super::jobs::JobView;
 use super::super::roster::not_found;
 use super::log::RunLog;
 use super::record::{Came, RunProgress, RunRecord};
-use super::{log_key, new_id, run_keys};
+use super::{log_key, run_keys};
 use crate::Result;
 use crate::host::{Context, Event, Observer, StateKey};
-use crate::job::RunRequest;
 use crate::spec::RunCondition;
 
 /// How often a run says that it lives.
@@ -31,7 +29,7 @@ pub(in crate::workspace) struct Recorder<'a> {
     context: Context,
     record: RunRecord,
     heard: Arc<Heard>,
-    /// What the job asks of a run.
+    /// What the settings ask of it.
     success: RunCondition,
     /// Whether there is a record to write to.
     kept: bool,
@@ -96,20 +94,19 @@ impl<'a> Recorder<'a> {
     pub(in crate::workspace) async fn begin(
         workspace: &'a Workspace,
         context: &Context,
-        view: &JobView,
-        request: &RunRequest,
+        record: RunRecord,
+        success: RunCondition,
     ) -> Self {
         let heard = Arc::new(Heard {
             context: context.clone(),
             so_far: Mutex::default(),
         });
-        let id = new_id(context);
         let mut recorder = Recorder {
             workspace,
-            record: RunRecord::begun(context, id, view, request),
+            record,
             context: context.clone().with_observer(Arc::clone(&heard) as _),
             heard,
-            success: view.spec.settings.success,
+            success,
             kept: true,
         };
         if let Err(error) = recorder.begun().await {
@@ -121,9 +118,9 @@ impl<'a> Recorder<'a> {
 
     async fn begun(&self) -> Result<()> {
         let documents = self.workspace.documents(&self.heard.context);
-        let [run, by_job] = run_keys(self.workspace, &self.record)?;
+        let [run, of_subject] = run_keys(self.workspace, &self.record)?;
         // What leads to nothing is passed over; a record that nothing leads to would be missing among those of its job.
-        documents.create(&by_job, &()).await?;
+        documents.create(&of_subject, &()).await?;
         documents.create(&run, &self.record).await
     }
 
@@ -157,6 +154,17 @@ impl<'a> Recorder<'a> {
     async fn beat(&self) {
         let now = self.context.clock().now();
         self.write(|record| record.seen_at = now).await;
+    }
+
+    /// Takes it off the history: it was no run.
+    pub(in crate::workspace) async fn forget(&self) {
+        let forgotten = self
+            .workspace
+            .activity()
+            .remove(&self.heard.context, &self.record);
+        if let Err(error) = forgotten.await {
+            self.not_kept("run", &error);
+        }
     }
 
     /// Writes down what came of it.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::query::Walk;
-use super::{Activity, RunRecord, RunStatus, log_key, run_key, run_keys};
+use super::{Activity, RunRecord, RunStatus, RunSubject, log_key, run_key, run_keys};
 use crate::Result;
 use crate::host::{Context, StateKind};
 
@@ -25,7 +25,7 @@ const PAGE: usize = 100;
 pub struct RetentionPolicy {
     /// Days for which a run is kept: 90. One that began just that long ago goes.
     pub days: u32,
-    /// How many runs of a job are kept at most, the newest: 1,000.
+    /// How many runs of a job, or of a chain, are kept at most, the newest: 1,000.
     pub runs_of_a_job: u32,
     /// Days for which it is kept who changed what: 730.
     pub audit_days: u32,
@@ -120,9 +120,22 @@ impl Activity<'_> {
         policy: &RetentionPolicy,
         swept: &mut Swept,
     ) -> Result<()> {
-        let mut job = self.job_behind(context, None).await?;
-        while let Some(id) = job {
-            let names = vec!["job".to_owned(), id.clone()];
+        for subject in [RunSubject::Job, RunSubject::Chain] {
+            self.sweep_many_of(context, subject, policy, swept).await?;
+        }
+        Ok(())
+    }
+
+    async fn sweep_many_of(
+        self,
+        context: &Context,
+        subject: RunSubject,
+        policy: &RetentionPolicy,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let mut one = self.one_behind(context, subject, None).await?;
+        while let Some(id) = one {
+            let names = vec![subject.word().to_owned(), id.clone()];
             let mut walk = Walk::new(self.0, StateKind::Run, names, None, None, None)?;
             let mut kept = 0;
             loop {
@@ -136,23 +149,29 @@ impl Activity<'_> {
                     }
                     kept += 1;
                     if kept > policy.runs_of_a_job {
-                        self.forget(context, Some(&id), &run, swept).await?;
+                        let of_subject = Some((subject, id.as_str()));
+                        self.forget(context, of_subject, &run, swept).await?;
                     }
                 }
             }
-            job = self.job_behind(context, Some(&id)).await?;
+            one = self.one_behind(context, subject, Some(&id)).await?;
         }
         Ok(())
     }
 
-    /// The next job that has runs, by id.
-    async fn job_behind(self, context: &Context, job: Option<&str>) -> Result<Option<String>> {
+    /// The next job or chain that has runs, by id.
+    async fn one_behind(
+        self,
+        context: &Context,
+        subject: RunSubject,
+        id: Option<&str>,
+    ) -> Result<Option<String>> {
+        let word = subject.word();
         // Behind all ids of runs.
-        let start = match job {
-            Some(job) => self.0.key(StateKind::Run, ["job", job, "z"])?,
-            None => self.0.key(StateKind::Run, ["job", ""])?,
+        let mut start = match id {
+            Some(id) => self.0.key(StateKind::Run, [word, id, "z"])?,
+            None => self.0.key(StateKind::Run, [word, ""])?,
         };
-        let mut start = start;
         loop {
             let documents = self.0.documents(context);
             let keys = documents
@@ -162,10 +181,10 @@ impl Activity<'_> {
                 return Ok(None);
             };
             match key.parts() {
-                [first, other, _] if first == "job" && Some(other.as_str()) != job => {
+                [first, other, _] if first == word && Some(other.as_str()) != id => {
                     return Ok(Some(other.clone()));
                 }
-                [first, ..] if first == "job" => start = key,
+                [first, ..] if first == word => start = key,
                 _ => return Ok(None),
             }
         }
@@ -175,7 +194,7 @@ impl Activity<'_> {
     async fn forget(
         self,
         context: &Context,
-        job: Option<&str>,
+        of_subject: Option<(RunSubject, &str)>,
         id: &str,
         swept: &mut Swept,
     ) -> Result<()> {
@@ -187,19 +206,30 @@ impl Activity<'_> {
         {
             return Ok(());
         }
-        let documents = self.0.documents(context);
-        documents.remove(&log_key(self.0, id)?).await?;
-        // The record goes last: by it the rest is found.
-        if let Some(record) = &record {
-            let [_, by_job] = run_keys(self.0, record)?;
-            documents.remove(&by_job).await?;
-        } else if let Some(job) = job {
-            let by_job = self.0.key(StateKind::Run, ["job", job, id])?;
-            documents.remove(&by_job).await?;
+        match (&record, of_subject) {
+            (Some(record), _) => self.remove(context, record).await?,
+            (None, of_subject) => {
+                let documents = self.0.documents(context);
+                documents.remove(&log_key(self.0, id)?).await?;
+                if let Some((subject, job)) = of_subject {
+                    let leads_to_it = self.0.key(StateKind::Run, [subject.word(), job, id])?;
+                    documents.remove(&leads_to_it).await?;
+                }
+                documents.remove(&run_key(self.0, id)?).await?;
+            }
         }
-        documents.remove(&run_key(self.0, id)?).await?;
         swept.runs += 1;
         Ok(())
+    }
+
+    /// Removes a run with its log.
+    pub(super) async fn remove(self, context: &Context, record: &RunRecord) -> Result<()> {
+        let documents = self.0.documents(context);
+        documents.remove(&log_key(self.0, &record.id)?).await?;
+        // The record goes last: by it the rest is found.
+        let [run, of_subject] = run_keys(self.0, record)?;
+        documents.remove(&of_subject).await?;
+        documents.remove(&run).await
     }
 
     async fn sweep_audit(

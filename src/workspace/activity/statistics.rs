@@ -1,6 +1,6 @@
 //! Runs of a job over time, and what is unusual about one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -65,6 +65,7 @@ impl RunStatistics {
     pub fn of(runs: &[RunRecord]) -> Self {
         let mut all = RunStatistics::default();
         let mut days: BTreeMap<NaiveDate, DayStatistics> = BTreeMap::new();
+        let mut told = BTreeSet::new();
         for run in runs.iter().filter(|run| !run.dry_run) {
             all.runs += 1;
             *all.by_status.entry(run.status).or_default() += 1;
@@ -80,8 +81,13 @@ impl RunStatistics {
             of_day.runs += 1;
             let failed = matches!(run.status, RunStatus::Failed | RunStatus::BrokenOff);
             of_day.failed += u64::from(failed);
-            of_day.seconds += run.seconds();
-            if run.status.wrote() {
+            of_day.seconds += run.busy_seconds();
+            // One that came to its end before tells its counts again.
+            let is_new = run
+                .run
+                .as_ref()
+                .is_none_or(|name| told.insert((&run.job, name)));
+            if run.status.wrote() && is_new {
                 all.records += run.progress.records;
                 all.rejected += run.rejected();
                 of_day.records += run.progress.records;
@@ -94,7 +100,7 @@ impl RunStatistics {
         };
         all.median_records = figures(records);
         all.median_rejected = figures(rejected);
-        all.median_seconds = figures(RunRecord::seconds);
+        all.median_seconds = figures(RunRecord::busy_seconds);
         all.days = days.into_values().rev().collect();
         all
     }
@@ -181,7 +187,7 @@ impl RunRecord {
         let figures: [(AnomalyKind, Figure); 3] = [
             (AnomalyKind::FewRecords, records),
             (AnomalyKind::ManyRejects, rejected),
-            (AnomalyKind::Slow, RunRecord::seconds),
+            (AnomalyKind::Slow, RunRecord::busy_seconds),
         ];
         let unusual = figures.into_iter().filter_map(|(kind, figure)| {
             let value = figure(self);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::super::JobView;
-use crate::job::{CursorRange, RunRequest};
+use crate::job::{CursorRange, RunRequest, Trigger};
 use crate::record::CursorValue;
 
 /// What the name of a further try has behind that of the run.
@@ -48,6 +48,8 @@ pub struct ChainRequest<'a> {
     /// Which try of the run of this name it is, behind the first. A further one runs although the one before came to its end: if that failed, at the
     /// links that failed; if it was not enough for whoever asks, from the first on.
     pub again: u32,
+    /// What starts it, for whoever looks at the history of runs.
+    pub trigger: Trigger,
     requests: Arc<dyn Fn(&JobView) -> RunRequest + Send + Sync + 'a>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> ChainRequest<'a> {
             range: None,
             start_over: false,
             again: 0,
+            trigger: Trigger::default(),
             requests: Arc::new(requests),
         }
     }
@@ -93,6 +96,13 @@ impl<'a> ChainRequest<'a> {
         self
     }
 
+    /// The same, started by this.
+    #[must_use]
+    pub fn with_trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+
     /// The request of a run of the job that it is all for: as if it ran alone.
     pub(in crate::workspace) fn of_own(&self, job: &JobView) -> RunRequest {
         let request = self.of_job(job);
@@ -117,12 +127,13 @@ impl<'a> ChainRequest<'a> {
     }
 
     /// The request of a chain that is a link of this one.
-    pub(super) fn inner(&self, run: String, range: Option<CursorRange>) -> Self {
+    pub(super) fn inner(&self, run: String, of: &str, range: Option<CursorRange>) -> Self {
         ChainRequest {
             run: Some(run),
             range,
             start_over: false,
             again: 0,
+            trigger: Trigger::Chain(of.to_owned()),
             requests: Arc::clone(&self.requests),
         }
     }
@@ -135,6 +146,7 @@ impl fmt::Debug for ChainRequest<'_> {
             .field("range", &self.range)
             .field("start_over", &self.start_over)
             .field("again", &self.again)
+            .field("trigger", &self.trigger)
             .finish_non_exhaustive()
     }
 }

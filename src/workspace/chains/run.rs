@@ -8,8 +8,10 @@ use std::task::{Context as Task, Poll};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use super::super::activity::{Came, Recorder, RunRecord};
 use super::super::documents::Documents;
 use super::super::jobs::job_end;
+use super::super::roster::{ChainEntry, Roster};
 use super::super::{JobView, Workspace};
 use super::Chains;
 use super::progress::{Done, Progress, Running, Step, place};
@@ -30,14 +32,33 @@ pub(in crate::workspace) struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
-    /// Runs a chain.
+    /// Runs a chain, as a run of its history.
     pub(super) async fn run(self, id: &str, request: &ChainRequest<'_>) -> Result<ChainReport> {
         let Level {
             workspace, context, ..
         } = self;
         let roster = workspace.roster(context).await?;
         let entry = roster.chain(id)?;
-        let spec = shown(&roster, entry);
+        let record = RunRecord::of_chain(context, id, &entry.spec.name, request);
+        let success = entry.spec.settings.success;
+        let recorder = Recorder::begin(workspace, context, record, success).await;
+        let level = Level {
+            context: recorder.context(),
+            ..self
+        };
+        let ran = recorder.during(level.ran(&roster, entry, request)).await;
+        recorder.end(&Came::of_chain(&ran)).await;
+        ran
+    }
+
+    async fn ran(
+        self,
+        roster: &Roster,
+        entry: &ChainEntry,
+        request: &ChainRequest<'_>,
+    ) -> Result<ChainReport> {
+        let id = entry.id.as_str();
+        let spec = shown(roster, entry);
         if self.depth > DEEPEST {
             let message = "chains are nested too deep; make them flatter";
             return Err(Error::new(ErrorKind::LimitExceeded, message).with("chain", &spec.name));
@@ -52,7 +73,7 @@ impl<'a> Level<'a> {
             ));
         }
         let course = Course {
-            key: Chains(workspace).progress_key(id)?,
+            key: Chains(self.workspace).progress_key(id)?,
             lease: format!("chain {id}"),
             spec: &entry.spec,
             shown: &spec,
@@ -323,7 +344,7 @@ impl<'a> Links<'a> {
                     depth: level.depth + 1,
                     ..level
                 };
-                let request = self.request.inner(name, self.range);
+                let request = self.request.inner(name, &self.called, self.range);
                 let ran: BoxFuture<'_, Result<ChainReport>> = level.run(id, &request).boxed();
                 return Ok(Some(LinkFate::RanChain(Box::new(ran.await?))));
             }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use syncline::ErrorKind;
-use syncline::host::{Context, RejectLedger as _, RejectSegment};
+use syncline::host::{Context, RejectLedger as _, RejectSegment, StateKind, StateStore as _};
 use syncline::job::{Outcome, Redrive, RunRequest, Trigger};
 use syncline::memory::MemoryRejects;
 use syncline::record::{Position, RawRecord, Reason, Refusal, Reject};
 use syncline::spec::{ChainSpec, LinkSpec};
 use syncline::workspace::{
-    AnomalyPolicy, ChainRequest, RejectsAs, RetentionPolicy, RunQuery, RunRecord, RunStatus,
-    Workspace,
+    AnomalyPolicy, ChainRequest, RejectsAs, RetentionPolicy, RunQuery, RunRecord, RunStatistics,
+    RunStatus, RunSubject, Workspace,
 };
 
 use super::super::server::World;
@@ -135,6 +135,102 @@ fn runs_come_newest_first_whatever_the_pages() {
 }
 
 #[test]
+fn a_run_of_a_chain_is_in_the_history_with_its_links() {
+    let world = World::new();
+    let workspace = super::chains::with_jobs(&world, &["a", "b"]);
+    let context = world.context().clone().with_actor("ada");
+    let inner = ChainSpec::new("inner", super::chains::links(&["b"]));
+    super::chains::create(&world, &workspace, inner);
+    let links = vec![LinkSpec::new("a"), LinkSpec::chain("inner")];
+    let chain = super::chains::create(&world, &workspace, ChainSpec::new("outer", links));
+    let run = |name: &str| {
+        let request = super::chains::plain().with_run(name);
+        let request = request.with_trigger(Trigger::Schedule);
+        world
+            .run(workspace.chains().run(&context, &chain, request))
+            .unwrap()
+    };
+    run("monday");
+    let of_it = RunQuery::new().of_chain(&chain);
+    let runs = all(&world, &workspace, &of_it);
+    assert_eq!(runs.len(), 1);
+    let outer = &runs[0];
+    assert_eq!(
+        (outer.subject, &*outer.job_name),
+        (RunSubject::Chain, "outer")
+    );
+    assert_eq!(
+        (outer.status, &outer.trigger),
+        (RunStatus::Success, &Trigger::Schedule)
+    );
+    assert_eq!(
+        (outer.run.as_deref(), outer.actor.as_deref()),
+        (Some("monday"), Some("ada"))
+    );
+    let steps: Vec<&str> = outer.steps.iter().map(|step| &*step.name).collect();
+    assert_eq!(steps, ["a"], "a chain in it has its own");
+    // Its log has what happened in all of its links.
+    let log = world
+        .run(workspace.activity().log(&context, &outer.id))
+        .unwrap();
+    let started = log
+        .entries
+        .iter()
+        .filter(|entry| entry.event == "run_started");
+    assert_eq!(started.count(), 2);
+    let links = all(&world, &workspace, &RunQuery::new().of_chain_run("monday"));
+    let mut links: Vec<&str> = links.iter().map(|run| &*run.job_name).collect();
+    links.sort_unstable();
+    assert_eq!(links, ["a", "inner"]);
+    assert_eq!(all(&world, &workspace, &RunQuery::new()).len(), 4);
+
+    // Why it failed stands in it, also if no link began.
+    super::chains::switch(&world, &workspace, "a", false);
+    run("tuesday");
+    let failed = &all(
+        &world,
+        &workspace,
+        &of_it.clone().with_statuses([RunStatus::Failed]),
+    )[0];
+    let problem = failed.problem.as_deref().unwrap();
+    assert!(
+        problem.contains("`a`") && problem.contains("disabled"),
+        "{problem}"
+    );
+    world
+        .run(workspace.chains().disable(&context, &chain))
+        .unwrap();
+    run("wednesday");
+    let problems: Vec<String> = (all(&world, &workspace, &of_it).into_iter())
+        .filter_map(|run| run.problem)
+        .collect();
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("chain is disabled")),
+        "{problems:?}"
+    );
+
+    // It is forgotten as those of jobs are.
+    let policy = RetentionPolicy::default().with_runs(90, 1);
+    world
+        .run(workspace.activity().sweep(&context, &policy))
+        .unwrap();
+    assert_eq!(all(&world, &workspace, &of_it).len(), 1);
+    world.later(91 * 86_400);
+    world
+        .run(workspace.activity().sweep(&context, &policy))
+        .unwrap();
+    assert_eq!(all(&world, &workspace, &RunQuery::new()), []);
+    let kept = world.run(
+        world
+            .state
+            .list(workspace.tenant(), StateKind::Run, None, 100),
+    );
+    assert_eq!(kept.unwrap(), []);
+}
+
+#[test]
 fn a_run_that_cannot_begin_and_one_of_a_chain_are_told() {
     let world = World::new();
     let workspace = world.workspace();
@@ -219,7 +315,7 @@ mod disturbed {
             bytes: bytes::Bytes,
             expected: syncline::host::Expected,
         ) -> syncline::Result<syncline::host::Swap> {
-            if key.kind() == syncline::host::StateKind::Run {
+            if key.kind() == StateKind::Run {
                 return Err(syncline::Error::new(ErrorKind::Io, "no room"));
             }
             self.0.put(key, bytes, expected).await
@@ -236,7 +332,7 @@ mod disturbed {
         async fn list(
             &self,
             tenant: &syncline::Tenant,
-            kind: syncline::host::StateKind,
+            kind: StateKind,
             start_after: Option<&syncline::host::StateKey>,
             limit: usize,
         ) -> syncline::Result<Vec<syncline::host::StateKey>> {
@@ -365,7 +461,29 @@ fn ran(template: &RunRecord, hour: i64, records: u64, rejected: u64, seconds: i6
     run.finished_at = Some(run.started_at + chrono::TimeDelta::seconds(seconds));
     (run.progress.records, run.progress.rejected) = (records, rejected);
     run.destinations.clear();
+    run.steps.clear();
     run
+}
+
+#[test]
+fn what_a_run_tells_again_counts_once() {
+    let world = World::new();
+    let workspace = world.workspace();
+    let job = ready(&world, &workspace, "one");
+    world
+        .run(workspace.jobs().run(world.context(), &job, request()))
+        .unwrap();
+    let template = all(&world, &workspace, &RunQuery::new()).pop().unwrap();
+    let mut named = ran(&template, 1, 500, 3, 60);
+    named.run = Some("noon".into());
+    let mut again = ran(&template, 2, 500, 3, 1);
+    again.run = Some("noon".into());
+    let other = ran(&template, 3, 7, 0, 1);
+    let figures = RunStatistics::of(&[named, again, other.clone(), other]);
+    assert_eq!(
+        (figures.runs, figures.records, figures.rejected),
+        (4, 514, 3)
+    );
 }
 
 #[test]
@@ -404,6 +522,11 @@ fn what_is_unusual_is_flagged_whatever_the_scale_and_nothing_with_little_history
         assert_eq!(look(200 * scale, 20, 62), ["FewRecords"]);
         assert_eq!(look(1_040 * scale, 900, 62), ["ManyRejects"]);
         assert_eq!(look(1_040 * scale, 20, 600), ["Slow"]);
+        // It waited for its turn in a chain.
+        let mut waited = ran(&template, 30, 1_040 * scale, 20, 600);
+        waited.steps.clone_from(&template.steps);
+        waited.steps[0].seconds = 62.0;
+        assert_eq!(kinds(&waited, &before), [""; 0]);
         // More records than usual are no harm.
         assert_eq!(look(9_000 * scale, 20, 62), [""; 0]);
         let odd = ran(&template, 30, 0, 5_000, 9_000);

@@ -17,7 +17,9 @@ use syncline::spec::{
     MatchPair, RunCondition, WriteMode,
 };
 use syncline::testing::{EffectKind, Effects, Ended, Fate, drive};
-use syncline::workspace::{ChainReport, ChainRequest, LinkFate, Workspace, WorkspaceConfig};
+use syncline::workspace::{
+    ChainReport, ChainRequest, LinkFate, RunQuery, Workspace, WorkspaceConfig,
+};
 
 use super::super::server::World;
 use super::{contacts, job, rows, system};
@@ -248,8 +250,16 @@ fn who_read_ahead_in_vain_has_written_nothing_and_holds_nothing() {
     let reads = places(&kinds, EffectKind::Read);
     assert!(reads.len() > 8, "it had begun to read: {kinds:?}");
     assert_eq!(places(&kinds, EffectKind::Open).len(), 1);
-    // Its lease was given back: it can be run at once.
+    // It was no run.
     let workspace = host.workspace(&Effects::scripted([]));
+    let query = RunQuery::new();
+    let runs = workspace.activity().runs(&host.context, &query);
+    let runs = host.world.run(runs).unwrap().runs;
+    assert!(
+        runs.iter().all(|run| run.job_name != "companies"),
+        "{runs:?}"
+    );
+    // Its lease was given back: it can be run at once.
     let jobs = host
         .world
         .run(workspace.jobs().list(&host.context))

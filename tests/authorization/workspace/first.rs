@@ -372,7 +372,11 @@ fn in_a_chain_the_chain_says_what_runs_in_front() {
         ChainSpec::new("x", vec![LinkSpec::new("c")]),
     );
     assert_eq!(run(&world, &workspace, &id).outcome, Outcome::Success);
-    assert_eq!(names(&history(&world, &workspace)), ["c"]);
+    assert_eq!(
+        names(&history(&world, &workspace)),
+        ["c", "x"],
+        "the job, and the chain"
+    );
 }
 
 #[test]
