@@ -74,7 +74,7 @@ async fn by_clicks(width: u32) {
         .await;
     browser.looks_right("11-report").await;
     browser.click("Download the rejects (CSV)").await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     browser.click("The report as JSON").await;
     browser.looks_right("12-json").await;
@@ -180,7 +180,7 @@ async fn without_scripts() {
     let place = browser.script("return location.hash", Value::Null).await;
     assert_eq!(place, "");
     browser.click("Download the rejects (CSV)").await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     running.stop().await;
 }
@@ -221,7 +221,7 @@ async fn without_a_mouse() {
     browser.arrives("Report").await;
     browser.tab_to("Download the rejects (CSV)").await;
     browser.press(&[ENTER]).await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     browser.tab_to("The report as JSON").await;
     browser.press(&[ENTER]).await;
