@@ -19,7 +19,7 @@ pub(crate) use self::changes::{changes, coming};
 pub(crate) use self::connect::{Answers, connect_form, connections, connectors};
 pub(crate) use self::connection::connection;
 pub(crate) use self::jobs::{JobPage, job, jobs};
-pub(crate) use self::runs::{RunFilter, STATUSES, ShownRun, activity, run};
+pub(crate) use self::runs::{RunFilter, STATUSES, ShownRun, activity, run, word};
 pub(crate) use self::schedule::Typed;
 use crate::session::{Session, TOKEN};
 

@@ -2,13 +2,20 @@
 
 use syncline::workspace::{JobView, RunCounts, RunLog, RunPage, RunRecord, RunStatus};
 
+use url::form_urlencoded;
+
 use super::{Page, escape, layout, moment, words};
 use crate::live::Progress;
 
 /// How a run is, as a word.
 pub(super) fn state(status: RunStatus) -> String {
-    let class = status.word().replace(' ', "_");
-    format!(r#"<span class="state {class}">{}</span>"#, words(&class))
+    let word = word(status);
+    format!(r#"<span class="state {word}">{}</span>"#, words(&word))
+}
+
+/// The word for it in addresses and classes.
+pub(crate) fn word(status: RunStatus) -> String {
+    status.word().replace(' ', "_")
 }
 
 /// Runs, the newest first.
@@ -16,7 +23,7 @@ pub(super) fn run_list(runs: &[RunRecord], with_jobs: bool) -> String {
     let mut html = String::from(r#"<ul class="cards">"#);
     for run in runs {
         let name = match with_jobs {
-            true => format!("{}, {}", run.job_name, title(run).to_lowercase()),
+            true => format!("{}, {}", run.job_name, title(run)),
             false => title(run),
         };
         html.push_str(&format!(
@@ -33,7 +40,7 @@ pub(super) fn run_list(runs: &[RunRecord], with_jobs: bool) -> String {
 
 /// What people call a run.
 fn title(run: &RunRecord) -> String {
-    format!("Run of {}", run.started_at.format("%Y-%m-%d %H:%M:%S"))
+    format!("Run of {} UTC", run.started_at.format("%Y-%m-%d %H:%M:%S"))
 }
 
 /// A run with what is shown beside it.
@@ -241,23 +248,25 @@ pub(crate) fn activity(filter: &RunFilter, jobs: &[JobView], page: &RunPage) -> 
         .map(|job| option(&job.id, &job.spec.name, &filter.job))
         .collect();
     let statuses: String = (STATUSES.iter())
-        .map(|status| option(status.word(), &words(status.word()), &filter.status))
+        .map(|status| option(&word(*status), &words(status.word()), &filter.status))
         .collect();
     body.push_str(&format!(
         r#"<div class="field"><label for="job">Job</label><select id="job" name="job"><option value="">All</option>{jobs}</select></div>
 <div class="field"><label for="status">How it ended</label><select id="status" name="status"><option value="">Anyhow</option>{statuses}</select></div>
-<div class="actions"><button>Show</button></div></form>"#
+<div class="actions"><button>Show</button></div></form><h2>Runs</h2>"#
     ));
     body.push_str(&match page.runs.is_empty() {
         true => "<p>There are none here.</p>".to_owned(),
         false => run_list(&page.runs, true),
     });
     if let Some(next) = &page.next {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("job", &filter.job);
+        query.append_pair("status", &filter.status);
+        query.append_pair("after", next);
         body.push_str(&format!(
-            r#"<p><a class="button" href="/activity?job={}&amp;status={}&amp;after={}">Older ones</a></p>"#,
-            escape(&filter.job),
-            escape(&filter.status),
-            escape(next)
+            r#"<p><a class="button" href="/activity?{}">Older ones</a></p>"#,
+            escape(query.finish())
         ));
     }
     layout("Activity", "", &body)

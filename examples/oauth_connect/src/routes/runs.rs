@@ -129,7 +129,7 @@ pub(super) async fn activity(State(host): Shared, Query(query): Parameters) -> A
         runs = runs.of_job(&filter.job);
     }
     let known = pages::STATUSES.into_iter();
-    runs = runs.with_statuses(known.filter(|status| status.word() == filter.status));
+    runs = runs.with_statuses(known.filter(|status| pages::word(*status) == filter.status));
     runs.after = query.get("after").cloned();
     let page = host.workspace.activity().runs(&host.context, &runs).await?;
     let jobs = host.workspace.jobs().list(&host.context).await?;

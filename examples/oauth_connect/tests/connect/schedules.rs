@@ -103,7 +103,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
         .await
         .leads_to();
     let id = job.rsplit('/').next().unwrap();
-    let of_job = format!("/activity?job={id}&status=partial%20success");
+    let of_job = format!("/activity?job={id}&status=partial_success");
     let history = loop {
         let history = ada.get(&of_job).await;
         if history.body.matches(">schedule, 600 read<").count() >= 2 {
@@ -112,7 +112,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(
-        !history.body.contains("Account Sync_Our CRM, run"),
+        !history.body.contains("Account Sync_Our CRM, Run"),
         "{}",
         history.body
     );
@@ -126,7 +126,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
     assert_eq!(rejects.body.lines().count(), 4, "{}", rejects.body);
     ada.get("/activity?status=success")
         .await
-        .shows("Account Sync_Our CRM, run of ");
+        .shows("Account Sync_Our CRM, Run of ");
     ada.get("/activity?status=failed")
         .await
         .shows("There are none here.");
