@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use syncline::connector::Registry;
 use syncline::host::{Context, HttpResponse};
 use syncline::job::RunRequest;
 use syncline::memory::{
@@ -20,7 +21,6 @@ use syncline::workspace::{Workspace, WorkspaceConfig, Workspaces};
 use syncline::{Result, Tenant};
 
 use super::outside::{Outside, System};
-use syncline::connector::Registry;
 
 /// What a host keeps of its one customer.
 pub(crate) struct Company {

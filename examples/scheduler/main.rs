@@ -134,7 +134,7 @@ async fn day(
     let diary = Arc::new(Diary::new(company.jobs.clone(), screen));
     let config = SchedulerConfig::new("example", company.timetables.clone(), diary.clone())
         .with_limits(RunLimits::default().with_of_tenant(Some(3)))
-        .with_look_every(Duration::from_secs(15));
+        .with_look_every(Duration::from_secs(30));
     let stop = CancelToken::new();
     let until_stopped = context.clone().with_cancel(stop.clone());
     let mut scheduler = Scheduler::new(config);

@@ -39,7 +39,13 @@ pub(super) async fn all(State(host): Shared) -> Answer {
 
 pub(super) async fn form(State(host): Shared, Extension(session): Visitor) -> Answer {
     let jobs = host.workspace.jobs().list(&host.context).await?;
-    let page = pages::chain_form(&session, &jobs, &TypedChain::default(), None);
+    // All of them, to strike out or to move.
+    let names: Vec<&str> = jobs.iter().map(|job| &*job.spec.name).collect();
+    let typed = TypedChain {
+        links: names.join("\n"),
+        ..TypedChain::default()
+    };
+    let page = pages::chain_form(&session, &jobs, &typed, None);
     Ok(page.into_response())
 }
 

@@ -179,10 +179,15 @@ pub(super) async fn redrive(State(host): Shared, Path(id): Path<String>, posted:
     let by = Redrive::ReadAgain {
         key: key(&view.spec),
     };
-    let jobs = host.workspace.jobs();
-    let did = jobs
-        .redrive(&host.context, &id, host.request(&id), &by)
-        .await;
+    // It goes on if the person does not wait for it.
+    let (at_work, job) = (Arc::clone(&host), id.clone());
+    let work = tokio::spawn(async move {
+        let (jobs, request) = (at_work.workspace.jobs(), at_work.request(&job));
+        let redriven = jobs.redrive(&at_work.context, &job, request, &by).await;
+        redriven.map(drop)
+    });
+    let broken = |_| Err(Error::contract("the run broke down; see the host's logs"));
+    let did = work.await.unwrap_or_else(broken);
     done(&host, &posted, &id, did, "redriven").await
 }
 
