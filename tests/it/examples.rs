@@ -1,5 +1,6 @@
 //! The examples run as a user runs them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -351,5 +352,112 @@ fn next_runs_prints_utc_a_line_or_refuses() {
         let (code, printed, said) = run(wrong);
         assert_eq!((code, printed.as_str()), (64, ""), "{wrong:?}");
         assert!(said.contains(because), "{wrong:?}: {said}");
+    }
+}
+
+/// The figures of each line of a table, by its name: runs, partly, failed, again, skipped, records, rejected.
+fn figures(table: &str) -> BTreeMap<String, Vec<u64>> {
+    let line = |line: &str| {
+        let mut words = line.trim_start_matches("- ").split_whitespace();
+        let name = words.next()?.to_owned();
+        let numbers: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        (numbers.len() == 7).then_some((name, numbers))
+    };
+    table.lines().filter_map(line).collect()
+}
+
+/// The names of the elements of an XML document, opened and closed as they must be, with attributes and texts that a parser takes.
+fn elements(document: &str) -> Vec<&str> {
+    let is_text = |text: &str| {
+        let entities = ["amp;", "lt;", "gt;", "quot;"];
+        let known = |rest: &str| entities.iter().any(|entity| rest.starts_with(entity));
+        !text.contains(['<', '>']) && text.split('&').skip(1).all(known)
+    };
+    let (mut open, mut all, mut rest) = (Vec::new(), Vec::new(), document.trim_end());
+    while let Some(tag) = rest.strip_prefix('<') {
+        let (tag, behind) = tag.split_once('>').unwrap();
+        let (text, next) = behind.split_at(behind.find('<').unwrap_or(behind.len()));
+        assert!(is_text(text), "{text}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else {
+            let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+            let pieces: Vec<&str> = attributes.trim_end_matches('/').split('"').collect();
+            assert_eq!(pieces.len() % 2, 1, "{tag}");
+            for (at, piece) in pieces.iter().enumerate() {
+                // In front of each value its name; behind the last one nothing.
+                let is_name = piece.ends_with('=') || (at + 1 == pieces.len() && piece.is_empty());
+                assert!(is_text(piece) && (at % 2 == 1 || is_name), "{tag}");
+            }
+            all.push(name);
+            if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        assert_eq!(open.is_empty(), next.is_empty(), "one element holds all");
+        rest = next;
+    }
+    assert!(rest.is_empty() && open.is_empty(), "{rest}");
+    all
+}
+
+#[test]
+fn a_day_of_the_scheduler_is_as_its_schedules_say_and_the_same_each_time() {
+    let folder = TempDir::new().unwrap();
+    let day = |file: &str, more: &[&str]| {
+        let path = folder.path().join(file);
+        let output = example("scheduler")
+            .arg("--out")
+            .arg(&path)
+            .args(more)
+            .output()
+            .unwrap();
+        assert_eq!(exit_code(&output), 0);
+        let table = figures(&String::from_utf8(output.stdout).unwrap());
+        (table, std::fs::read_to_string(path).unwrap())
+    };
+    let (table, picture) = day("day.svg", &[]);
+    for (name, runs, partly, failed, again, skipped) in [
+        // The prices of the day are not there at first.
+        ("nightly", 2, 0, 1, 1, 0),
+        ("products", 1, 0, 0, 0, 0),
+        ("prices", 2, 0, 0, 0, 0),
+        // It read ahead once in vain.
+        ("shelves", 2, 0, 0, 0, 0),
+        ("invoices", 1, 0, 0, 0, 0),
+        // Four customers are not there yet when their orders come.
+        ("orders", 96, 4, 0, 0, 0),
+        ("customers", 24, 0, 0, 0, 0),
+        // Four of 72 are due while one goes on that takes half an hour.
+        ("stock", 68, 0, 0, 0, 4),
+        // 13 of which one is tried three times.
+        ("payments", 15, 0, 2, 2, 0),
+        ("parcels", 13, 0, 0, 0, 0),
+        ("escalations", 2, 0, 0, 0, 0),
+        ("archive", 1, 0, 0, 0, 0),
+    ] {
+        assert_eq!(
+            table[name][..5],
+            [runs, partly, failed, again, skipped],
+            "{name}"
+        );
+    }
+    // Each order is read once, and those are refused whose customers are not there.
+    assert_eq!(table["orders"][5..], [518, 4]);
+
+    let shapes = elements(&picture);
+    let bars: u64 = table.values().map(|row| row[0]).sum();
+    let titles = shapes.iter().filter(|name| **name == "title").count() as u64;
+    // Of the picture, of each run, and of each run that was left out.
+    assert_eq!(titles, 1 + bars + table["stock"][4]);
+    assert!(picture.contains("cron &quot;0 7-19 * * MON-FRI&quot; Europe/Berlin"));
+
+    // Also when people watch it.
+    assert_eq!(day("slow.svg", &["--realtime", "1"]), (table, picture));
+    for wrong in [&["--out"][..], &["--realtime", "soon"], &["--quick"]] {
+        assert_eq!(
+            said(&example("scheduler").args(wrong).output().unwrap()).0,
+            64
+        );
     }
 }

@@ -3,11 +3,12 @@
 mod cipher;
 mod crm;
 mod host;
+mod live;
+mod overview;
 mod pages;
 mod provider;
 mod rejects;
 mod routes;
-mod runs;
 mod session;
 mod settings;
 
@@ -38,6 +39,7 @@ pub struct Running {
     host: Arc<Host>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
+    scheduler: JoinHandle<()>,
     local: Vec<JoinHandle<()>>,
 }
 
@@ -73,6 +75,13 @@ pub async fn start(settings: Settings) -> Result<Running> {
         }
     };
     let host = Arc::new(Host::new(&settings, redirect, connector, client)?);
+    host.put_timetables().await?;
+    let scheduled = Arc::clone(&host);
+    let scheduler = tokio::spawn(async move {
+        if let Err(error) = scheduled.run_what_is_due().await {
+            complain(&error);
+        }
+    });
     let (stop, stopped) = oneshot::channel();
     let routes = routes::routes(Arc::clone(&host));
     let server = tokio::spawn(async move {
@@ -90,6 +99,7 @@ pub async fn start(settings: Settings) -> Result<Running> {
         host,
         stop: Some(stop),
         server,
+        scheduler,
         local,
     })
 }
@@ -97,7 +107,10 @@ pub async fn start(settings: Settings) -> Result<Running> {
 impl Running {
     /// Stops tidily: runs end behind the batch that they are at and keep what they did, pages are answered to their end.
     pub async fn stop(mut self) {
-        self.host.stop().await;
+        self.host.stop();
+        if let Err(error) = (&mut self.scheduler).await {
+            complain(&error);
+        }
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -110,6 +123,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.server.abort();
+        self.scheduler.abort();
         self.local.iter().for_each(JoinHandle::abort);
     }
 }

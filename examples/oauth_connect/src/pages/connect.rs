@@ -15,7 +15,7 @@ use crate::host::{Host, OBJECTS};
 use crate::session::Session;
 
 /// What a person typed into a form, to be shown again.
-pub(crate) type Typed = HashMap<String, String>;
+pub(crate) type Answers = HashMap<String, String>;
 
 /// All connections.
 pub(crate) fn connections(host: &Host, views: &[ConnectionView], done: Option<&str>) -> Page {
@@ -80,7 +80,7 @@ pub(crate) fn connectors(host: &Host) -> Page {
 pub(crate) fn connect_form(
     session: &Session,
     connector: &dyn Connector,
-    typed: &Typed,
+    typed: &Answers,
     error: Option<&Error>,
 ) -> Page {
     let info = connector.info();
@@ -119,7 +119,7 @@ pub(crate) fn connect_form(
 }
 
 /// The kind of organisation, out of those that the system has.
-fn organisation(info: &ConnectorInfo, typed: &Typed, problems: &[Problem]) -> String {
+fn organisation(info: &ConnectorInfo, typed: &Answers, problems: &[Problem]) -> String {
     let hosts = info.methods.first().and_then(|method| match &method.way {
         AuthWay::OAuth { spec, .. } => Some(&spec.hosts),
         AuthWay::Key { hosts, .. } => Some(hosts),

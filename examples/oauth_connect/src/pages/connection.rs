@@ -3,20 +3,19 @@
 use syncline::Error;
 use syncline::connection::Catalog;
 use syncline::spec::Org;
-use syncline::workspace::{ConnectionAction, ConnectionView, JobView};
+use syncline::workspace::{ConnectionAction, ConnectionView};
 
 use super::jobs::job_list;
 use super::{Page, alert, button, capital, escape, form, layout, moment, notice, words};
-use crate::host::Host;
+use crate::overview::JobRow;
 use crate::session::Session;
 
 /// The page of a connection.
 pub(crate) fn connection(
-    host: &Host,
     session: &Session,
     view: &ConnectionView,
     catalog: &Catalog,
-    jobs: &[JobView],
+    jobs: &[JobRow],
     told: Result<Option<&str>, &Error>,
 ) -> Page {
     let mut body = match told {
@@ -32,7 +31,7 @@ pub(crate) fn connection(
     body.push_str("<h2>Jobs</h2>");
     match jobs.is_empty() {
         true => body.push_str("<p>It gets its jobs when it is authorized.</p>"),
-        false => body.push_str(&job_list(host, jobs)),
+        false => body.push_str(&job_list(jobs)),
     }
     if !catalog.objects.is_empty() {
         body.push_str("<h2>Objects</h2><dl>");

@@ -1,9 +1,12 @@
 //! Pages: HTML from the server, without anything from elsewhere. Every text from outside goes through [`escape`].
 
+mod chains;
+mod changes;
 mod connect;
 mod connection;
 mod jobs;
 mod runs;
+mod schedule;
 
 use std::fmt::Display;
 
@@ -11,10 +14,13 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse};
 use syncline::{Error, ErrorKind};
 
-pub(crate) use self::connect::{Typed, connect_form, connections, connectors};
+pub(crate) use self::chains::{ChainPage, TypedChain, chain, chain_form, chains};
+pub(crate) use self::changes::{changes, coming};
+pub(crate) use self::connect::{Answers, connect_form, connections, connectors};
 pub(crate) use self::connection::connection;
-pub(crate) use self::jobs::{job, jobs};
-pub(crate) use self::runs::run;
+pub(crate) use self::jobs::{JobPage, job, jobs};
+pub(crate) use self::runs::{RunFilter, STATUSES, ShownRun, activity, run, word};
+pub(crate) use self::schedule::Typed;
 use crate::session::{Session, TOKEN};
 
 /// A page, or a part of one.
@@ -56,6 +62,9 @@ fn layout(title: &str, head: &str, body: &str) -> Page {
 <a href="/">Connections</a>
 <a href="/connectors">Connectors</a>
 <a href="/jobs">Jobs</a>
+<a href="/chains">Chains</a>
+<a href="/coming">Coming runs</a>
+<a href="/activity">Activity</a>
 </nav>
 </header>
 <main id="main" tabindex="-1">

@@ -16,7 +16,8 @@ use syncline::{Error, Problem, Result};
 use super::{Answer, Failure, status, to};
 use crate::complain;
 use crate::host::Host;
-use crate::pages::{self, Typed};
+use crate::overview::job_rows;
+use crate::pages::{self, Answers};
 use crate::session::{Posted, Session, Visitor};
 
 type Shared = State<Arc<Host>>;
@@ -38,7 +39,7 @@ pub(super) async fn form(
     Extension(session): Visitor,
 ) -> Answer {
     let connector = host.workspace.registry().connector(&kind)?;
-    let page = pages::connect_form(&session, &**connector, &Typed::new(), None);
+    let page = pages::connect_form(&session, &**connector, &Answers::new(), None);
     Ok(page.into_response())
 }
 
@@ -161,10 +162,9 @@ async fn page(
     let connections = host.workspace.connections();
     let view = connections.get(&host.context, id).await?;
     let catalog = connections.catalog(&host.context, id).await?;
-    let mut jobs = host.workspace.jobs().list(&host.context).await?;
-    jobs.retain(|job| job.connection.as_deref() == Some(id));
+    let jobs = job_rows(host, |job| is_of(job, id)).await?;
     let status = told.err().map(status).unwrap_or_default();
-    let page = pages::connection(host, session, &view, &catalog, &jobs, told);
+    let page = pages::connection(session, &view, &catalog, &jobs, told);
     Ok((status, page).into_response())
 }
 
@@ -241,7 +241,6 @@ pub(super) async fn delete(State(host): Shared, Path(id): Path<String>, posted: 
         Ok(deleted) => {
             let of_it = |job: &&_| is_of(job, &id);
             for job in jobs.iter().filter(of_it) {
-                host.runs.forget(&job.id);
                 host.rejects.remove(&job.id).await?;
             }
             let unconfirmed = deleted.revocation.is_some_and(|given| !given.confirmed);

@@ -1,17 +1,21 @@
 //! Which address does what.
 
+mod chains;
 mod connections;
 mod jobs;
+mod runs;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use syncline::{Error, ErrorKind};
 
+use crate::complain;
 use crate::host::Host;
 use crate::pages;
 use crate::session::with_session;
@@ -37,16 +41,46 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
         .route("/jobs", get(jobs::all))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/run", post(jobs::run))
-        .route("/jobs/{id}/runs/{number}", get(jobs::one_run))
-        .route("/jobs/{id}/runs/{number}/events", get(jobs::events))
-        .route("/jobs/{id}/runs/{number}/rejects.csv", get(jobs::rejects))
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/jobs/{id}/enable", post(jobs::enable))
+        .route("/jobs/{id}/disable", post(jobs::disable))
+        .route("/jobs/{id}/schedule", post(jobs::schedule))
+        .route("/jobs/{id}/redrive", post(jobs::redrive))
+        .route("/chains", get(chains::all))
+        .route("/chains/new", get(chains::form).post(chains::create))
+        .route("/chains/{id}", get(chains::one))
+        .route("/chains/{id}/run", post(chains::run))
+        .route("/chains/{id}/cancel", post(chains::cancel))
+        .route("/chains/{id}/enable", post(chains::enable))
+        .route("/chains/{id}/disable", post(chains::disable))
+        .route("/chains/{id}/schedule", post(chains::schedule))
+        .route("/chains/{id}/delete", post(chains::delete))
+        .route("/runs/{id}", get(runs::one))
+        .route("/runs/{id}/events", get(runs::events))
+        .route("/runs/{id}/rejects.csv", get(runs::rejects))
+        .route("/activity", get(runs::activity))
+        .route("/changes", get(runs::changes))
+        .route("/coming", get(runs::coming))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::live))
         // Browsers ask for one, whatever the pages say.
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .fallback(nowhere)
+        .layer(from_fn_with_state(Arc::clone(&host), with_timetables))
         .layer(from_fn_with_state(Arc::clone(&host), with_session))
         .with_state(host)
+}
+
+/// Behind whatever may have changed jobs or chains, says when they run. A consent is one: it brings jobs.
+async fn with_timetables(State(host): State<Arc<Host>>, request: Request, next: Next) -> Response {
+    let changes = request.method() == Method::POST || request.uri().path() == "/callback";
+    let response = next.run(request).await;
+    if changes {
+        if let Err(error) = host.put_timetables().await {
+            complain(&error);
+        }
+    }
+    response
 }
 
 async fn nowhere() -> Failure {

@@ -7,6 +7,66 @@ use serde_json::Value;
 use super::browser::{Browser, DOWN, ENTER, SPACE};
 use super::host;
 
+/// From the page of a job: a schedule, a chain, and what is told of runs and changes.
+async fn schedules(browser: &Browser) {
+    let fill = "const [id, text] = arguments[0]; document.getElementById(id).value = text";
+    browser.click("Change the schedule").await;
+    let typed = |text| serde_json::json!(["schedule", text]);
+    browser.script(fill, typed("now and then")).await;
+    browser.click("Show its next runs").await;
+    let alert = "return !!document.getElementById('schedule-wrong')";
+    browser.until(alert, "what is wrong").await;
+    browser.looks_right("18-wrong-schedule").await;
+    let text = "every weekday at 06:30 Europe/Berlin";
+    browser.script(fill, typed(text)).await;
+    browser.click("Show its next runs").await;
+    let preview = "return document.body.textContent.includes('It would run:')";
+    browser.until(preview, "its next runs").await;
+    browser.looks_right("19-next-runs").await;
+    browser.click("Save").await;
+    let saved = "return document.body.textContent.includes('by its new schedule')";
+    browser.until(saved, "the new schedule").await;
+    browser.looks_right("20-scheduled").await;
+    browser.click("Jobs").await;
+    browser.arrives("Jobs").await;
+    browser.looks_right("21-jobs").await;
+
+    browser.click("Chains").await;
+    browser.arrives("Chains").await;
+    browser.click("Make a chain").await;
+    browser.arrives("Make a chain").await;
+    browser.looks_right("22-new-chain").await;
+    let links = "Account Sync_Acme CRM\nContact Sync_Acme CRM";
+    browser
+        .script(fill, serde_json::json!(["name", "nightly"]))
+        .await;
+    browser
+        .script(fill, serde_json::json!(["links", links]))
+        .await;
+    browser.click("Make the chain").await;
+    browser.arrives("Links").await;
+    browser.click("Run now").await;
+    let ended = "return document.body.textContent.includes('Its last run')";
+    browser.until(ended, "the end of the chain").await;
+    browser.click("Change the schedule").await;
+    browser
+        .script(fill, typed("every day at 01:30 Europe/Berlin"))
+        .await;
+    browser.click("Save").await;
+    browser.until(saved, "the new schedule").await;
+    browser.looks_right("23-chain").await;
+    browser.click("Coming runs").await;
+    browser.arrives("Coming runs").await;
+    browser.looks_right("24-coming").await;
+    browser.click("Activity").await;
+    browser.arrives("Activity").await;
+    browser.looks_right("25-activity").await;
+    browser.click("Who changed what").await;
+    browser.arrives("Changes").await;
+    browser.click("What").await;
+    browser.looks_right("26-changes").await;
+}
+
 /// From connecting to rejects by clicks, looking at each page.
 async fn by_clicks(width: u32) {
     let running = host(Duration::from_millis(150)).await;
@@ -74,7 +134,7 @@ async fn by_clicks(width: u32) {
         .await;
     browser.looks_right("11-report").await;
     browser.click("Download the rejects (CSV)").await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     browser.click("The report as JSON").await;
     browser.looks_right("12-json").await;
@@ -82,6 +142,11 @@ async fn by_clicks(width: u32) {
     browser.click("Contact Sync_Acme CRM").await;
     browser.arrives("Runs").await;
     browser.looks_right("13-history").await;
+    schedules(&browser).await;
+    browser.click("Jobs").await;
+    browser.arrives("Jobs").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Fields").await;
     browser.click("Acme CRM").await;
     browser.arrives("Objects").await;
     browser.click("Rename").await;
@@ -180,7 +245,7 @@ async fn without_scripts() {
     let place = browser.script("return location.hash", Value::Null).await;
     assert_eq!(place, "");
     browser.click("Download the rejects (CSV)").await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     running.stop().await;
 }
@@ -221,7 +286,7 @@ async fn without_a_mouse() {
     browser.arrives("Report").await;
     browser.tab_to("Download the rejects (CSV)").await;
     browser.press(&[ENTER]).await;
-    let csv = browser.downloaded("rejects-run-1.csv").await;
+    let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     browser.tab_to("The report as JSON").await;
     browser.press(&[ENTER]).await;

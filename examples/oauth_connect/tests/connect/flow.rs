@@ -22,7 +22,6 @@ async fn from_connecting_to_rejects() {
     let accounts = ada.run(&page, "Account Sync_Our CRM").await;
     let report = ada.get(&accounts).await;
     report.shows("<dt>Inserted</dt><dd>40</dd>");
-    report.shows("<dt>Linked by parent</dt><dd>13</dd>");
     assert!(!report.body.contains("rejects.csv"));
 
     // While it goes on, its page has the figures, and does without a script.
@@ -53,7 +52,6 @@ async fn from_connecting_to_rejects() {
     report.shows("Partial success");
     report.shows("<dt>Inserted</dt><dd>597</dd>");
     report.shows("<dt>Rejected</dt><dd>3</dd>");
-    report.shows("<dt>Linked by company</dt><dd>597</dd>");
     report.shows("&quot;event&quot;: &quot;run_finished&quot;");
     let rejects = ada.get(&report.link("Download the rejects (CSV)")).await;
     assert_eq!(rejects.headers["content-type"], "text/csv; charset=utf-8");
@@ -72,8 +70,7 @@ async fn from_connecting_to_rejects() {
     let rejects = ada.get(&report.link("Download the rejects (CSV)")).await;
     assert_eq!(rejects.body.lines().count(), 4, "{}", rejects.body);
     let history = ada.get(&job).await;
-    history.shows(">Run 1</a>");
-    history.shows(">Run 2</a>");
+    assert_eq!(history.body.matches(">Run of ").count(), 2);
     ada.get("/").await.shows("<dt>person</dt><dd>597</dd>");
     running.stop().await;
 }

@@ -107,7 +107,9 @@ async fn a_connection_is_looked_after_and_removed() {
     assert_eq!(gone.query(), Some("done=deleted"));
     assert_eq!(running.providers[0].granted(), 0);
     assert_eq!(ada.get(&page).await.status, 404);
-    assert_eq!(ada.get(&run).await.status, 404);
+    // Its history stays; what it refused is gone.
+    ada.get(&run).await.shows("<p>Contact Sync_Our CRM, by");
+    assert_eq!(ada.get(&format!("{run}/rejects.csv")).await.status, 404);
     ada.get("/jobs").await.shows("There are none yet");
 }
 

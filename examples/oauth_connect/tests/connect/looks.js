@@ -12,7 +12,7 @@ for (const heading of document.querySelectorAll("h1, h2, h3")) {
   if (own > level + 1) wrong.push(`${heading.textContent} skips a level`);
   level = own;
 }
-for (const input of document.querySelectorAll("input:not([type=hidden]), select")) {
+for (const input of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
   if (!input.labels.length) wrong.push(`${input.name} has no label`);
 }
 const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);

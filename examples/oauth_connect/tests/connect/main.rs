@@ -7,6 +7,7 @@ mod clicks;
 mod clock;
 mod flow;
 mod life;
+mod schedules;
 mod visitor;
 
 use std::time::Duration;
