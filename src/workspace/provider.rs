@@ -138,7 +138,7 @@ impl JobProvider for Workspaces {
                 let request = ChainRequest::new(|view| (self.request)(tenant, view));
                 let chains = workspace.chains();
                 let settings = chains.get(context, id).await?.spec.settings;
-                let report = chains.run(context, id, request.with_run(&run.name)).await?;
+                let report = chains.run(context, id, request.with_run(&run.run)).await?;
                 return Ok(judged(report.outcome, report.deed, &settings.success));
             }
             Err(error) => return Err(error),
@@ -150,7 +150,7 @@ impl JobProvider for Workspaces {
                 false => request,
             }
         });
-        let request = request.with_run(&run.name);
+        let request = request.with_run(&run.run);
         let report = workspace
             .jobs()
             .run_with_first(context, id, request)

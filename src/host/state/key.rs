@@ -44,8 +44,6 @@ pub enum StateKind {
     Due,
     /// A place to run in, of those that a tenant or a connection has.
     Slot,
-    /// That a scheduler is alive.
-    Scheduler,
     /// What a run came to.
     Run,
     /// What happened in a run.
@@ -57,7 +55,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    const ALL: [StateKind; 18] = [
+    const ALL: [StateKind; 17] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -71,7 +69,6 @@ impl StateKind {
         StateKind::Timetable,
         StateKind::Due,
         StateKind::Slot,
-        StateKind::Scheduler,
         StateKind::Run,
         StateKind::Log,
         StateKind::Audit,
@@ -94,7 +91,6 @@ impl StateKind {
             StateKind::Timetable => "timetable",
             StateKind::Due => "due",
             StateKind::Slot => "slot",
-            StateKind::Scheduler => "scheduler",
             StateKind::Run => "run",
             StateKind::Log => "log",
             StateKind::Audit => "audit",
