@@ -21,6 +21,8 @@ use crate::host::{Event, Observer};
 /// | `syncline_not_scheduled_total` | counter | `kind` | times that a scheduler could not look, or start something |
 /// | `syncline_not_kept_total` | counter | `what` | what is kept beside runs and could not be |
 /// | `syncline_not_told_total` | counter | `kind` | things that people were to be told, in notices that were given up |
+/// | `syncline_scheduled_runs_total` | counter | `fate` | runs that a scheduler started and that have ended here |
+/// | `syncline_schedulers_lost_total` | counter | | times that a scheduler gave no sign of life in time |
 /// | `syncline_circuits_opened_total` | counter | `connection` | circuits opened |
 ///
 /// Labels hold names of jobs, objects and connections, never row values.
@@ -116,9 +118,16 @@ impl Observer for MetricsObserver {
                 let labels = self.with([("outcome", outcome)]);
                 counter!("syncline_runs_total", labels).increment(1);
             }
-            Event::NotScheduled { kind } => {
+            Event::NotScheduled { kind, .. } => {
                 let labels = self.with([("kind", kind.word())]);
                 counter!("syncline_not_scheduled_total", labels).increment(1);
+            }
+            Event::ScheduledRun { fate, .. } => {
+                let labels = self.with([("fate", fate)]);
+                counter!("syncline_scheduled_runs_total", labels).increment(1);
+            }
+            Event::SchedulerLost { .. } => {
+                counter!("syncline_schedulers_lost_total", self.with([])).increment(1);
             }
             Event::NotKept { what, .. } => {
                 let labels = self.with([("what", what)]);

@@ -2,6 +2,7 @@
 
 use ::tracing::{debug, info, warn};
 
+use crate::ErrorKind;
 use crate::host::{Event, Observer};
 
 /// Hands each [event](Event) of a run to the crate `tracing`, with the target `syncline`, the event's name as message, and its fields under their
@@ -9,8 +10,8 @@ use crate::host::{Event, Observer};
 ///
 /// | level | events |
 /// |---|---|
-/// | info | `run_started`, `run_finished`, `throttled` |
-/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened` |
+/// | info | `run_started`, `run_finished`, `throttled`, `scheduled_run`: a warning if it names an error |
+/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened`, `not_scheduled`, `scheduler_lost`, `not_kept` |
 /// | debug | `progress`, `committed` |
 ///
 /// ```
@@ -76,9 +77,25 @@ impl Observer for TracingObserver {
             Event::RunFinished { job, outcome } => {
                 info!(target: "syncline", job, outcome, "{name}");
             }
-            Event::NotScheduled { kind } => {
+            Event::NotScheduled { kind, tenant, job } => {
                 let kind = kind.word();
-                warn!(target: "syncline", kind, "{name}");
+                warn!(target: "syncline", kind, tenant, job, "{name}");
+            }
+            Event::ScheduledRun {
+                tenant,
+                job,
+                run,
+                fate,
+                kind,
+            } => {
+                let kind = kind.map(ErrorKind::word);
+                match kind {
+                    Some(kind) => warn!(target: "syncline", tenant, job, run, fate, kind, "{name}"),
+                    None => info!(target: "syncline", tenant, job, run, fate, "{name}"),
+                }
+            }
+            Event::SchedulerLost { scheduler } => {
+                warn!(target: "syncline", scheduler, "{name}");
             }
             Event::NotKept { what, kind } => {
                 let kind = kind.word();

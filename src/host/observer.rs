@@ -23,7 +23,9 @@ use crate::record::Reason;
 /// | `retried` | a call failed and is made again | `call`, `kind`, `tries`, `wait` |
 /// | `throttled` | a call waits for its turn | `account`, `wait` |
 /// | `circuit_opened` | calls are no longer made for a while | `connection`, `rest` |
-/// | `not_scheduled` | a scheduler could not look what is due, or start something; it tries again | `kind` |
+/// | `not_scheduled` | a scheduler could not look what is due, or start something; it tries again | `kind`, `tenant`, `job` |
+/// | `scheduled_run` | a run that a scheduler started has ended here | `tenant`, `job`, `run`, `fate`, `kind` |
+/// | `scheduler_lost` | a scheduler gave no sign of life in time, and others go on with its runs | `scheduler` |
 /// | `run_finished` | the run ended, with its report | `job`, `outcome` |
 /// | `not_kept` | what is kept beside a run could not be; what happened, happened | `what`, `kind` |
 /// | `not_told` | a notice is given up: its address never works, or failed too often | `items`, `tries`, `kind` |
@@ -123,6 +125,29 @@ pub enum Event<'a> {
         /// How it failed.
         #[serde(serialize_with = "word")]
         kind: ErrorKind,
+        /// Whose job, if it was one.
+        tenant: Option<&'a str>,
+        /// The job.
+        job: Option<&'a str>,
+    },
+    /// A run that a scheduler started has ended here.
+    ScheduledRun {
+        /// Whose job.
+        tenant: &'a str,
+        /// The job.
+        job: &'a str,
+        /// The run.
+        run: &'a str,
+        /// What became of it: its outcome, or `timed_out`, `interrupted` or `lost`.
+        fate: &'a str,
+        /// How it failed, if it could not be made, or its end not be saved.
+        #[serde(serialize_with = "maybe_word")]
+        kind: Option<ErrorKind>,
+    },
+    /// A scheduler gave no sign of life in time: others go on with its runs.
+    SchedulerLost {
+        /// What people call it.
+        scheduler: &'a str,
     },
     /// The run ended.
     RunFinished {
@@ -165,6 +190,8 @@ impl Event<'_> {
             Event::Throttled { .. } => "throttled",
             Event::CircuitOpened { .. } => "circuit_opened",
             Event::NotScheduled { .. } => "not_scheduled",
+            Event::ScheduledRun { .. } => "scheduled_run",
+            Event::SchedulerLost { .. } => "scheduler_lost",
             Event::RunFinished { .. } => "run_finished",
             Event::NotKept { .. } => "not_kept",
             Event::NotTold { .. } => "not_told",
@@ -178,6 +205,10 @@ fn code<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error
 
 fn word<S: Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(kind.word())
+}
+
+fn maybe_word<S: Serializer>(kind: &Option<ErrorKind>, serializer: S) -> Result<S::Ok, S::Error> {
+    kind.map(ErrorKind::word).serialize(serializer)
 }
 
 fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

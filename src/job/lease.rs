@@ -86,7 +86,9 @@ impl LeaseTerms {
         self.write_timeout.saturating_add(self.margin)
     }
 
-    fn check(&self) -> Result<()> {
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) if no lease can be held so.
+    pub(crate) fn check(&self) -> Result<()> {
         // A renewal comes after a third, and has the sixth up to the half: time for one that is not answered, and another.
         if self.reserve() < self.ttl / 2 {
             return Ok(());

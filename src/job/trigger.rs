@@ -28,8 +28,6 @@ pub enum Trigger {
     First(String),
     /// Something happened that it waits for, by the host's name for it.
     Event(String),
-    /// An earlier run failed: the name of that one.
-    Retry(String),
     /// Records that were refused before are sent again.
     Redrive,
 }
@@ -43,7 +41,6 @@ impl Trigger {
             Trigger::Chain(_) => "chain",
             Trigger::First(_) => "first",
             Trigger::Event(_) => "event",
-            Trigger::Retry(_) => "retry",
             Trigger::Redrive => "redrive",
         }
     }

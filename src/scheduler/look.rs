@@ -3,24 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::Candidate;
+use futures::future::join_all;
+
+use super::index::Entry;
+use super::life::End;
+use super::queue::{Candidate, rank};
 use super::run::{StartedRun, UnderWay};
 use super::session::Session;
-use super::shelf::{Entry, Shelf};
-use super::slots;
-use super::timetable::{End, Running, Waiting};
-use super::{JobRun, Scheduler, Tick};
-use crate::host::{Bug, Context, StateKey, unique};
-use crate::{Error, Result, Tenant};
+use super::shelf::{Found, Shelf};
+use super::timetable::{Running, Waiting};
+use super::{JobProvider, JobRun, ProvidedJob, Scheduler, Tick, slots};
+use crate::host::{Bug, Context, StateKey, unique, within};
+use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How many entries of the index are read at once.
 const PAGE: usize = 500;
 /// How many are read each time.
 const MOST_ENTRIES: usize = 2_000;
+/// How many jobs are asked for at once.
+const AT_ONCE: usize = 16;
+/// How long a provider may take to say how a job runs.
+const ASKED: Duration = Duration::from_secs(5);
+/// How long a look may take before what is known to wait is started; the next one goes on behind it.
+const SLICE: Duration = Duration::from_secs(5);
 /// How many starts are tried each time, beside those that there is room for.
 const MOST_VAIN: usize = 100;
-/// How long a job is left alone for which there was no place, or that made trouble.
-const REST: Duration = Duration::from_secs(5);
 
 /// What became of a start.
 enum Start {
@@ -31,6 +38,15 @@ enum Start {
     NoPlace,
 }
 
+/// What is known of a job that an entry of the index names.
+enum Known {
+    Job(Box<Found>, Option<ProvidedJob>),
+    /// No timetable relies on the entry, nor will one.
+    Nothing,
+    /// Its provider does not answer.
+    Silence,
+}
+
 impl Scheduler {
     /// Looks at what the index says is due.
     pub(super) async fn look(
@@ -39,6 +55,7 @@ impl Scheduler {
         session: &Session,
         tick: &mut Tick,
     ) -> Result<()> {
+        let until = shelf.context.clock().monotonic() + SLICE;
         let mut left = MOST_ENTRIES;
         while left > 0 {
             let limit = PAGE.min(left);
@@ -47,19 +64,20 @@ impl Scheduler {
                 .await?;
             left -= page.len();
             let last = page.len() < limit;
-            for (key, entry) in page {
-                match &entry {
-                    Some(entry) if self.passes(entry) => {}
-                    Some(entry) => {
-                        if let Err(error) = self.look_at(shelf, session, &key, entry).await {
-                            self.rest(shelf, &entry.tenant, &entry.job);
-                            tick.problems.push(about(error, &entry.tenant, &entry.job));
-                        }
-                    }
+            for some in page.chunks(AT_ONCE) {
+                let due = some
+                    .iter()
+                    .filter_map(|(key, entry)| Some((key, entry.as_ref()?)));
+                let due: Vec<_> = due.filter(|(_, entry)| !self.passes(entry)).collect();
+                self.look_at(shelf, session, &due, tick).await;
+                for (key, _) in some.iter().filter(|(_, entry)| entry.is_none()) {
                     // It is nobody's.
-                    None => shelf.drop_entry(&key).await?,
+                    shelf.drop_entry(key).await?;
                 }
-                self.looked = Some(key);
+                self.looked = some.last().map(|(key, _)| key.clone());
+                if shelf.context.clock().monotonic() >= until {
+                    return Ok(());
+                }
             }
             if last {
                 self.looked = None;
@@ -90,12 +108,14 @@ impl Scheduler {
         loop {
             let page = shelf.running(behind.as_ref(), PAGE).await?;
             let full = page.len() == PAGE;
-            for (key, entry) in page {
-                if let Err(error) = self.look_at(shelf, session, &key, &entry).await {
-                    tick.problems.push(about(error, &entry.tenant, &entry.job));
-                }
-                behind = Some(key);
+            for some in page.chunks(AT_ONCE) {
+                let run = some.iter().map(|(key, entry)| (key, entry));
+                let run: Vec<_> = run
+                    .filter(|(_, entry)| !self.resting.has_tenant(&entry.tenant))
+                    .collect();
+                self.look_at(shelf, session, &run, tick).await;
             }
+            behind = page.into_iter().last().map(|(key, _)| key);
             if !full {
                 return Ok(());
             }
@@ -104,66 +124,92 @@ impl Scheduler {
 
     /// Whether an entry need not be looked at now.
     fn passes(&self, entry: &Entry) -> bool {
-        let (tenant, job) = (&entry.tenant, &entry.job);
-        let rests = self.resting.contains_key(&(tenant.clone(), job.clone()));
-        rests || !self.queue.has_room(tenant) || self.queue.contains(tenant, job)
+        let (tenant, job) = (&entry.tenant, &*entry.job);
+        self.resting.has(tenant, job)
+            || !self.queue.has_room(tenant, entry.rank)
+            || self.queue.contains(tenant, job)
     }
 
+    /// Looks at a few jobs, all of which are asked for at once.
     async fn look_at(
         &mut self,
         shelf: &Shelf,
         session: &Session,
-        key: &StateKey,
+        some: &[(&StateKey, &Entry)],
+        tick: &mut Tick,
+    ) {
+        let provider = &*self.config.provider;
+        let known = some.iter().map(|(_, entry)| ask(provider, shelf, entry));
+        let known = join_all(known).await;
+        for ((key, entry), known) in some.iter().zip(known) {
+            let (tenant, job) = (&entry.tenant, &*entry.job);
+            let now = shelf.context.clock().monotonic();
+            let error = match known {
+                Ok(Known::Silence) => {
+                    self.resting.tenant(tenant, now);
+                    Some(silence())
+                }
+                Ok(Known::Nothing) => shelf.drop_entry(key).await.err(),
+                Ok(Known::Job(found, provided)) => {
+                    let heeded = self.heed(shelf, session, entry, *found, provided).await;
+                    heeded.err()
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error {
+                self.resting.job(tenant, job, now);
+                tick.problems.push(about(error, tenant, job));
+            }
+        }
+    }
+
+    /// Brings a timetable up to date, and lets its run wait that may start.
+    async fn heed(
+        &mut self,
+        shelf: &Shelf,
+        session: &Session,
         entry: &Entry,
+        mut found: Found,
+        provided: Option<ProvidedJob>,
     ) -> Result<()> {
         let (tenant, job) = (&entry.tenant, &*entry.job);
-        let Some(mut found) = shelf.find(tenant, job).await? else {
-            return shelf.drop_entry(key).await;
-        };
-        let hint = found.timetable.hint.as_ref();
-        let is_its_own =
-            hint.is_some_and(|hint| (hint.at, hint.change) == (entry.at, entry.change));
-        if !is_its_own && entry.change <= found.timetable.change {
-            // No change to come can rely on it.
-            return shelf.drop_entry(key).await;
-        }
-        let provider = &self.config.provider;
-        let provided = provider.job(&shelf.context, tenant, job).await?;
         let now = shelf.now();
         let before = found.timetable.clone();
-        found.timetable.decide(now, &found.schedule, job);
+        let dead = found.timetable.running.clone();
+        let dead = dead.filter(|running| self.is_over(shelf, session, running));
+        match dead {
+            Some(Running { start, slots, .. }) => {
+                slots::give_back(shelf, tenant, job, &slots, &start).await?;
+                found.timetable.end(now, &found.schedule, job, End::Died);
+            }
+            None => found.timetable.decide(now, &found.schedule, job),
+        }
         match &provided {
             None => found.timetable.remove(),
             Some(provided) => {
                 if found.timetable.provided(provided, now) {
                     found.schedule = shelf.compile(&provided.settings.schedule)?;
-                    shelf.listens(tenant, job, &found.schedule).await?;
                 }
             }
         }
-        if let Some(running) = found.timetable.running.clone() {
-            if self.is_over(shelf, session, &running) {
-                slots::give_back(shelf, tenant, &running.slots, &running.start).await?;
-                found
-                    .timetable
-                    .end(now, &found.schedule, job, End::Interrupted);
-            }
-        }
         if found.timetable.is_over() {
-            shelf.remove(tenant, job, found).await?;
+            shelf
+                .remove(tenant, job, found.timetable, found.version)
+                .await?;
             return Ok(());
         }
-        // An entry of a change that was not made counts as one, so that it can be taken away next time.
         let waits = found.timetable.startable(now).cloned();
         let stays = waits.is_some() || before.running.is_some();
-        let stays = stays && is_its_own && found.timetable == before;
-        if !stays && !shelf.swap(tenant, job, &mut found).await? {
-            return Ok(());
+        if !(stays && found.timetable == before && is_of(entry, &found)) {
+            // An entry of a change that was not made counts as one, so that it can be taken away next time.
+            found.timetable.change = found.timetable.change.max(entry.change);
+            if !shelf.swap(tenant, job, &mut found).await? {
+                return Ok(());
+            }
         }
         if let Some(run) = waits {
-            let priority = found.timetable.settings.priority;
-            let candidate = Candidate::new(job, run.due, priority);
-            self.queue.push(tenant, candidate);
+            let rank = rank(run.due, found.timetable.settings.priority);
+            self.queue.push(tenant, Candidate::new(job, rank));
         }
         Ok(())
     }
@@ -189,6 +235,9 @@ impl Scheduler {
         tick: &mut Tick,
     ) {
         let mut vain = 0;
+        if self.shared.is_draining() {
+            return;
+        }
         while self.shared.count() < self.config.limits.at_once && vain < MOST_VAIN {
             let Some((tenant, candidate)) = self.queue.pop() else {
                 return;
@@ -201,20 +250,17 @@ impl Scheduler {
                 Ok(Start::Nothing) => vain += 1,
                 Ok(Start::NoPlace) => {
                     vain += 1;
-                    self.rest(shelf, &tenant, &candidate.job);
+                    let now = context.clock().monotonic();
+                    self.resting.job(&tenant, &candidate.job, now);
                 }
                 Err(error) => {
                     vain += 1;
-                    self.rest(shelf, &tenant, &candidate.job);
+                    let now = context.clock().monotonic();
+                    self.resting.job(&tenant, &candidate.job, now);
                     tick.problems.push(about(error, &tenant, &candidate.job));
                 }
             }
         }
-    }
-
-    fn rest(&mut self, shelf: &Shelf, tenant: &Tenant, job: &str) {
-        let until = shelf.context.clock().monotonic() + REST;
-        self.resting.insert((tenant.clone(), job.to_owned()), until);
     }
 
     async fn begin(
@@ -250,14 +296,16 @@ impl Scheduler {
             session: session.id.clone(),
             scheduler: self.config.name.clone(),
             since: now,
-            cancel: false,
+            stop: None,
             slots: slots.clone(),
         };
         found.timetable.start(&waiting.run, running);
+        // Others may take it for dead by now, and what it begins with it.
+        session.check(context)?;
         if !shelf.swap(tenant, job, &mut found).await? {
             return Ok(Start::Nothing);
         }
-        if !slots::take(shelf, tenant, &slots, &start).await? {
+        if !slots::take(shelf, tenant, job, &slots, &start).await? {
             unstart(shelf, tenant, job, &start).await?;
             return Ok(Start::NoPlace);
         }
@@ -271,7 +319,7 @@ impl Scheduler {
         let run = JobRun {
             tenant: tenant.clone(),
             job: job.to_owned(),
-            name: run,
+            run,
             due,
             trigger,
             begun,
@@ -294,27 +342,66 @@ impl Scheduler {
         Ok(Start::Begun(Box::new(StartedRun { run, future })))
     }
 
-    /// Looks whether the index has the next few timetables.
-    pub(super) async fn compare(&mut self, shelf: &Shelf, most: usize) -> Result<u64> {
-        let page = shelf.jobs(self.compared.as_ref(), most).await?;
+    /// Looks whether all is there that is filed beside the next few timetables.
+    pub(super) async fn compare(&mut self, shelf: &Shelf, tick: &mut Tick) {
+        let most = self.config.repair;
+        let page = match shelf.jobs(self.compared.as_ref(), most).await {
+            Ok(page) => page,
+            Err(error) => return tick.problems.push(error),
+        };
         self.compared = None;
         let full = page.len() == most;
-        let mut mended = 0;
         for (key, tenant, job) in page {
-            // One that cannot be read shows when it is due, or looked at.
-            if let Ok(Some(mut found)) = shelf.find(&tenant, &job).await {
-                mended += u64::from(shelf.mend(&tenant, &job, &found.timetable).await?);
-                let before = found.timetable.clone();
-                found.timetable.decide(shelf.now(), &found.schedule, &job);
-                if found.timetable != before {
-                    // If somebody was faster, that one has looked at it.
-                    shelf.swap(&tenant, &job, &mut found).await?;
-                }
+            if let Err(error) = compare(shelf, &tenant, &job).await {
+                tick.problems.push(about(error, &tenant, &job));
             }
             self.compared = Some(key).filter(|_| full);
         }
-        Ok(mended)
     }
+}
+
+/// Asks how a job runs at present that an entry of the index names.
+async fn ask(provider: &dyn JobProvider, shelf: &Shelf, entry: &Entry) -> Result<Known> {
+    let (tenant, job) = (&entry.tenant, &*entry.job);
+    let Some(found) = shelf.find(tenant, job).await? else {
+        return Ok(Known::Nothing);
+    };
+    if !is_of(entry, &found) && entry.change <= found.timetable.change {
+        // No change to come can rely on it.
+        return Ok(Known::Nothing);
+    }
+    let provided = provider.job(&shelf.context, tenant, job);
+    Ok(match within(shelf.context.clock(), ASKED, provided).await {
+        Some(provided) => Known::Job(Box::new(found), provided?),
+        None => Known::Silence,
+    })
+}
+
+async fn compare(shelf: &Shelf, tenant: &Tenant, job: &str) -> Result<()> {
+    // One that cannot be read shows when it is due, or looked at.
+    let Ok(Some(mut found)) = shelf.find(tenant, job).await else {
+        return Ok(());
+    };
+    shelf.mend(tenant, job, &found.timetable).await?;
+    let before = found.timetable.clone();
+    found.timetable.decide(shelf.now(), &found.schedule, job);
+    if found.timetable != before {
+        // If somebody was faster, that one has looked at it.
+        shelf.swap(tenant, job, &mut found).await?;
+    }
+    Ok(())
+}
+
+/// Whether an entry of the index is the one that a timetable wrote.
+fn is_of(entry: &Entry, found: &Found) -> bool {
+    let hint = found.timetable.hint.as_ref();
+    hint.is_some_and(|hint| (hint.at, hint.change) == (entry.at, entry.change))
+}
+
+fn silence() -> Error {
+    let message =
+        "nobody said in time how this job runs; look whether what the provider asks for answers";
+    Error::new(ErrorKind::Timeout, message)
 }
 
 fn about(error: Error, tenant: &Tenant, job: &str) -> Error {
@@ -324,11 +411,7 @@ fn about(error: Error, tenant: &Tenant, job: &str) -> Error {
 /// Takes back a start that found no place.
 async fn unstart(shelf: &Shelf, tenant: &Tenant, job: &str, start: &str) -> Result<()> {
     let unstarted = shelf.change(tenant, job, |timetable, _| {
-        if let Some(running) = timetable.running.take_if(|running| running.start == start) {
-            let mut run = running.run;
-            run.begun -= 1;
-            timetable.waiting.insert(0, run);
-        }
+        timetable.unstart(start);
         Ok(())
     });
     unstarted.await

@@ -9,10 +9,15 @@
 //! How it works, and what it promises, stands in [the guide](crate::docs::scheduling).
 
 mod config;
+mod decide;
 mod due;
+mod index;
+mod life;
+mod listeners;
 mod look;
 mod provider;
 mod queue;
+mod resting;
 mod run;
 mod session;
 mod shelf;
@@ -20,7 +25,6 @@ mod slots;
 mod timetable;
 mod timetables;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -32,12 +36,14 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
 use self::queue::Queue;
+use self::resting::Resting;
 use self::run::Shared;
 use self::session::{Session, Watch, is_lost};
 use crate::host::{Context, Event, StateKey};
-use crate::{Error, Result, Tenant};
+use crate::{Error, Result};
 
 pub use config::{RunLimits, SchedulerConfig};
+pub use listeners::EventReport;
 pub use provider::{JobProvider, JobRun, ProvidedJob, RunEnd};
 pub use run::{EndedRun, RunFate, StartedRun};
 pub use timetables::{RunView, TimetableView, Timetables};
@@ -69,7 +75,7 @@ pub use timetables::{RunView, TimetableView, Timetables};
 ///
 ///     async fn run(&self, _: &Context, run: &JobRun) -> Result<Outcome> {
 ///         let mut runs = self.0.lock().unwrap();
-///         runs.push(run.name.clone());
+///         runs.push(run.run.clone());
 ///         if runs.len() == 3 {
 ///             self.1.cancel();
 ///         }
@@ -101,8 +107,8 @@ pub struct Scheduler {
     compared: Option<StateKey>,
     /// When runs that go on were looked after, by the clock that never jumps.
     looked_after: Option<Duration>,
-    /// Jobs that have no place or made trouble, and until when they are left alone.
-    resting: BTreeMap<(Tenant, String), Duration>,
+    /// Jobs that are left alone for a while.
+    resting: Resting,
 }
 
 /// What a scheduler did when it looked what is due.
@@ -130,7 +136,7 @@ impl Scheduler {
             looked: None,
             compared: None,
             looked_after: None,
-            resting: BTreeMap::new(),
+            resting: Resting::default(),
         }
     }
 
@@ -140,13 +146,15 @@ impl Scheduler {
     }
 
     /// Starts what is due and makes the runs, until the cancel token of the context is set. Then no run begins any more; those that go on may end
-    /// within [a time](SchedulerConfig::drain), are stopped then, and left to other schedulers.
+    /// within [a time](SchedulerConfig::drain), are [stopped](Self::stop) then, and left to other schedulers.
     ///
-    /// A store that cannot be reached ends nothing: the observer of the context hears of it ([`Event::NotScheduled`]), and it is tried again.
+    /// A store that cannot be reached ends nothing: the observer of the context hears of it ([`Event::NotScheduled`]), and it is tried again. It hears of the end of each
+    /// run, too ([`Event::ScheduledRun`]).
     ///
     /// # Errors
-    /// Terms of the lease that cannot be kept.
+    /// Terms of the lease that cannot be kept, before anything begins.
     pub async fn run(&mut self, context: &Context) -> Result<()> {
+        self.config.terms.check()?;
         let mut runs = FuturesUnordered::new();
         while !context.cancel().is_cancelled() {
             let ticked = beside(&mut runs, self.tick(context)).await;
@@ -155,7 +163,6 @@ impl Scheduler {
                     tick.problems.iter().for_each(|error| tell(context, error));
                     runs.extend(tick.started);
                 }
-                Err(error) if error.kind() == crate::ErrorKind::Invalid => return Err(error),
                 Err(error) => tell(context, &error),
             }
             let pause = context.clock().sleep(self.config.look_every);
@@ -167,17 +174,18 @@ impl Scheduler {
 
     /// Lets runs end for a while, stops them then, and waits until they have.
     async fn drained(&mut self, context: &Context, mut runs: FuturesUnordered<StartedRun>) {
-        let mut left = self.config.drain;
+        let clock = context.clock();
+        let until = clock.monotonic() + self.config.drain;
         while !runs.is_empty() {
-            let pause = self
-                .config
-                .look_every
-                .min(left.max(Duration::from_millis(100)));
-            left = left.saturating_sub(pause);
+            let left = until.saturating_sub(clock.monotonic());
             if left.is_zero() {
-                self.shared.stop_all();
+                self.stop();
             }
-            beside(&mut runs, context.clock().sleep(pause)).await;
+            let pause = match left.is_zero() {
+                true => self.config.look_every,
+                false => self.config.look_every.min(left),
+            };
+            beside(&mut runs, clock.sleep(pause)).await;
             if let Some(session) = &self.session {
                 let beat = session.beat(context);
                 // If it is lost, its runs end.
@@ -186,11 +194,19 @@ impl Scheduler {
         }
     }
 
-    /// Says that it starts nothing more, so that others need not wait for it. Runs that it has started and that still go on count as lost.
+    /// Starts nothing any more and has its runs stop, so that others go on with them. One that does not stop within a minute is dropped. The host goes on to poll them,
+    /// and to call [`tick`](Self::tick), which keeps it alive, until they have ended.
+    pub fn stop(&self) {
+        self.shared.stop_all();
+    }
+
+    /// Says that it starts nothing more, so that others need not wait for it. Runs that it has started and that still go on count as lost. One that is asked again what is due
+    /// begins anew.
     ///
     /// # Errors
     /// Those of the store; others wait for a while then.
     pub async fn end(&mut self) -> Result<()> {
+        self.shared.begin_anew();
         match self.session.take().and_then(Arc::into_inner) {
             Some(session) => session.end().await,
             None => Ok(()),
@@ -204,19 +220,25 @@ impl Scheduler {
     /// Those of the store, and of terms that cannot be kept. What was begun before goes on.
     pub async fn tick(&mut self, context: &Context) -> Result<Tick> {
         let session = self.alive(context).await?;
+        // A tenant whose jobs take long to look at does not make it look dead.
+        session
+            .beside(context, self.looked(context, &session))
+            .await
+    }
+
+    async fn looked(&mut self, context: &Context, session: &Arc<Session>) -> Result<Tick> {
         self.watch.look().await;
         for tenant in self.shared.take_ended() {
             self.queue.ended(&tenant);
-            self.resting.retain(|(of, _), _| *of != tenant);
+            self.resting.wake(&tenant);
         }
-        let now = context.clock().monotonic();
-        self.resting.retain(|_, until| *until > now);
+        self.resting.pass(context.clock().monotonic());
         let shelf = self.config.timetables.shelf(context);
         let mut tick = Tick::default();
-        self.look_after(&shelf, &session, &mut tick).await?;
-        self.look(&shelf, &session, &mut tick).await?;
-        self.start(context, &shelf, &session, &mut tick).await;
-        self.compare(&shelf, self.config.repair).await?;
+        self.look_after(&shelf, session, &mut tick).await?;
+        self.look(&shelf, session, &mut tick).await?;
+        self.start(context, &shelf, session, &mut tick).await;
+        self.compare(&shelf, &mut tick).await;
         tick.waiting = self.queue.len();
         Ok(tick)
     }
@@ -227,11 +249,19 @@ impl Scheduler {
             match session.beat(context).await {
                 Ok(()) => return Ok(Arc::clone(session)),
                 // What it had begun ends.
-                Err(error) if is_lost(error.kind()) => self.session = None,
+                Err(error) if is_lost(error.kind()) => {
+                    let scheduler = &self.config.name;
+                    let lost = Event::SchedulerLost { scheduler };
+                    context.observer().observe(&lost);
+                    self.session = None;
+                }
                 Err(error) => return Err(error),
             }
         }
         let session = Arc::new(Session::begin(context, &self.config).await?);
+        self.watch
+            .doubt_others(context, &self.config, &session.id)
+            .await;
         self.session = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -247,10 +277,17 @@ async fn beside<O>(runs: &mut FuturesUnordered<StartedRun>, work: impl Future<Ou
     .await
 }
 
+/// Tells the observer what could not be done.
 fn tell(context: &Context, error: &Error) {
-    context
-        .observer()
-        .observe(&Event::NotScheduled { kind: error.kind() });
+    let named = |wanted| {
+        let mut context = error.context();
+        context.find_map(|(key, value)| (key == wanted).then_some(value))
+    };
+    context.observer().observe(&Event::NotScheduled {
+        kind: error.kind(),
+        tenant: named("tenant"),
+        job: named("job"),
+    });
 }
 
 impl fmt::Debug for Scheduler {

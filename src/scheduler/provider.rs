@@ -16,7 +16,8 @@ use crate::{Error, Result, Tenant};
 /// A job is whatever runs as one: a job of a [workspace](crate::workspace), a chain of them, or the host's own.
 ///
 /// **Contract.** `run` has effects only inside its future: dropping it is like a crash. A run that comes again under the same name goes on where the one before
-/// broke off, and does nothing where that had come to its end. It stops when the cancel token of its context is set.
+/// broke off, and does nothing where that had come to its end. It stops when the cancel token of its context is set; where it takes longer than a minute to, its future is
+/// dropped.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -38,7 +39,7 @@ use crate::{Error, Result, Tenant};
 ///     }
 ///
 ///     async fn run(&self, _: &Context, run: &JobRun) -> Result<Outcome> {
-///         println!("hello, {}: {}", run.tenant, run.name);
+///         println!("hello, {}: {}", run.tenant, run.run);
 ///         Ok(Outcome::Success)
 ///     }
 /// }
@@ -48,7 +49,8 @@ pub trait JobProvider: fmt::Debug + Send + Sync {
     /// When and how a job runs at present; `None` if there is no such job.
     ///
     /// # Errors
-    /// If nobody knows at present: the job is asked for again later.
+    /// If nobody knows at present: the job is asked for again later. Whoever takes longer than 5 seconds counts as not knowing, and all jobs of this tenant are left
+    /// alone for a minute.
     async fn job(
         &self,
         context: &Context,
@@ -56,10 +58,12 @@ pub trait JobProvider: fmt::Debug + Send + Sync {
         job: &str,
     ) -> Result<Option<ProvidedJob>>;
 
-    /// Runs it to its end. `Failed` is tried again as its [settings](RunSettings::retry) say, `Paused` when the time has come.
+    /// Runs it to its end. `Failed` is tried again as its [settings](RunSettings::retry) say, `Paused` when the time has come: until then only runs that a person asks for
+    /// begin.
     ///
     /// # Errors
-    /// If it could not begin, which counts as failed.
+    /// If it could not begin, which counts as failed. An error that says [after which time](crate::Retry::After) to try again, such as that of a lease that
+    /// somebody else has, counts as paused until then, and [`Cancelled`](crate::ErrorKind::Cancelled) behind a cancel token that is set as cancelled.
     async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome>;
 
     /// A run that this scheduler started ended; by default nobody minds. It is called before the end is saved: if the scheduler dies in between, or the end cannot
@@ -120,7 +124,7 @@ pub struct ProvidedJob {
     pub settings: RunSettings,
     /// Whether it runs at all.
     pub enabled: bool,
-    /// What tells these settings from others of the same job. Where it changes, what was due by the old ones is forgotten.
+    /// What tells these settings from others of the same job, for people. What was due is forgotten where the schedule changes, or whether the job is enabled.
     pub edition: String,
     /// The connections that it uses, of which each may bear so many runs only.
     pub connections: Vec<String>,
@@ -171,8 +175,8 @@ pub struct JobRun {
     pub tenant: Tenant,
     /// The job.
     pub job: String,
-    /// The run: one that comes again has the same name. For a run of the schedule, the instant that it was due at.
-    pub name: String,
+    /// The run's name: one that comes again has the same. For a run of the schedule, the instant that it was due at.
+    pub run: String,
     /// When it was due.
     pub due: DateTime<Utc>,
     /// Why it starts.
@@ -186,13 +190,13 @@ impl JobRun {
     pub fn new(
         tenant: Tenant,
         job: impl Into<String>,
-        name: impl Into<String>,
+        run: impl Into<String>,
         due: DateTime<Utc>,
     ) -> Self {
         JobRun {
             tenant,
             job: job.into(),
-            name: name.into(),
+            run: run.into(),
             due,
             trigger: Trigger::Schedule,
             begun: 0,

@@ -14,25 +14,27 @@ const MOST: usize = 4_096;
 /// By how much a priority puts a run forward, in seconds. So whoever waits longer than twice this goes in front of everybody who comes.
 const AHEAD: i64 = 600;
 
+/// Whose turn it is among the runs of a tenant: when it was due, put forward by its priority. The least is first.
+pub(super) fn rank(due: DateTime<Utc>, priority: Priority) -> i64 {
+    let ahead = match priority {
+        Priority::High => AHEAD,
+        Priority::Normal => 0,
+        Priority::Low => -AHEAD,
+    };
+    due.timestamp() - ahead
+}
+
 /// A run that may start.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    /// When it was due, put forward by its priority.
     rank: i64,
     pub(super) job: String,
 }
 
 impl Candidate {
-    pub(super) fn new(job: impl Into<String>, due: DateTime<Utc>, priority: Priority) -> Self {
-        let ahead = match priority {
-            Priority::High => AHEAD,
-            Priority::Normal => 0,
-            Priority::Low => -AHEAD,
-        };
-        Candidate {
-            rank: due.timestamp() - ahead,
-            job: job.into(),
-        }
+    pub(super) fn new(job: impl Into<String>, rank: i64) -> Self {
+        let job = job.into();
+        Candidate { rank, job }
     }
 }
 
@@ -51,13 +53,20 @@ pub(super) struct Queue {
 struct Waiting {
     candidates: BTreeSet<Candidate>,
     running: usize,
-    /// When its last run started, counted in turns.
+    /// When its last run started, or else when it came, counted in turns.
     served: u64,
 }
 
 impl Queue {
-    /// Whether a tenant's run may wait here.
-    pub(super) fn has_room(&self, tenant: &Tenant) -> bool {
+    /// Whether a tenant's run of this rank may wait here, be it in place of one that is behind it.
+    pub(super) fn has_room(&self, tenant: &Tenant, rank: i64) -> bool {
+        let Some(worst) = self.tenants.get(tenant).and_then(|t| t.candidates.last()) else {
+            return true;
+        };
+        self.has_more_room(tenant) || rank < worst.rank
+    }
+
+    fn has_more_room(&self, tenant: &Tenant) -> bool {
         let of_tenant = self.tenants.get(tenant).map_or(0, |t| t.candidates.len());
         of_tenant == 0 || (of_tenant < MOST_OF_TENANT && self.waiting < MOST)
     }
@@ -66,13 +75,20 @@ impl Queue {
         self.waiting
     }
 
-    /// Lets a run wait; one of the same job gives way.
+    /// Lets a run wait. One of the same job gives way; where there is no more room, the last of the tenant does, which may be this one: it waits in the index
+    /// then.
     pub(super) fn push(&mut self, tenant: &Tenant, candidate: Candidate) {
         self.change(tenant, |waiting| {
             waiting
                 .candidates
                 .retain(|other| other.job != candidate.job);
+        });
+        let has_more_room = self.has_more_room(tenant);
+        self.change(tenant, |waiting| {
             waiting.candidates.insert(candidate);
+            if !has_more_room {
+                waiting.candidates.pop_last();
+            }
         });
     }
 
@@ -106,7 +122,12 @@ impl Queue {
     }
 
     fn change<R>(&mut self, tenant: &Tenant, change: impl FnOnce(&mut Waiting) -> R) -> R {
-        let waiting = self.tenants.entry(tenant.clone()).or_default();
+        // Who comes goes behind those who wait already.
+        let comes = Waiting {
+            served: self.turn,
+            ..Waiting::default()
+        };
+        let waiting = self.tenants.entry(tenant.clone()).or_insert(comes);
         let turn = (waiting.running, waiting.served, tenant.clone());
         let before = waiting.candidates.len();
         let changed = change(waiting);
@@ -134,16 +155,14 @@ mod tests {
 
     fn at(seconds: i64, priority: Priority) -> Candidate {
         let due = DateTime::from_timestamp(seconds, 0).unwrap();
-        Candidate::new(format!("job {seconds} {priority:?}"), due, priority)
+        Candidate::new(format!("job {seconds} {priority:?}"), rank(due, priority))
     }
 
     #[test]
     fn a_tenant_with_many_runs_does_not_hold_up_one_with_few() {
         let mut queue = Queue::default();
         for second in 0..100 {
-            if queue.has_room(&tenant("many")) {
-                queue.push(&tenant("many"), at(second, Priority::High));
-            }
+            queue.push(&tenant("many"), at(second, Priority::High));
         }
         queue.push(&tenant("few"), at(1_000, Priority::Low));
         assert_eq!(queue.len(), MOST_OF_TENANT + 1);
@@ -194,13 +213,48 @@ mod tests {
     fn a_job_waits_once_and_what_is_over_is_forgotten() {
         let mut queue = Queue::default();
         let a = tenant("a");
-        let due = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        queue.push(&a, Candidate::new("x", due(1), Priority::Normal));
-        queue.push(&a, Candidate::new("x", due(2), Priority::Normal));
+        queue.push(&a, Candidate::new("x", 1));
+        queue.push(&a, Candidate::new("x", 2));
         assert!(queue.contains(&a, "x") && queue.len() == 1);
         queue.began(&a);
         queue.pop();
         queue.ended(&a);
         assert!(queue.tenants.is_empty() && queue.turns.is_empty());
+    }
+
+    #[test]
+    fn a_run_of_a_high_priority_gets_in_where_a_tenant_has_no_more_room() {
+        let mut queue = Queue::default();
+        let a = tenant("a");
+        for second in 0..100 {
+            queue.push(&a, at(second, Priority::Normal));
+        }
+        let rank_of = |seconds, priority| at(seconds, priority).rank;
+        assert!(!queue.has_room(&a, rank_of(99, Priority::Normal)));
+        assert!(queue.has_room(&a, rank_of(99, Priority::High)));
+        queue.push(&a, at(99, Priority::High));
+        assert_eq!(queue.len(), MOST_OF_TENANT);
+        assert_eq!(queue.pop().unwrap().1.job, "job 99 High");
+    }
+
+    #[test]
+    fn whoever_comes_again_at_once_goes_behind_those_who_wait() {
+        let mut queue = Queue::default();
+        let (a, b, z) = (tenant("a"), tenant("b"), tenant("z"));
+        for waits in [&z, &a, &b] {
+            queue.push(waits, Candidate::new("x", 1));
+        }
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            let (tenant, _) = queue.pop().unwrap();
+            queue.began(&tenant);
+            queue.ended(&tenant);
+            // Those at the front of the alphabet always have another one.
+            if tenant != z {
+                queue.push(&tenant, Candidate::new("x", 1));
+            }
+            order.push(tenant);
+        }
+        assert_eq!(order.iter().filter(|tenant| **tenant == z).count(), 1);
     }
 }

@@ -9,19 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 use futures::future::BoxFuture;
 
+use super::life::End;
+use super::listeners::digest;
 use super::provider::{JobProvider, JobRun, RunEnd};
 use super::session::Session;
 use super::shelf::{Found, Shelf, TRIES, too_busy};
 use super::slots;
-use super::timetable::{End, Running, Slot, Timetable};
+use super::timetable::{Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
 use crate::schedule::{Happened, LastOutcome};
 use crate::spec::WhileRunning;
-use crate::{Result, Tenant};
+use crate::{Error, ErrorKind, Result, Retry, Tenant};
 
 /// How long a run that is to stop may take to do so.
 const STOPPING: Duration = Duration::from_secs(60);
@@ -31,17 +33,19 @@ const STOPPING: Duration = Duration::from_secs(60);
 #[must_use = "a run goes on only while somebody polls it"]
 pub struct StartedRun {
     pub(super) run: JobRun,
-    pub(super) future: BoxFuture<'static, RunFate>,
+    pub(super) future: BoxFuture<'static, EndedRun>,
 }
 
 /// What became of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct EndedRun {
     /// The run.
     pub run: JobRun,
     /// What became of it.
     pub fate: RunFate,
+    /// What the provider said of it, if it could not be made, or the store, if its end could not be saved.
+    pub error: Option<Error>,
 }
 
 /// What became of a run.
@@ -58,6 +62,18 @@ pub enum RunFate {
     Lost,
 }
 
+impl RunFate {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunFate::Ended(outcome) => outcome.word(),
+            RunFate::TimedOut => "timed_out",
+            RunFate::Interrupted => "interrupted",
+            RunFate::Lost => "lost",
+        }
+    }
+}
+
 impl StartedRun {
     /// The run.
     pub fn run(&self) -> &JobRun {
@@ -69,11 +85,7 @@ impl Future for StartedRun {
     type Output = EndedRun;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<EndedRun> {
-        let polled = self.future.as_mut().poll(task);
-        polled.map(|fate| EndedRun {
-            run: self.run.clone(),
-            fate,
-        })
+        self.future.as_mut().poll(task)
     }
 }
 
@@ -89,7 +101,7 @@ pub(super) struct Shared {
     live: Mutex<BTreeMap<String, CancelToken>>,
     /// Whose runs have ended.
     ended: Mutex<Vec<Tenant>>,
-    pub(super) draining: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl Shared {
@@ -103,6 +115,14 @@ impl Shared {
 
     pub(super) fn has(&self, start: &str) -> bool {
         self.live().contains_key(start)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(super) fn begin_anew(&self) {
+        self.draining.store(false, Ordering::Release);
     }
 
     pub(super) fn stop_all(&self) {
@@ -168,53 +188,60 @@ fn fate(end: End) -> RunFate {
         End::Ended(outcome) => RunFate::Ended(outcome),
         End::TimedOut => RunFate::TimedOut,
         End::Interrupted => RunFate::Interrupted,
+        End::Died => RunFate::Lost,
     }
 }
 
 /// How the work of a run ended.
 enum Worked {
-    Ended(Outcome),
-    TimedOut,
+    Ended(Result<Outcome>),
+    /// It was to stop and did not.
+    GivenUp,
     Lost,
 }
 
 impl UnderWay {
-    pub(super) async fn made(self) -> RunFate {
-        let token = &self.place.token;
-        let context = self.context.clone().with_cancel(token.clone());
+    pub(super) async fn made(self) -> EndedRun {
+        let (fate, error) = self.came_to().await;
+        let (tenant, job, run) = (self.run.tenant.as_ref(), &*self.run.job, &*self.run.run);
+        self.context.observer().observe(&Event::ScheduledRun {
+            tenant,
+            job,
+            run,
+            fate: fate.word(),
+            kind: error.as_ref().map(Error::kind),
+        });
+        EndedRun {
+            run: self.run,
+            fate,
+            error,
+        }
+    }
+
+    async fn came_to(&self) -> (RunFate, Option<Error>) {
         let timed_out = AtomicBool::new(false);
-        let mut failure = None;
-        let worked = {
-            let mut work = pin!(self.provider.run(&context, &self.run));
-            let mut heed = pin!(self.heed(&timed_out));
-            poll_fn(|task| {
-                if !self.session.is_alive(&self.context) && !Bug::RunnerOutlivesSession.is_on() {
-                    return Poll::Ready(Worked::Lost);
-                }
-                if let Poll::Ready(ended) = work.as_mut().poll(task) {
-                    let outcome = ended.unwrap_or_else(|error| {
-                        failure = Some(error);
-                        Outcome::Failed
-                    });
-                    return Poll::Ready(Worked::Ended(outcome));
-                }
-                heed.as_mut().poll(task)
-            })
-            .await
+        let worked = self.worked(&timed_out).await;
+        let stopped = match (timed_out.into_inner(), self.place.shared.is_draining()) {
+            (true, _) => End::TimedOut,
+            (false, true) => End::Interrupted,
+            (false, false) => End::Ended(Outcome::Cancelled),
         };
-        let draining = self.place.shared.draining.load(Ordering::Acquire);
-        let end = match worked {
-            Worked::Lost => return RunFate::Lost,
-            Worked::TimedOut => End::TimedOut,
-            Worked::Ended(Outcome::Cancelled) if timed_out.load(Ordering::Acquire) => End::TimedOut,
-            Worked::Ended(Outcome::Cancelled) if draining => End::Interrupted,
-            Worked::Ended(outcome) => End::Ended(outcome),
+        let (end, error) = match worked {
+            Worked::Lost => {
+                // If this fails, whoever finds no place takes it away.
+                let _ = self.give_back().await;
+                return (RunFate::Lost, None);
+            }
+            Worked::GivenUp | Worked::Ended(Ok(Outcome::Cancelled)) => (stopped, None),
+            Worked::Ended(Ok(outcome)) => (End::Ended(outcome), None),
+            Worked::Ended(Err(error)) if self.is_stopped_by(&error) => (stopped, Some(error)),
+            Worked::Ended(Err(error)) => (End::Ended(self.counts_as(&error)), Some(error)),
         };
         let forgets = end == End::Interrupted && Bug::DrainForgets.is_on();
-        let told = RunEnd {
+        let mut told = RunEnd {
             fate: fate(end),
             again: false,
-            failure,
+            failure: error,
         };
         let saved = self.save(
             if forgets {
@@ -222,29 +249,71 @@ impl UnderWay {
             } else {
                 end
             },
-            told,
+            &mut told,
         );
-        match saved.await {
-            Ok(true) => fate(end),
+        let fate = match saved.await {
+            Ok(true) => told.fate,
             // If it was not saved, whoever looks after it next takes it for dead, and its work is done again under the same name.
-            _ => RunFate::Lost,
-        }
+            Ok(false) => RunFate::Lost,
+            Err(unsaved) => return (RunFate::Lost, Some(unsaved)),
+        };
+        (fate, told.failure)
+    }
+
+    async fn worked(&self, timed_out: &AtomicBool) -> Worked {
+        let context = self.context.clone().with_cancel(self.place.token.clone());
+        let mut work = pin!(self.provider.run(&context, &self.run));
+        let mut heed = pin!(self.heed(timed_out));
+        poll_fn(|task| {
+            if !self.session.is_alive(&self.context) && !Bug::RunnerOutlivesSession.is_on() {
+                return Poll::Ready(Worked::Lost);
+            }
+            if let Poll::Ready(ended) = work.as_mut().poll(task) {
+                return Poll::Ready(Worked::Ended(ended));
+            }
+            heed.as_mut().poll(task)
+        })
+        .await
+    }
+
+    /// Whether an error says that it stopped because it was to.
+    fn is_stopped_by(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::Cancelled && self.place.token.is_cancelled()
+    }
+
+    /// One that says when to try again is not a failure.
+    fn counts_as(&self, error: &Error) -> Outcome {
+        let Retry::After(wait) = error.retry() else {
+            return Outcome::Failed;
+        };
+        let wait = TimeDelta::from_std(wait.max(Duration::from_secs(1)));
+        let until = wait
+            .ok()
+            .and_then(|wait| self.shelf.now().checked_add_signed(wait));
+        until.map_or(Outcome::Failed, |until| Outcome::Paused { until })
     }
 
     /// Ends when the run must be given up; asks it to stop before that.
     async fn heed(&self, timed_out: &AtomicBool) -> Worked {
         let (clock, token) = (self.context.clock(), &self.place.token);
-        let mut left = self.timeout.unwrap_or(Duration::MAX);
+        let began = clock.monotonic();
+        let mut stops_since = None;
         loop {
-            let wait = self.heed_every.min(left);
-            clock.sleep(wait).await;
-            left = left.saturating_sub(wait);
-            if left.is_zero() {
+            // By when something must be done, heard of or not.
+            let by = match (stops_since, self.timeout) {
+                (Some(since), _) => since + STOPPING,
+                (None, Some(timeout)) => began.saturating_add(timeout),
+                (None, None) => Duration::MAX,
+            };
+            let left = by.saturating_sub(clock.monotonic());
+            clock.sleep(self.heed_every.min(left)).await;
+            let now = clock.monotonic();
+            if now >= by && stops_since.is_some() {
+                return Worked::GivenUp;
+            }
+            if now >= by && !token.is_cancelled() {
+                timed_out.store(true, Ordering::Release);
                 token.cancel();
-                if timed_out.swap(true, Ordering::AcqRel) {
-                    return Worked::TimedOut;
-                }
-                left = STOPPING;
             }
             match self.shelf.find(&self.run.tenant, &self.run.job).await {
                 Ok(Some(found)) => match self.told(found).await {
@@ -257,6 +326,9 @@ impl UnderWay {
                 // Nobody knows; the session says when it is too late.
                 Err(_) => {}
             }
+            if token.is_cancelled() {
+                stops_since = stops_since.or(Some(now));
+            }
         }
     }
 
@@ -268,7 +340,7 @@ impl UnderWay {
 
     /// Whether its timetable says that it is to stop; `None` if the run is somebody else's by now.
     async fn told(&self, mut found: Found) -> Option<bool> {
-        let told = self.mine(&found.timetable)?.cancel;
+        let told = self.mine(&found.timetable)?.stop.is_some();
         if found.timetable.settings.while_running != WhileRunning::Cancel {
             return Some(told);
         }
@@ -283,30 +355,36 @@ impl UnderWay {
         }
         // If somebody was faster, or the store is away, it is looked at again next time.
         match self.shelf.swap(tenant, job, &mut found).await {
-            Ok(true) => Some(self.mine(&found.timetable)?.cancel),
+            Ok(true) => Some(self.mine(&found.timetable)?.stop.is_some()),
             _ => Some(told),
         }
     }
 
+    async fn give_back(&self) -> Result<()> {
+        let (tenant, job) = (&self.run.tenant, &self.run.job);
+        slots::give_back(&self.shelf, tenant, job, &self.slots, &self.place.start).await
+    }
+
     /// Saves the end; `false` if the run is somebody else's by now. What others are told is what is saved: whoever was faster with another change makes it
     /// begin anew.
-    async fn save(&self, end: End, mut told: RunEnd) -> Result<bool> {
+    async fn save(&self, end: End, told: &mut RunEnd) -> Result<bool> {
         let (shelf, tenant, job) = (&self.shelf, &self.run.tenant, &self.run.job);
-        slots::give_back(shelf, tenant, &self.slots, &self.place.start).await?;
+        self.give_back().await?;
         for attempt in 0..TRIES {
             let Some(mut found) = shelf.find(tenant, job).await? else {
                 return Ok(true);
             };
-            if self.mine(&found.timetable).is_none() {
+            let Some(running) = self.mine(&found.timetable) else {
                 return Ok(false);
-            }
+            };
+            let behind = running.run.behind.clone();
             let last = found.timetable.last;
             found.timetable.end(shelf.now(), &found.schedule, job, end);
             // Before it is saved: who dies here tells it again, and it is heard once.
-            self.tell(&found.timetable, &mut told).await;
+            self.tell(&found.timetable, told).await;
             if let Some(outcome) = found.timetable.last.outcome {
                 if found.timetable.last != last {
-                    self.tell_listeners(outcome).await?;
+                    self.tell_listeners(outcome, behind).await?;
                 }
             }
             if shelf.swap(tenant, job, &mut found).await? {
@@ -320,7 +398,7 @@ impl UnderWay {
     /// Tells the provider, whose troubles do not keep a run from ending.
     async fn tell(&self, ended: &Timetable, told: &mut RunEnd) {
         let mut waiting = ended.waiting.iter();
-        told.again = waiting.any(|waiting| waiting.run == self.run.name);
+        told.again = waiting.any(|waiting| waiting.run == self.run.run);
         if let Err(error) = self.provider.ended(&self.context, &self.run, told).await {
             let (what, kind) = ("notice", error.kind());
             let observer = self.context.observer();
@@ -329,16 +407,19 @@ impl UnderWay {
     }
 
     /// Tells the jobs that wait for this one.
-    async fn tell_listeners(&self, outcome: LastOutcome) -> Result<()> {
-        let (shelf, tenant) = (&self.shelf, &self.run.tenant);
+    async fn tell_listeners(&self, outcome: LastOutcome, mut behind: Vec<String>) -> Result<()> {
+        let (shelf, tenant, job) = (&self.shelf, &self.run.tenant, &self.run.job);
         let happened = Happened::JobEnded {
             job: self.name.clone(),
             outcome,
         };
         let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let id = format!("{} {} {due}", self.name, self.run.name);
-        let listeners = shelf.listeners(tenant, &self.name).await?;
-        shelf.tell(tenant, listeners, &happened, &id).await?;
+        // Jobs may have one name, and each end of one job has one id, however long a name it comes from.
+        let which = digest(&format!("{job} {}", self.run.run));
+        let id = format!("{} {due} {which}", self.name);
+        behind.push(job.clone());
+        let told = shelf.tell(tenant, &happened, &id, &behind).await?;
+        (told.problems.iter()).for_each(|error| super::tell(&self.context, error));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::config::SchedulerConfig;
-use crate::host::{Bug, CancelToken, Context, unique};
+use crate::host::{Bug, CancelToken, Context, StateKey, StateKind, unique};
 use crate::job::{Lease, LeaseRequest};
 use crate::{ErrorKind, Result};
 
+/// How many others a scheduler looks after when it begins.
+const MOST_DOUBTED: usize = 100;
 /// How many of the dead are remembered.
 const MOST_DEAD: usize = 1_000;
 
@@ -29,9 +32,14 @@ pub(super) struct Session {
     ttl: Duration,
 }
 
+/// What its lease is called.
+fn lease_of(id: &str) -> String {
+    format!("scheduler {id}")
+}
+
 fn request(config: &SchedulerConfig, id: &str) -> LeaseRequest {
     let (own, store) = (config.timetables.own(), config.timetables.store());
-    LeaseRequest::new(own.clone(), format!("scheduler {id}"), Arc::clone(store))
+    LeaseRequest::new(own.clone(), lease_of(id), Arc::clone(store))
         .with_runner(&config.name)
         .with_terms(config.terms)
 }
@@ -51,7 +59,13 @@ impl Session {
 
     /// Whether nobody can take it for dead.
     pub(super) fn is_alive(&self, context: &Context) -> bool {
-        self.lease.may_write(context).is_ok()
+        self.check(context).is_ok()
+    }
+
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) if others may take it for dead.
+    pub(super) fn check(&self, context: &Context) -> Result<()> {
+        self.lease.may_write(context)
     }
 
     /// Gives a sign of life, if it is time to.
@@ -64,6 +78,25 @@ impl Session {
         self.lease.renew(context).await?;
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(())
+    }
+
+    /// Does `work`, however long it takes, and gives signs of life beside it.
+    pub(super) async fn beside<O>(&self, context: &Context, work: impl Future<Output = O>) -> O {
+        let mut work = pin!(work);
+        let mut beats = pin!(async {
+            loop {
+                context.clock().sleep(self.ttl / 12).await;
+                // One that is lost is seen by whoever asks whether it is alive.
+                let _ = self.beat(context).await;
+            }
+        });
+        poll_fn(|task| {
+            if let Poll::Ready(done) = work.as_mut().poll(task) {
+                return Poll::Ready(done);
+            }
+            beats.as_mut().poll(task)
+        })
+        .await
     }
 
     /// Nobody need wait for it any more.
@@ -98,6 +131,31 @@ impl Watch {
             self.doubted.insert(session.to_owned(), doubt.boxed());
         }
         false
+    }
+
+    /// Watches all others that left a lease, so that nothing stays of one that died and ran nothing. If that fails, the next scheduler that begins does it.
+    pub(super) async fn doubt_others(
+        &mut self,
+        context: &Context,
+        config: &SchedulerConfig,
+        own: &str,
+    ) {
+        let (host, store) = (config.timetables.own(), config.timetables.store());
+        let Ok(first) = StateKey::new(host, StateKind::Lease, [lease_of("")]) else {
+            return;
+        };
+        let listed = store
+            .list(host, StateKind::Lease, Some(&first), MOST_DOUBTED)
+            .await;
+        for key in listed.unwrap_or_default() {
+            let id = key
+                .parts()
+                .first()
+                .and_then(|job| job.strip_prefix(&lease_of("")));
+            if let Some(id) = id.filter(|id| *id != own) {
+                let _ = self.is_dead(context, config, id);
+            }
+        }
     }
 
     /// Looks at those that are in doubt, without waiting.

@@ -1,23 +1,22 @@
-//! What is saved of a job: when it runs next, whether it runs, and how that changes. No I/O.
+//! What is saved of a job: when it runs next, whether it runs, and who changes that. No I/O.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::due::due;
 use super::provider::ProvidedJob;
-use crate::host::Bug;
-use crate::job::{Outcome, Trigger};
+use super::queue::rank;
+use crate::job::Trigger;
 use crate::schedule::{LastOutcome, NextRun, NoRun, Schedule, ScheduleRequest};
-use crate::spec::{MissedRuns, RunSettings, WhileRunning};
+use crate::spec::{MissedRuns, RunSettings};
 
-/// A run that begins later than this after it was due was missed.
-const LATE: TimeDelta = TimeDelta::minutes(1);
+/// What clocks may be apart; and a run that begins later than this after it was due was missed.
+pub(super) const LATE: TimeDelta = TimeDelta::minutes(1);
 /// In place of a time: it runs, so it is looked at whatever the clocks say. Behind all times, as they are spelled in the index.
 pub(super) const RUNNING: i64 = 999_999_999_999;
 /// The most runs that somebody asked for and that wait.
 pub(super) const MOST_WAITING: usize = 100;
 /// How many events are remembered, so that one that is told twice starts one run.
-const MOST_HEARD: usize = 100;
+const MOST_HEARD: usize = 1_000;
 
 /// The truth about when a job runs. It changes by compare-and-swap, and a run begins with the change that says so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +34,10 @@ pub(super) struct Timetable {
     /// Runs that are to start, in order.
     pub(super) waiting: Vec<Waiting>,
     pub(super) running: Option<Running>,
+    /// Until when the provider wants to be left alone, since a run said so.
+    pub(super) pause: Option<Wait>,
     pub(super) last: LastRun,
-    /// Events that started a run.
+    /// Events that started a run, as digests.
     pub(super) heard: Vec<String>,
     /// Runs that were left out because another one went on.
     pub(super) skipped: u64,
@@ -48,6 +49,8 @@ pub(super) struct Timetable {
     pub(super) change: u64,
     /// Where it stands in the index.
     pub(super) hint: Option<Hint>,
+    /// What it is filed under as a listener.
+    pub(super) listens: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,10 +59,40 @@ pub(super) struct Waiting {
     pub(super) run: String,
     pub(super) due: DateTime<Utc>,
     pub(super) trigger: Trigger,
-    pub(super) not_before: DateTime<Utc>,
-    /// How often it has begun, and how often of these it failed.
+    /// The jobs whose ends led to it.
+    pub(super) behind: Vec<String>,
+    pub(super) wait: Wait,
+    /// How often it has begun, how often of these it failed, and how often its scheduler died.
     pub(super) begun: u32,
     pub(super) failed: u32,
+    pub(super) died: u32,
+}
+
+/// A time to wait, by the clock of whoever said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    pub(super) since: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
+}
+
+impl Wait {
+    /// Not at all, whatever clocks say.
+    pub(super) const NONE: Wait = Wait {
+        since: DateTime::UNIX_EPOCH,
+        until: DateTime::UNIX_EPOCH,
+    };
+
+    pub(super) fn until(since: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        Wait { since, until }
+    }
+
+    /// Waits as long from now on, if it began later than that: one of the two clocks is wrong.
+    pub(super) fn mend(&mut self, now: DateTime<Utc>) {
+        if self.since > now + LATE {
+            (self.since, self.until) = (now, now + (self.until - self.since));
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,10 +105,20 @@ pub(super) struct Running {
     pub(super) session: String,
     pub(super) scheduler: String,
     pub(super) since: DateTime<Utc>,
-    /// Whether it is to stop.
-    pub(super) cancel: bool,
+    /// Why it is to stop, if it is.
+    pub(super) stop: Option<Stop>,
     /// The places that it has.
     pub(super) slots: Vec<Slot>,
+}
+
+/// Why a run is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stop {
+    /// Somebody said so: it does not come again.
+    Asked,
+    /// The next one is due: it gives way, once that one starts.
+    GivesWay,
 }
 
 /// A place to run in.
@@ -100,20 +143,11 @@ pub(super) struct LastRun {
 #[serde(deny_unknown_fields)]
 pub(super) struct Hint {
     pub(super) at: i64,
+    /// Whose turn it is among those of the tenant.
+    pub(super) rank: i64,
     pub(super) change: u64,
     /// What its store calls its bytes.
     pub(super) version: String,
-}
-
-/// How a run came to its end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum End {
-    /// The provider said so.
-    Ended(Outcome),
-    /// It was stopped, since its time was over.
-    TimedOut,
-    /// Its scheduler stopped, or died: the run is still to be made.
-    Interrupted,
 }
 
 impl Timetable {
@@ -125,9 +159,10 @@ impl Timetable {
             connections: job.connections,
             settings: job.settings,
             decided: now,
-            begun_through: now,
+            begun_through: DateTime::UNIX_EPOCH,
             waiting: Vec::new(),
             running: None,
+            pause: None,
             last: LastRun::default(),
             heard: Vec::new(),
             skipped: 0,
@@ -135,6 +170,7 @@ impl Timetable {
             gone: false,
             change: 0,
             hint: None,
+            listens: Vec::new(),
         }
     }
 
@@ -166,10 +202,30 @@ impl Timetable {
     pub(super) fn remove(&mut self) {
         (self.enabled, self.gone) = (false, true);
         self.waiting.clear();
-        let running = self.running.as_mut();
-        running
-            .into_iter()
-            .for_each(|running| running.cancel = true);
+        self.stop();
+    }
+
+    /// Takes away the runs that wait, and stops the one that goes on: all of them, or that of this name; whether there was one.
+    pub(super) fn cancel(&mut self, run: Option<&str>, now: DateTime<Utc>) -> bool {
+        let is_meant = |waiting: &Waiting| run.is_none_or(|run| run == waiting.run);
+        let broke_off = |waiting: &Waiting| is_meant(waiting) && waiting.begun > 0;
+        if self.waiting.iter().any(broke_off) {
+            self.last.end = Some(now);
+            self.last.outcome = Some(LastOutcome::Stopped);
+        }
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| !is_meant(waiting));
+        let goes_on = self.running.as_ref();
+        let goes_on = goes_on.is_some_and(|running| is_meant(&running.run));
+        if goes_on {
+            self.stop();
+        }
+        goes_on || self.waiting.len() < before
+    }
+
+    fn stop(&mut self) {
+        let running = self.running.iter_mut();
+        running.for_each(|running| running.stop = Some(Stop::Asked));
     }
 
     /// Whether nobody needs it any more.
@@ -177,99 +233,33 @@ impl Timetable {
         self.gone && self.running.is_none()
     }
 
-    fn request(&self, job: &str) -> ScheduleRequest {
+    pub(super) fn request(&self, job: &str) -> ScheduleRequest {
         let mut request = ScheduleRequest::new(self.decided).with_job(job);
-        request.last_start = self.running.as_ref().map(|running| running.since);
-        request.last_start = request.last_start.or(self.last.start);
         (request.last_end, request.last_outcome) = (self.last.end, self.last.outcome);
+        let running = self.running.as_ref().map(|running| running.since);
+        // One that waits to go on is not over either.
+        let waits = self.waiting.iter().any(|run| run.begun > 0);
+        request.last_start = match running.or(waits.then_some(self.decided)) {
+            // Whatever clocks were set to meanwhile, it began behind the last end.
+            Some(began) => self
+                .last
+                .end
+                .map(|end| end + TimeDelta::seconds(1))
+                .max(Some(began)),
+            None => self.last.start,
+        };
         request
     }
 
-    /// Decides what becomes of all that is due by now.
-    pub(super) fn decide(&mut self, now: DateTime<Utc>, schedule: &dyn Schedule, job: &str) {
-        if !self.enabled {
-            return;
-        }
-        self.undecide(now);
-        let keep = match self.settings.missed {
-            MissedRuns::All { most } => usize::from(most.max(1)),
-            _ => 1,
-        };
-        let found = due(schedule, self.request(job), now, keep);
-        if let Some(through) = found.through.filter(|_| !Bug::InstantNotDecided.is_on()) {
-            self.decided = self.decided.max(through);
-        }
-        if found.total == 0 {
-            return;
-        }
-        let mut chosen: Vec<DateTime<Utc>> = found.latest.into();
-        if self.running.is_some() {
-            match self.settings.while_running {
-                WhileRunning::Skip => chosen.clear(),
-                WhileRunning::Queue => chosen = chosen.pop().into_iter().collect(),
-                WhileRunning::Cancel => {
-                    chosen = chosen.pop().into_iter().collect();
-                    self.running
-                        .iter_mut()
-                        .for_each(|running| running.cancel = true);
-                }
-            }
-            self.skipped += found.total - chosen.len() as u64;
-            if chosen.is_empty() {
-                return;
-            }
-            self.skipped += self.drop_scheduled();
-        } else {
-            if self.settings.missed == MissedRuns::None {
-                chosen.retain(|at| now - at <= LATE);
-            }
-            self.missed += found.total - chosen.len() as u64;
-            if chosen.is_empty() || !self.latest_counts() {
-                let scheduled = |run: &&Waiting| run.trigger == Trigger::Schedule;
-                let most = keep.saturating_sub(self.waiting.iter().filter(scheduled).count());
-                let over = chosen.len().saturating_sub(most);
-                self.missed += over as u64;
-                chosen.drain(..over.min(chosen.len()));
-            } else {
-                // The newer one reads what an older one would have read.
-                self.missed += self.drop_scheduled();
-            }
-        }
-        self.waiting.extend(chosen.into_iter().map(|due| Waiting {
-            run: due.to_rfc3339_opts(SecondsFormat::Secs, true),
-            due,
-            trigger: Trigger::Schedule,
-            not_before: due,
-            begun: 0,
-            failed: 0,
-        }));
-    }
-
-    /// Takes back what somebody decided of a time that is far from having come: one of the two clocks is wrong. If it is this one, others decide again, and nothing begins
-    /// twice.
-    fn undecide(&mut self, now: DateTime<Utc>) {
-        let decided = now.max(self.begun_through);
-        if self.decided > decided + LATE {
-            self.decided = decided;
-            let has_come = |run: &Waiting| {
-                run.trigger != Trigger::Schedule || run.begun > 0 || run.due <= decided
-            };
-            self.waiting.retain(has_come);
-        }
-    }
-
-    /// Forgets runs of the schedule that wait and never began; answers how many. One that has begun gives way only when another one
-    /// [starts](Self::start): what is due is for a clock to say, and that may be taken back.
-    fn drop_scheduled(&mut self) -> u64 {
-        let before = self.waiting.len();
-        let stays = |run: &Waiting| run.trigger != Trigger::Schedule || run.begun > 0;
-        self.waiting.retain(stays);
-        (before - self.waiting.len()) as u64
-    }
-
     /// Whether a run of the schedule does the work of those that were due before it.
-    fn latest_counts(&self) -> bool {
+    pub(super) fn latest_counts(&self) -> bool {
         !matches!(self.settings.missed, MissedRuns::All { .. })
+    }
+
+    /// When a run that waits may start. A pause is for all but those whom a person asks for.
+    fn may_start(&self, run: &Waiting) -> DateTime<Utc> {
+        let pause = self.pause.filter(|_| run.trigger != Trigger::Manual);
+        pause.map_or(run.wait.until, |pause| pause.until.max(run.wait.until))
     }
 
     /// The run that may start now: the first in order, and of the schedule's the latest, where that does the work of all.
@@ -277,7 +267,7 @@ impl Timetable {
         if self.running.is_some() || !self.enabled {
             return None;
         }
-        let mut ready = self.waiting.iter().filter(|run| run.not_before <= now);
+        let mut ready = self.waiting.iter().filter(|run| self.may_start(run) <= now);
         let first = ready.next()?;
         if first.trigger != Trigger::Schedule || !self.latest_counts() {
             return Some(first);
@@ -286,106 +276,45 @@ impl Timetable {
         later.chain([first]).max_by_key(|run| run.due)
     }
 
-    /// A run begins, which was [startable](Self::startable).
-    pub(super) fn start(&mut self, run: &str, mut running: Running) {
-        if let Some(at) = self.waiting.iter().position(|waiting| waiting.run == run) {
-            running.run = self.waiting.remove(at);
-            running.run.begun += 1;
-            if running.run.trigger == Trigger::Schedule && self.latest_counts() {
-                // It reads what they would have read, and goes on where one of them broke off.
-                let due = running.run.due;
-                self.waiting
-                    .retain(|other| other.trigger != Trigger::Schedule || other.due > due);
-            }
-            if running.run.trigger == Trigger::Schedule && !Bug::InstantNotDecided.is_on() {
-                self.begun_through = self.begun_through.max(running.run.due);
-            }
-            self.running = Some(running);
-        }
-    }
-
-    /// The run that goes on came to its end.
-    pub(super) fn end(&mut self, now: DateTime<Utc>, schedule: &dyn Schedule, job: &str, end: End) {
-        // What was due meanwhile was due while it ran.
-        self.decide(now, schedule, job);
-        let Some(Running {
-            mut run,
-            since,
-            cancel,
-            ..
-        }) = self.running.take()
-        else {
-            return;
-        };
-        let retry = self.settings.retry;
-        let again = match end {
-            End::Interrupted if cancel => None,
-            // At once, whatever clocks say.
-            End::Interrupted => Some(DateTime::UNIX_EPOCH),
-            End::Ended(Outcome::Paused { until }) => Some(until),
-            End::Ended(Outcome::Failed) | End::TimedOut if run.failed < u32::from(retry.times) => {
-                run.failed += 1;
-                let wait = retry.wait_after(run.failed);
-                Some(now + TimeDelta::seconds(wait.into()))
-            }
-            End::Ended(_) | End::TimedOut => None,
-        };
-        match again.filter(|_| self.enabled) {
-            Some(not_before) => {
-                run.not_before = not_before;
-                self.waiting.insert(0, run);
-            }
-            None => {
-                let outcome = match end {
-                    End::Ended(Outcome::Success | Outcome::PartialSuccess) => {
-                        LastOutcome::Succeeded
-                    }
-                    End::Ended(Outcome::Failed) | End::TimedOut => LastOutcome::Failed,
-                    End::Ended(_) | End::Interrupted => LastOutcome::Stopped,
-                };
-                self.last = LastRun {
-                    start: Some(since),
-                    // A clock may have been set back meanwhile.
-                    end: Some(now.max(since)),
-                    outcome: Some(outcome),
-                };
-            }
-        }
-    }
-
-    /// Adds a run that somebody asked for; `false` if there are too many.
-    pub(super) fn ask(&mut self, run: String, now: DateTime<Utc>, trigger: Trigger) -> bool {
-        let is_there = self.waiting.iter().any(|waiting| waiting.run == run);
-        let goes_on = self
-            .running
-            .as_ref()
-            .is_some_and(|running| running.run.run == run);
-        if is_there || goes_on {
+    /// Adds a run that somebody asked for, or something that happened behind the ends of these jobs; `false` if there are too many.
+    pub(super) fn ask(
+        &mut self,
+        run: String,
+        now: DateTime<Utc>,
+        trigger: Trigger,
+        behind: &[String],
+    ) -> bool {
+        let goes_on = self.running.as_ref().map(|running| &running.run);
+        if (self.waiting.iter().chain(goes_on)).any(|known| known.run == run) {
             return true;
         }
-        if self.waiting.len() >= MOST_WAITING {
+        let asked_for = |run: &&Waiting| run.trigger != Trigger::Schedule;
+        if self.waiting.iter().filter(asked_for).count() >= MOST_WAITING {
             return false;
         }
         self.waiting.push(Waiting {
             run,
             due: now,
             trigger,
-            not_before: now,
+            behind: behind.to_vec(),
+            wait: Wait::NONE,
             begun: 0,
             failed: 0,
+            died: 0,
         });
         true
     }
 
-    /// Remembers an event; `false` if it was heard before.
-    pub(super) fn hear(&mut self, event: &str) -> bool {
-        if self.heard.iter().any(|heard| heard == event) {
-            return false;
-        }
-        self.heard.push(event.to_owned());
+    /// Whether an event started a run here already, by its digest.
+    pub(super) fn has_heard(&self, event: &str) -> bool {
+        self.heard.iter().any(|heard| heard == event)
+    }
+
+    /// Remembers an event.
+    pub(super) fn hear(&mut self, event: String) {
+        self.heard.push(event);
         let over = self.heard.len().saturating_sub(MOST_HEARD);
         self.heard.drain(..over);
-        true
     }
 
     /// When it runs next by its schedule.
@@ -396,21 +325,23 @@ impl Timetable {
         }
     }
 
-    /// When somebody must look at it again, in seconds since 1970; [`RUNNING`] while it runs.
-    pub(super) fn wake(&self, schedule: &dyn Schedule, job: &str) -> Option<i64> {
+    /// When somebody must look at it again, in seconds since 1970, and whose turn it is then; [`RUNNING`] while it runs.
+    pub(super) fn wake(&self, schedule: &dyn Schedule, job: &str) -> Option<(i64, i64)> {
         if self.running.is_some() {
-            return Some(RUNNING);
+            return Some((RUNNING, 0));
         }
         if self.gone {
             // At once, to be taken away.
-            return Some(0);
+            return Some((0, 0));
         }
         let next = match self.next(schedule, job) {
-            NextRun::At(at) | NextRun::Never(NoRun::NotUntil(at)) => Some(at),
+            NextRun::At(at) | NextRun::Never(NoRun::NotUntil(at)) => Some((at, at)),
             _ => None,
         };
-        let waiting = self.waiting.iter().map(|run| run.not_before);
-        let wake = waiting.filter(|_| self.enabled).chain(next).min();
-        wake.map(|at| at.timestamp().clamp(0, RUNNING - 1))
+        let waiting = self.waiting.iter().filter(|_| self.enabled);
+        let waiting = waiting.map(|run| (self.may_start(run), run.due));
+        let (at, due) = waiting.chain(next).min()?;
+        let at = at.timestamp().clamp(0, RUNNING - 1);
+        Some((at, rank(due, self.settings.priority)))
     }
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::listeners::{EventReport, is_unreadable, too_many};
 use super::provider::ProvidedJob;
-use super::shelf::{Found, Shelf, too_busy};
-use super::timetable::{MOST_WAITING, Timetable};
-use crate::host::{Context, Expected, StateKey, StateKind, StateStore, unique};
+use super::shelf::{Change, Changed, Found, Shelf};
+use super::timetable::Timetable;
+use crate::host::{Context, StateKey, StateKind, StateStore, unique};
 use crate::job::Trigger;
 use crate::schedule::{Happened, Holidays, LastOutcome, NextRun};
 use crate::{Error, ErrorKind, Result, Tenant};
 
-/// How often changes are made anew when others were faster.
-const TRIES: u32 = 100;
 /// How many are listed at once.
 const PAGE: usize = 200;
 
@@ -141,58 +140,58 @@ impl Timetables {
         }
         let schedule = shelf.compile(&provided.settings.schedule);
         let schedule = schedule.map_err(|error| error.with("job", job))?;
-        for attempt in 0..TRIES {
-            let now = shelf.now();
-            let (mut timetable, expected) = match shelf.find(tenant, job).await? {
-                None => (Timetable::new(provided.clone(), now), Expected::Absent),
-                Some(found) => {
-                    let Found {
-                        mut timetable,
-                        version,
-                        schedule: before,
-                    } = found;
-                    timetable.decide(now, &before, job);
-                    if !timetable.provided(&provided, now) {
-                        return Ok(());
+        shelf
+            .alter(tenant, job, |stored| {
+                let now = shelf.now();
+                let timetable = match stored {
+                    None => Timetable::new(provided.clone(), now),
+                    Some(mut timetable) => {
+                        // What cannot be compiled here decides nothing, and is replaced all the same.
+                        if let Ok(before) = shelf.compile(&timetable.settings.schedule) {
+                            timetable.decide(now, &before, job);
+                        }
+                        if !timetable.provided(&provided, now) {
+                            return Ok((Change::Stays, ()));
+                        }
+                        timetable
                     }
-                    (timetable, Expected::Version(version))
-                }
-            };
-            // Whoever listens must be known before the timetable says so.
-            shelf.listens(tenant, job, &schedule).await?;
-            if shelf
-                .put(tenant, job, &mut timetable, &schedule, expected)
-                .await?
-            {
-                return Ok(());
-            }
-            shelf.give_way(attempt).await;
-        }
-        Err(too_busy(job))
+                };
+                let schedule = schedule.clone();
+                let to = Changed {
+                    timetable,
+                    schedule,
+                };
+                Ok((Change::To(Box::new(to)), ()))
+            })
+            .await
     }
 
-    /// Forgets a job. A run that goes on is stopped first, and its timetable goes with it.
+    /// Forgets a job. A run that goes on is stopped first, and its timetable goes with it. One that cannot be read goes at once.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn remove(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<()> {
         let shelf = self.shelf(context);
-        for attempt in 0..TRIES {
-            let Some(mut found) = shelf.find(tenant, job).await? else {
-                return Ok(());
+        let removed = shelf.alter(tenant, job, |stored| {
+            let Some(mut timetable) = stored else {
+                return Ok((Change::Stays, ()));
             };
-            found.timetable.remove();
-            let done = match found.timetable.is_over() {
-                true => shelf.remove(tenant, job, found).await?,
-                // The run has places, which only its timetable knows.
-                false => shelf.swap(tenant, job, &mut found).await?,
-            };
-            if done {
-                return Ok(());
+            timetable.remove();
+            if timetable.is_over() {
+                return Ok((Change::Goes, ()));
             }
-            shelf.give_way(attempt).await;
+            // The run has places, which only its timetable knows.
+            let schedule = shelf.compile_any(&timetable)?;
+            let to = Changed {
+                timetable,
+                schedule,
+            };
+            Ok((Change::To(Box::new(to)), ()))
+        });
+        match removed.await {
+            Err(error) if is_unreadable(error.kind()) => shelf.discard(tenant, job).await,
+            removed => removed,
         }
-        Err(too_busy(job))
     }
 
     /// Has a job run as soon as it can; its name is the answer. It waits until a run that goes on has ended.
@@ -226,53 +225,66 @@ impl Timetables {
                     );
                 }
                 timetable.decide(now, schedule, job);
-                match timetable.ask(run.to_owned(), now, trigger.clone()) {
+                match timetable.ask(run.to_owned(), now, trigger.clone(), &[]) {
                     true => Ok(()),
-                    false => {
-                        let message =
-                            "too many runs of this job wait already; let some of them end first";
-                        Err(Error::new(ErrorKind::LimitExceeded, message)
-                            .with("job", &timetable.name)
-                            .with("at most", MOST_WAITING))
-                    }
+                    false => Err(too_many().with("job", &timetable.name)),
                 }
             })
             .await
     }
 
-    /// Stops the run that goes on, and takes away those that wait.
+    /// Stops the run that goes on, and takes away those that wait. None of them comes again.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) without a timetable, and those of the store.
     pub async fn cancel(&self, context: &Context, tenant: &Tenant, job: &str) -> Result<()> {
+        self.cancelled(context, tenant, job, None).await.map(drop)
+    }
+
+    /// Stops the run of this name, or takes it away if it waits; `false` if it does neither.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) without a timetable, and those of the store.
+    pub async fn cancel_run(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+        run: &str,
+    ) -> Result<bool> {
+        self.cancelled(context, tenant, job, Some(run)).await
+    }
+
+    async fn cancelled(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        job: &str,
+        run: Option<&str>,
+    ) -> Result<bool> {
         let shelf = self.shelf(context);
         shelf
             .change(tenant, job, |timetable, schedule| {
-                timetable.decide(shelf.now(), schedule, job);
-                timetable.waiting.clear();
-                timetable
-                    .running
-                    .iter_mut()
-                    .for_each(|running| running.cancel = true);
-                Ok(())
+                let now = shelf.now();
+                timetable.decide(now, schedule, job);
+                Ok(timetable.cancel(run, now))
             })
             .await
     }
 
-    /// Tells the jobs of a tenant that something has happened, once: `id` is the same if it is told again, such as a file's name with its version.
-    /// Answers with the jobs that run for it.
+    /// Tells the jobs of a tenant that something has happened, once: `id` is the same if it is told again, such as a file's name with its version. Each job
+    /// knows the last 1,000 that started it; an older one that is told again starts a run of the same name again.
     ///
     /// # Errors
-    /// Those of the store. What is told again after an error starts nothing twice.
+    /// Those of the store: some jobs may know by then. What is told again after an error starts nothing twice.
     pub async fn happened(
         &self,
         context: &Context,
         tenant: &Tenant,
         event: &Happened,
         id: &str,
-    ) -> Result<Vec<String>> {
-        let jobs = self.jobs(context, tenant).await?;
-        self.shelf(context).tell(tenant, jobs, event, id).await
+    ) -> Result<EventReport> {
+        self.shelf(context).tell(tenant, event, id, &[]).await
     }
 
     /// The jobs of a tenant that have a timetable.
@@ -346,7 +358,8 @@ fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> Timetab
         schedule,
         ..
     } = found;
-    timetable.decide(now, &schedule, job);
+    // What is due while a run goes on will be decided like this.
+    timetable.settle(now, &schedule, job);
     let next = match timetable.next(&schedule, job) {
         NextRun::At(at) => Some(at),
         _ => None,
@@ -365,7 +378,7 @@ fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> Timetab
         waiting: timetable
             .waiting
             .iter()
-            .map(|run| shown(run, run.not_before.max(run.due)))
+            .map(|run| shown(run, run.wait.until.max(run.due)))
             .collect(),
         running: timetable
             .running

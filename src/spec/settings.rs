@@ -151,8 +151,13 @@ impl RunSettings {
                 "a run takes time; give 1 second at least, or leave it out",
             );
         }
-        if self.missed == (MissedRuns::All { most: 0 }) {
-            tell("missed.all.most", "give 1 at least, or `none`");
+        match self.missed {
+            MissedRuns::All { most: 0 } => tell("missed.all.most", "give 1 at least, or `none`"),
+            MissedRuns::All { most } if most > MissedRuns::MOST => tell(
+                "missed.all.most",
+                "give 100 at most; what lies further back is left out",
+            ),
+            _ => {}
         }
         if self
             .success
@@ -196,16 +201,21 @@ pub enum WhileRunning {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum MissedRuns {
-    /// They are left out. A run is missed when it could have begun a minute ago.
+    /// They are left out. A run that has not begun within a minute is missed, also if it had no place.
     None,
     /// The latest of them starts.
     #[default]
     Latest,
     /// They start one after the other, in order; of more than this the latest.
     All {
-        /// How many.
+        /// How many, 100 at most.
         most: u16,
     },
+}
+
+impl MissedRuns {
+    /// The most that one may ask for.
+    pub(crate) const MOST: u16 = 100;
 }
 
 /// How often a run that failed is tried again. A try goes on where the one before broke off.

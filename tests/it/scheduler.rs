@@ -1,5 +1,11 @@
 //! Schedulers one by one: what starts when, what stops it, and what is told to whom. What many of them do to each other the simulator tries out.
 
+mod clocks;
+mod events;
+mod faults;
+mod limits;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,32 +13,43 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::executor::block_on;
 use futures::future::join_all;
-use syncline::host::{CancelToken, Clock as _, Context, StateKind, StateStore as _};
+use syncline::host::{CancelToken, Clock as _, Context, StateKey, StateKind, StateStore as _};
 use syncline::job::{Outcome, Trigger};
 use syncline::memory::{ManualClock, MemoryState};
-use syncline::schedule::{Happened, LastOutcome};
+use syncline::schedule::LastOutcome;
 use syncline::scheduler::{
     EndedRun, JobProvider, JobRun, ProvidedJob, RunFate, RunLimits, Scheduler, SchedulerConfig,
-    Timetables,
+    TimetableView, Timetables,
 };
 use syncline::spec::{MissedRuns, RunRetry, RunSettings, WhileRunning};
-use syncline::{ErrorKind, Result, Tenant};
+use syncline::{Error, ErrorKind, Result, Tenant};
 
 /// Jobs by name, each of which takes a while and comes to an end.
 #[derive(Debug, Default)]
 struct Jobs {
     settings: Mutex<Vec<(String, RunSettings)>>,
     ends: Mutex<Vec<Outcome>>,
+    /// They come before the ends.
+    errors: Mutex<Vec<Error>>,
     seconds: Mutex<u64>,
+    /// Whether runs take no notice of their token.
+    deaf: AtomicBool,
+    connections: Vec<String>,
+    /// Of this tenant nobody ever says how a job runs.
+    silent: Option<Tenant>,
     began: Mutex<Vec<JobRun>>,
 }
 
 #[async_trait]
 impl JobProvider for Jobs {
-    async fn job(&self, _: &Context, _: &Tenant, job: &str) -> Result<Option<ProvidedJob>> {
+    async fn job(&self, _: &Context, tenant: &Tenant, job: &str) -> Result<Option<ProvidedJob>> {
+        if self.silent.as_ref() == Some(tenant) {
+            std::future::pending::<()>().await;
+        }
         let settings = self.settings.lock().unwrap();
         let found = settings.iter().find(|(name, _)| name == job);
-        Ok(found.map(|(name, settings)| ProvidedJob::new(name, settings.clone())))
+        let provided = found.map(|(name, settings)| ProvidedJob::new(name, settings.clone()));
+        Ok(provided.map(|provided| provided.with_connections(self.connections.clone())))
     }
 
     async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome> {
@@ -40,9 +57,15 @@ impl JobProvider for Jobs {
         let seconds = *self.seconds.lock().unwrap();
         for _ in 0..seconds {
             context.clock().sleep(Duration::from_secs(1)).await;
-            if context.cancel().is_cancelled() {
-                return Ok(Outcome::Cancelled);
+            if context.cancel().is_cancelled() && !self.deaf.load(Ordering::Relaxed) {
+                return match self.errors.lock().unwrap().pop() {
+                    Some(error) => Err(error),
+                    None => Ok(Outcome::Cancelled),
+                };
             }
+        }
+        if let Some(error) = self.errors.lock().unwrap().pop() {
+            return Err(error);
         }
         Ok(self.ends.lock().unwrap().pop().unwrap_or(Outcome::Success))
     }
@@ -63,6 +86,10 @@ fn at(text: &str) -> DateTime<Utc> {
 
 impl World {
     fn new() -> Self {
+        World::with(Jobs::default())
+    }
+
+    fn with(jobs: Jobs) -> Self {
         let clock = ManualClock::new(at("00:00:00"));
         let state = Arc::new(MemoryState::new());
         World {
@@ -70,7 +97,7 @@ impl World {
             timetables: Timetables::new(Tenant::new("host").unwrap(), state.clone()),
             state,
             clock,
-            jobs: Arc::default(),
+            jobs: Arc::new(jobs),
             acme: Tenant::new("acme").unwrap(),
         }
     }
@@ -80,7 +107,8 @@ impl World {
         let mut all = self.jobs.settings.lock().unwrap();
         all.retain(|(name, _)| name != job);
         all.push((job.to_owned(), settings.clone()));
-        let provided = ProvidedJob::new(job, settings);
+        let provided =
+            ProvidedJob::new(job, settings).with_connections(self.jobs.connections.clone());
         block_on(
             self.timetables
                 .put(&self.context, &self.acme, job, provided),
@@ -88,10 +116,44 @@ impl World {
         .unwrap();
     }
 
-    fn scheduler(&self) -> Scheduler {
+    fn config(&self) -> SchedulerConfig {
         let limits = RunLimits::default().with_at_once(100);
-        let config = SchedulerConfig::new("a machine", self.timetables.clone(), self.jobs.clone());
-        Scheduler::new(config.with_limits(limits))
+        SchedulerConfig::new("a machine", self.timetables.clone(), self.jobs.clone())
+            .with_limits(limits)
+    }
+
+    fn scheduler(&self) -> Scheduler {
+        Scheduler::new(self.config())
+    }
+
+    fn view(&self, job: &str) -> TimetableView {
+        block_on(self.timetables.get(&self.context, &self.acme, job)).unwrap()
+    }
+
+    fn run_now(&self, job: &str) -> String {
+        block_on(self.timetables.run_now(&self.context, &self.acme, job)).unwrap()
+    }
+
+    /// The hours and minutes at which the runs of a job were due that began.
+    fn began(&self, job: &str) -> Vec<String> {
+        let began = self.jobs.began.lock().unwrap();
+        let of_job = began.iter().filter(|run| run.job == job);
+        of_job
+            .map(|run| run.due.format("%H:%M").to_string())
+            .collect()
+    }
+
+    /// What schedulers left in the store.
+    fn left(&self) -> Vec<StateKey> {
+        let host = Tenant::new("host").unwrap();
+        let kinds = [
+            StateKind::Timetable,
+            StateKind::Due,
+            StateKind::Slot,
+            StateKind::Lease,
+        ];
+        let left = kinds.map(|kind| block_on(self.state.list(&host, kind, None, 100)).unwrap());
+        left.into_iter().flatten().collect()
     }
 
     /// Looks once, and lets what has begun come to its end.
@@ -105,7 +167,7 @@ impl World {
     fn names(&self, scheduler: &mut Scheduler, time: &str) -> Vec<String> {
         self.clock.advance(at(time) - self.clock.now());
         let ended = self.tick(scheduler);
-        ended.into_iter().map(|ended| ended.run.name).collect()
+        ended.into_iter().map(|ended| ended.run.run).collect()
     }
 
     /// Runs a scheduler until a time.
@@ -268,7 +330,7 @@ fn a_job_that_is_asked_for_runs_once_and_one_that_is_disabled_does_not() {
     let run = block_on(world.timetables.run_now(&world.context, &world.acme, "a")).unwrap();
     let ended = world.tick(&mut scheduler);
     assert_eq!(
-        (&ended[0].run.name, &ended[0].run.trigger),
+        (&ended[0].run.run, &ended[0].run.trigger),
         (&run, &Trigger::Manual)
     );
     assert!(world.tick(&mut scheduler).is_empty());
@@ -287,49 +349,6 @@ fn a_job_that_is_asked_for_runs_once_and_one_that_is_disabled_does_not() {
 }
 
 #[test]
-fn an_event_starts_a_run_once_however_often_it_is_told() {
-    let world = World::new();
-    world.put("a", r#"on file "in/""#, |settings| settings);
-    world.put("b", r#"on file "out/""#, |settings| settings);
-    let mut scheduler = world.scheduler();
-    let file = Happened::File("in/people.csv".into());
-    for (id, expected) in [
-        ("in/people.csv 1", vec!["a"]),
-        ("in/people.csv 1", vec![]),
-        ("in/people.csv 2", vec!["a"]),
-    ] {
-        let told = block_on(
-            world
-                .timetables
-                .happened(&world.context, &world.acme, &file, id),
-        )
-        .unwrap();
-        assert_eq!(told, expected, "{id}");
-        assert_eq!(world.tick(&mut scheduler).len(), expected.len(), "{id}");
-    }
-}
-
-#[test]
-fn a_job_that_waits_for_another_one_runs_when_that_has_ended_well() {
-    let world = World::new();
-    world.put("people", "every day at 01:00", |settings| settings);
-    world.put("cases", r#"on job "people" success"#, |settings| settings);
-    world.put("always", r#"on job "people""#, |settings| settings);
-    let mut scheduler = world.scheduler();
-    *world.jobs.ends.lock().unwrap() = vec![Outcome::Failed];
-    world.clock.advance(TimeDelta::hours(1));
-    world.tick(&mut scheduler);
-    let jobs = |ended: Vec<EndedRun>| -> Vec<String> {
-        ended.into_iter().map(|ended| ended.run.job).collect()
-    };
-    assert_eq!(jobs(world.tick(&mut scheduler)), ["always"]);
-    world.clock.advance(TimeDelta::days(1));
-    assert_eq!(jobs(world.tick(&mut scheduler)), ["people"]);
-    assert_eq!(jobs(world.tick(&mut scheduler)), ["always", "cases"]);
-    assert!(world.tick(&mut scheduler).is_empty());
-}
-
-#[test]
 fn a_change_of_the_schedule_makes_up_for_nothing_and_a_job_that_is_gone_leaves_nothing() {
     let world = World::new();
     world.put("a", "on demand", |settings| settings);
@@ -343,16 +362,7 @@ fn a_change_of_the_schedule_makes_up_for_nothing_and_a_job_that_is_gone_leaves_n
     let jobs = block_on(world.timetables.jobs(&world.context, &world.acme)).unwrap();
     assert!(jobs.is_empty());
     block_on(scheduler.end()).unwrap();
-    let host = Tenant::new("host").unwrap();
-    for kind in [
-        StateKind::Timetable,
-        StateKind::Due,
-        StateKind::Slot,
-        StateKind::Lease,
-    ] {
-        let left = block_on(world.state.list(&host, kind, None, 10)).unwrap();
-        assert!(left.is_empty(), "{left:?}");
-    }
+    assert_eq!(world.left(), []);
 }
 
 #[test]
@@ -379,11 +389,7 @@ fn a_job_that_is_removed_while_it_runs_is_stopped_and_leaves_nothing() {
         // One that is dropped before it is polled has not begun, and nobody begins it.
         let began = world.jobs.began.lock().unwrap().len();
         assert_eq!(began, usize::from(!dies));
-        let host = Tenant::new("host").unwrap();
-        for kind in [StateKind::Timetable, StateKind::Due, StateKind::Slot] {
-            let left = block_on(world.state.list(&host, kind, None, 10)).unwrap();
-            assert!(left.is_empty(), "{dies}: {left:?}");
-        }
+        assert_eq!(world.left(), [], "{dies}");
     }
 }
 
@@ -400,27 +406,4 @@ fn an_entry_of_the_index_that_is_lost_is_put_back() {
     world.clock.advance(TimeDelta::hours(6));
     assert!(world.tick(&mut scheduler).is_empty());
     assert_eq!(world.tick(&mut scheduler).len(), 1);
-}
-
-#[test]
-fn no_more_runs_of_a_tenant_go_on_than_it_has_places_whoever_starts_them() {
-    let world = World::new();
-    for number in 0..6 {
-        world.put(&format!("job {number}"), "every day at 01:00", |settings| {
-            settings
-        });
-    }
-    *world.jobs.seconds.lock().unwrap() = 30;
-    world.clock.advance(TimeDelta::hours(1));
-    let (mut one, mut other) = (world.scheduler(), world.scheduler());
-    let first = block_on(one.tick(&world.context)).unwrap();
-    let second = block_on(other.tick(&world.context)).unwrap();
-    assert_eq!((first.started.len(), second.started.len()), (4, 0));
-    world.clock.drive(join_all(first.started)).unwrap();
-    let third = block_on(other.tick(&world.context)).unwrap();
-    assert_eq!(third.started.len(), 2);
-    // Those who are dropped are gone on with when their scheduler is known to be dead.
-    drop((third, other));
-    world.run_until("01:10:00", &mut one);
-    assert_eq!(world.jobs.began.lock().unwrap().len(), 6);
 }

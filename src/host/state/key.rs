@@ -44,8 +44,6 @@ pub enum StateKind {
     Due,
     /// A place to run in, of those that a tenant or a connection has.
     Slot,
-    /// That a scheduler is alive.
-    Scheduler,
     /// What a run came to.
     Run,
     /// What happened in a run.
@@ -59,7 +57,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    const ALL: [StateKind; 19] = [
+    const ALL: [StateKind; 18] = [
         StateKind::Checkpoint,
         StateKind::Lease,
         StateKind::Reject,
@@ -73,7 +71,6 @@ impl StateKind {
         StateKind::Timetable,
         StateKind::Due,
         StateKind::Slot,
-        StateKind::Scheduler,
         StateKind::Run,
         StateKind::Log,
         StateKind::Audit,
@@ -97,7 +94,6 @@ impl StateKind {
             StateKind::Timetable => "timetable",
             StateKind::Due => "due",
             StateKind::Slot => "slot",
-            StateKind::Scheduler => "scheduler",
             StateKind::Run => "run",
             StateKind::Log => "log",
             StateKind::Audit => "audit",

@@ -105,7 +105,7 @@ impl<'a> Notices<'a> {
             _ => return Ok(()),
         };
         ended.timed_out = end.fate == RunFate::TimedOut;
-        (ended.run, ended.begun) = (Some(run.name.as_str()), Some(run.begun));
+        (ended.run, ended.begun) = (Some(run.run.as_str()), Some(run.begun));
         ended.failure = end.failure.as_ref();
         let news = match self.0.jobs().get(context, &run.job).await {
             Ok(view) => self.of_job(context, &view, &ended).await,

@@ -140,7 +140,7 @@ impl Book {
             process,
             tenant: run.tenant.clone(),
             job: run.job.clone(),
-            run: run.name.clone(),
+            run: run.run.clone(),
             began,
             last_step: began,
             at: now,

@@ -1,0 +1,285 @@
+//! How a run begins, and what comes of its end. No I/O.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::timetable::{LastRun, Running, Stop, Timetable, Wait, Waiting};
+use crate::host::Bug;
+use crate::job::{Outcome, Trigger};
+use crate::schedule::{LastOutcome, Schedule};
+use crate::spec::RunRetry;
+
+/// How often a run begins again whose schedulers die of it, or with it. One more has failed.
+const MOST_DEATHS: u32 = 10;
+
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum End {
+    /// The provider said so.
+    Ended(Outcome),
+    /// It was stopped, since its time was over.
+    TimedOut,
+    /// Its scheduler stopped: the run is still to be made.
+    Interrupted,
+    /// Its scheduler died, nobody knows when: the run is still to be made.
+    Died,
+}
+
+impl Timetable {
+    /// A run begins, which was [startable](Self::startable).
+    pub(super) fn start(&mut self, run: &str, mut running: Running) {
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.run == run) else {
+            return;
+        };
+        running.run = self.waiting.remove(at);
+        running.run.begun += 1;
+        if running.run.trigger == Trigger::Schedule {
+            let due = running.run.due;
+            if self.latest_counts() {
+                // It reads what they would have read, and goes on where one of them broke off.
+                self.waiting
+                    .retain(|other| other.trigger != Trigger::Schedule || other.due > due);
+            }
+            if !Bug::InstantNotDecided.is_on() {
+                self.begun_through = self.begun_through.max(due);
+            }
+        }
+        self.running = Some(running);
+    }
+
+    /// Takes back the start of this name, which found no place.
+    pub(super) fn unstart(&mut self, start: &str) {
+        if let Some(mut running) = self.running.take_if(|running| running.start == start) {
+            running.run.begun -= 1;
+            self.waiting.insert(0, running.run);
+        }
+    }
+
+    /// The run that goes on came to its end.
+    pub(super) fn end(&mut self, now: DateTime<Utc>, schedule: &dyn Schedule, job: &str, end: End) {
+        if end != End::Died {
+            // What was due meanwhile was due while it ran.
+            self.settle(now, schedule, job);
+        }
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
+        match self.again(now, &mut running, end).filter(|_| self.enabled) {
+            Some(wait) => {
+                running.run.wait = wait;
+                self.waiting.insert(0, running.run);
+            }
+            None => {
+                self.last = LastRun {
+                    start: Some(running.since),
+                    // A clock may have been set back meanwhile.
+                    end: Some(now.max(running.since)),
+                    outcome: Some(outcome(end, running.stop)),
+                };
+            }
+        }
+        if end == End::Died {
+            // What was due meanwhile nobody was there to start.
+            self.settle(now, schedule, job);
+        }
+    }
+
+    /// How long a run that ended so waits before it begins again; `None` if it does not.
+    fn again(&mut self, now: DateTime<Utc>, running: &mut Running, end: End) -> Option<Wait> {
+        let (run, stop) = (&mut running.run, running.stop);
+        if let End::Ended(outcome) = end {
+            self.pause = match outcome {
+                Outcome::Paused { until } => Some(Wait::until(now, until)),
+                _ => None,
+            };
+        }
+        let later = |seconds: u32| Wait::until(now, now + TimeDelta::seconds(seconds.into()));
+        match end {
+            _ if stop == Some(Stop::Asked) => None,
+            End::Ended(Outcome::Success | Outcome::PartialSuccess) => None,
+            // Only one of the schedule is made by the next one.
+            _ if stop.is_some() && !self.gives_way(run) => None,
+            End::Ended(Outcome::Paused { .. }) => self.pause,
+            End::Died => {
+                run.died += 1;
+                match run.died {
+                    1 => Some(Wait::NONE),
+                    2..=MOST_DEATHS => Some(later(RunRetry::default().wait_after(run.died - 1))),
+                    _ => None,
+                }
+            }
+            // What it gives way to may be taken back.
+            End::Interrupted => Some(Wait::NONE),
+            _ if stop.is_some() => Some(Wait::NONE),
+            End::Ended(Outcome::Failed) | End::TimedOut
+                if run.failed < u32::from(self.settings.retry.times) =>
+            {
+                (run.failed, run.died) = (run.failed + 1, 0);
+                Some(later(self.settings.retry.wait_after(run.failed)))
+            }
+            End::Ended(_) | End::TimedOut => None,
+        }
+    }
+
+    /// Whether the next run of the schedule goes on where this one broke off.
+    fn gives_way(&self, run: &Waiting) -> bool {
+        run.trigger == Trigger::Schedule && self.latest_counts()
+    }
+}
+
+/// What an end counts as that is the last.
+fn outcome(end: End, stop: Option<Stop>) -> LastOutcome {
+    match end {
+        End::Ended(Outcome::Success | Outcome::PartialSuccess) => LastOutcome::Succeeded,
+        End::Ended(Outcome::Failed) | End::TimedOut | End::Died if stop.is_none() => {
+            LastOutcome::Failed
+        }
+        _ => LastOutcome::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::schedule::CompiledSchedule;
+    use crate::scheduler::ProvidedJob;
+    use crate::spec::{MissedRuns, RunSettings, WhileRunning};
+
+    struct Job {
+        timetable: Timetable,
+        schedule: CompiledSchedule,
+        now: DateTime<Utc>,
+    }
+
+    impl Job {
+        fn new(schedule: &str, with: impl FnOnce(RunSettings) -> RunSettings) -> Self {
+            let spec = schedule.parse().unwrap();
+            let schedule = CompiledSchedule::new(&spec).unwrap();
+            let now = "2026-03-01T00:00:00Z".parse().unwrap();
+            let provided = ProvidedJob::new("a", with(RunSettings::new(spec)));
+            Job {
+                timetable: Timetable::new(provided, now),
+                schedule,
+                now,
+            }
+        }
+
+        /// Goes on to a time of the day; answers the hours and minutes of what waits then.
+        fn at(&mut self, time: &str) -> Vec<String> {
+            self.now = format!("2026-03-01T{time}:00Z").parse().unwrap();
+            self.timetable.decide(self.now, &self.schedule, "a");
+            let due = self.timetable.waiting.iter().map(|run| run.due);
+            due.map(|due| due.format("%H:%M").to_string()).collect()
+        }
+
+        /// Begins what may, and answers when it was due.
+        fn begin(&mut self) -> Option<String> {
+            let run = self.timetable.startable(self.now)?.clone();
+            let running = Running {
+                run: run.clone(),
+                start: "a start".into(),
+                session: "a session".into(),
+                scheduler: "a machine".into(),
+                since: self.now,
+                stop: None,
+                slots: Vec::new(),
+            };
+            self.timetable.start(&run.run, running);
+            Some(run.due.format("%H:%M").to_string())
+        }
+
+        fn end(&mut self, end: End) {
+            self.timetable.end(self.now, &self.schedule, "a", end);
+        }
+    }
+
+    #[test]
+    fn a_run_that_kills_its_scheduler_waits_longer_each_time_and_fails_at_last() {
+        let mut job = Job::new("every day at 01:00", |settings| settings);
+        job.at("01:00");
+        let mut waits = Vec::new();
+        while job.begin().is_some() {
+            job.end(End::Died);
+            if let Some(run) = job.timetable.waiting.first() {
+                waits.push((run.wait.until - run.wait.since).num_minutes());
+                job.now = job.now.max(run.wait.until);
+            }
+        }
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(job.timetable.last.outcome, Some(LastOutcome::Failed));
+    }
+
+    #[test]
+    fn of_more_than_all_that_are_wanted_the_latest_wait() {
+        let all = MissedRuns::All { most: 3 };
+        let mut job = Job::new("every hour", |settings| settings.with_missed(all));
+        assert_eq!(job.at("02:00"), ["01:00", "02:00"]);
+        assert_eq!(job.at("05:00"), ["03:00", "04:00", "05:00"]);
+        assert_eq!(job.timetable.missed, 2);
+        // One that waits to be tried again is none of them.
+        job.timetable.settings.retry = RunRetry::times(3);
+        assert_eq!(job.begin().unwrap(), "03:00");
+        job.end(End::Ended(Outcome::Failed));
+        assert_eq!(job.at("06:00"), ["03:00", "04:00", "05:00", "06:00"]);
+        assert_eq!(job.at("07:00"), ["03:00", "05:00", "06:00", "07:00"]);
+    }
+
+    #[test]
+    fn what_waits_in_order_is_not_replaced_by_what_is_queued() {
+        let mut job = Job::new("every hour", |settings| {
+            settings
+                .with_missed(MissedRuns::All { most: 9 })
+                .with_while_running(WhileRunning::Queue)
+        });
+        job.at("03:00");
+        assert_eq!(job.begin().unwrap(), "01:00");
+        job.now += TimeDelta::hours(3);
+        job.end(End::Ended(Outcome::Success));
+        assert_eq!(job.at("06:00"), ["02:00", "03:00", "06:00"]);
+        assert_eq!(job.timetable.skipped, 2);
+    }
+
+    #[test]
+    fn a_run_that_gives_way_is_made_by_the_next_one() {
+        let mut job = Job::new("every hour", |settings| {
+            settings.with_while_running(WhileRunning::Cancel)
+        });
+        job.at("01:00");
+        job.begin();
+        job.at("02:00");
+        assert_eq!(
+            job.timetable.running.as_ref().unwrap().stop,
+            Some(Stop::GivesWay)
+        );
+        job.end(End::Ended(Outcome::Failed));
+        assert_eq!(job.begin().unwrap(), "02:00");
+        assert_eq!(job.timetable.waiting, []);
+        // One that somebody asked for does not come again in front of it.
+        job.end(End::Ended(Outcome::Success));
+        job.timetable
+            .ask("by hand".into(), job.now, Trigger::Manual, &[]);
+        job.begin();
+        job.at("03:00");
+        job.end(End::Ended(Outcome::Cancelled));
+        assert_eq!(job.begin().unwrap(), "03:00");
+        assert_eq!(job.timetable.waiting, []);
+    }
+
+    #[test]
+    fn a_wait_by_a_clock_that_was_fast_is_counted_anew() {
+        let mut job = Job::new("on demand", |settings| {
+            settings.with_retry(RunRetry::times(1))
+        });
+        job.timetable
+            .ask("by hand".into(), job.now, Trigger::Manual, &[]);
+        job.begin();
+        let right = job.now;
+        job.now += TimeDelta::hours(1);
+        job.end(End::Ended(Outcome::Failed));
+        job.now = right;
+        job.timetable.decide(right, &job.schedule, "a");
+        let wait = job.timetable.waiting[0].wait;
+        assert_eq!(wait, Wait::until(right, right + TimeDelta::minutes(1)));
+    }
+}
