@@ -59,6 +59,7 @@ impl Timetable {
             due,
             trigger: Trigger::Schedule,
             behind: Vec::new(),
+            actor: None,
             wait: Wait::until(due, due),
             begun: 0,
             failed: 0,

@@ -313,7 +313,9 @@ impl Scheduler {
             run,
             due,
             trigger,
+            actor,
             begun,
+            failed,
             ..
         } = waiting;
         let run = JobRun {
@@ -322,7 +324,9 @@ impl Scheduler {
             run,
             due,
             trigger,
+            actor,
             begun,
+            failed,
         };
         let under_way = UnderWay {
             context: context.clone(),

@@ -181,8 +181,12 @@ pub struct JobRun {
     pub due: DateTime<Utc>,
     /// Why it starts.
     pub trigger: Trigger,
+    /// On whose behalf; `None` if it is due by itself, or nobody [said](crate::host::Context::with_actor).
+    pub actor: Option<String>,
     /// How often it has begun already: 0 for the first time.
     pub begun: u32,
+    /// How often of these it came to its end and had failed, so that this is another try. One that goes on where its scheduler died is none.
+    pub failed: u32,
 }
 
 impl JobRun {
@@ -199,7 +203,9 @@ impl JobRun {
             run: run.into(),
             due,
             trigger: Trigger::Schedule,
+            actor: None,
             begun: 0,
+            failed: 0,
         }
     }
 }

@@ -261,7 +261,10 @@ impl UnderWay {
     }
 
     async fn worked(&self, timed_out: &AtomicBool) -> Worked {
-        let context = self.context.clone().with_cancel(self.place.token.clone());
+        let mut context = self.context.clone().with_cancel(self.place.token.clone());
+        if let Some(actor) = &self.run.actor {
+            context = context.with_actor(actor.as_str());
+        }
         let mut work = pin!(self.provider.run(&context, &self.run));
         let mut heed = pin!(self.heed(timed_out));
         poll_fn(|task| {

@@ -61,6 +61,9 @@ pub(super) struct Waiting {
     pub(super) trigger: Trigger,
     /// The jobs whose ends led to it.
     pub(super) behind: Vec<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) actor: Option<String>,
     pub(super) wait: Wait,
     /// How often it has begun, how often of these it failed, and how often its scheduler died.
     pub(super) begun: u32,
@@ -297,12 +300,21 @@ impl Timetable {
             due: now,
             trigger,
             behind: behind.to_vec(),
+            actor: None,
             wait: Wait::NONE,
             begun: 0,
             failed: 0,
             died: 0,
         });
         true
+    }
+
+    /// Says who asked for a run that waits, if nobody else has.
+    pub(super) fn on_behalf(&mut self, run: &str, actor: Option<&str>) {
+        let asked = self.waiting.iter_mut().find(|waiting| waiting.run == run);
+        if let Some(asked) = asked.filter(|asked| asked.actor.is_none()) {
+            asked.actor = actor.map(str::to_owned);
+        }
     }
 
     /// Whether an event started a run here already, by its digest.

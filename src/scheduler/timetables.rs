@@ -226,7 +226,10 @@ impl Timetables {
                 }
                 timetable.decide(now, schedule, job);
                 match timetable.ask(run.to_owned(), now, trigger.clone(), &[]) {
-                    true => Ok(()),
+                    true => {
+                        timetable.on_behalf(run, context.actor());
+                        Ok(())
+                    }
                     false => Err(too_many().with("job", &timetable.name)),
                 }
             })

@@ -173,7 +173,7 @@ impl JobProvider for Workspaces {
                 let chains = workspace.chains();
                 let settings = chains.get(context, id).await?.spec.settings;
                 let request = request.with_trigger(run.trigger.clone());
-                let mut request = request.with_run(&run.run);
+                let mut request = request.with_run(&run.run).with_again(run.failed);
                 // What is due by its schedule shall be new, all of it. Somebody who asks for it goes on where it failed.
                 request.start_over = run.trigger == Trigger::Schedule;
                 let report = chains.run_untold(context, id, &request).await?;
@@ -191,7 +191,7 @@ impl JobProvider for Workspaces {
                 false => request,
             }
         });
-        let request = request.with_run(&run.run);
+        let request = request.with_run(&run.run).with_again(run.failed);
         let (_, ran) = workspace
             .jobs()
             .run_with_first_untold(context, id, &request)

@@ -289,6 +289,9 @@ fn a_run_that_failed_comes_again_under_its_name_and_waits_longer_each_time() {
         .map(|run| run.begun)
         .collect();
     assert_eq!(begun, [0, 1, 2]);
+    let failed = world.jobs.began.lock().unwrap();
+    let failed: Vec<u32> = failed.iter().map(|run| run.failed).collect();
+    assert_eq!(failed, [0, 1, 2]);
     let view = block_on(world.timetables.get(&world.context, &world.acme, "a")).unwrap();
     assert_eq!(view.last_outcome, Some(LastOutcome::Failed));
 }

@@ -1,5 +1,7 @@
 //! What is kept of a run.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,9 @@ use super::super::chains::{ChainReport, ChainRequest, LinkFate};
 use super::super::jobs::JobView;
 use super::new_id;
 use crate::host::Context;
-use crate::job::{Deed, DestinationReport, Outcome, RedriveReport, RunReport, RunRequest, Trigger};
+use crate::job::{
+    Deed, DestinationReport, LookupCounts, Outcome, RedriveReport, RunReport, RunRequest, Trigger,
+};
 use crate::spec::RunCondition;
 use crate::{Error, Result};
 
@@ -141,7 +145,10 @@ pub struct RunCounts {
     /// Rows of which nobody knows what became when the run broke off.
     pub pending: u64,
     /// The rejected rows by the code of their reason.
-    pub rejects: std::collections::BTreeMap<String, u64>,
+    pub rejects: BTreeMap<String, u64>,
+    /// What became of each lookup, by the field that it fills.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookups: BTreeMap<String, LookupCounts>,
 }
 
 impl RunCounts {
@@ -161,6 +168,9 @@ impl RunCounts {
             pending: report.pending,
             rejects: rejects
                 .map(|(reason, count)| (reason.code().to_owned(), *count))
+                .collect(),
+            lookups: (report.lookups.iter())
+                .map(|(field, counts)| (field.clone(), *counts))
                 .collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! The jobs and chains of workspaces, as schedulers ask for them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -9,8 +10,8 @@ use syncline::host::{Expected, StateKey, StateKind, StateStore, StateVersion, St
 use syncline::job::{Outcome, RunRequest, Trigger};
 use syncline::memory::{MemoryRejects, MemoryState};
 use syncline::scheduler::{JobProvider, JobRun, Timetables};
-use syncline::spec::{ChainSpec, LinkSpec};
-use syncline::workspace::{Workspace, Workspaces};
+use syncline::spec::{ChainSpec, LinkSpec, RunCondition, RunSettings};
+use syncline::workspace::{RunQuery, Workspace, Workspaces};
 use syncline::{Result, Tenant};
 
 use super::super::server::World;
@@ -71,6 +72,38 @@ fn a_chain_that_is_due_begins_anew_and_one_that_somebody_asks_for_goes_on() {
     switch(&world, &workspace, "b", true);
     let asked = run("2025-01-28T09:00:00Z", Trigger::Manual);
     assert_eq!(asked, (Outcome::Success, vec!["b".into()]));
+}
+
+#[test]
+fn a_further_try_of_what_did_not_do_enough_reads_again() {
+    let world = World::new();
+    let workspace = with_jobs(&world, &["a"]);
+    let context = world.context().clone().with_actor("ada");
+    let jobs = world.run(workspace.jobs().list(&context)).unwrap();
+    let much = RunCondition::default().with_records(1);
+    let spec = jobs[0].spec.clone();
+    let spec = spec.with_settings(RunSettings::default().with_success(much));
+    let edited = workspace
+        .jobs()
+        .edit(&context, &jobs[0].id, &jobs[0].edition, spec);
+    world.run(edited).unwrap();
+    let (provider, _) = provider(&workspace);
+    let mut run = due(&jobs[0].id, "2025-01-27T06:00:00Z", Trigger::Schedule);
+    for failed in [0, 0, 1, 1, 2] {
+        run.failed = failed;
+        assert_eq!(
+            block_on(provider.run(&context, &run)).unwrap(),
+            Outcome::Failed
+        );
+    }
+    let query = RunQuery::new().of_job(&jobs[0].id);
+    let runs = world.run(workspace.activity().runs(&context, &query));
+    let names: BTreeSet<String> = (runs.unwrap().runs.into_iter())
+        .filter_map(|run| run.run)
+        .collect();
+    let (first, again) = ("2025-01-27T06:00:00Z", "2025-01-27T06:00:00Z again");
+    let expected = [first.to_owned(), format!("{again} 1"), format!("{again} 2")];
+    assert_eq!(names, expected.into());
 }
 
 #[test]
