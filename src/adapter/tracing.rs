@@ -10,7 +10,7 @@ use crate::host::{Event, Observer};
 /// | level | events |
 /// |---|---|
 /// | info | `run_started`, `run_finished`, `throttled` |
-/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened` |
+/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened`, `not_scheduled`, `not_kept`, `not_told` |
 /// | debug | `progress`, `committed` |
 ///
 /// ```
