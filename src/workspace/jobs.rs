@@ -691,13 +691,16 @@ pub(super) fn unfit(spec: &JobSpec, problem: Problem) -> Error {
 
 /// How a run of a job ended, as it counts.
 pub(super) fn job_end<'a>(
-    ran: std::result::Result<&RunReport, &'a Error>,
+    ran: std::result::Result<&'a RunReport, &'a Error>,
     view: &JobView,
 ) -> RunEnded<'a> {
     match ran {
         Ok(report) => {
             let success = &view.spec.settings.success;
-            RunEnded::new(judged(report.outcome, Deed::of(report), success))
+            RunEnded {
+                failure: report.failure.as_ref(),
+                ..RunEnded::new(judged(report.outcome, Deed::of(report), success))
+            }
         }
         Err(error) => RunEnded {
             failure: Some(error),
