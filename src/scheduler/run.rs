@@ -21,7 +21,7 @@ use super::slots;
 use super::timetable::{Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
-use crate::schedule::Happened;
+use crate::schedule::{Happened, LastOutcome};
 use crate::spec::WhileRunning;
 use crate::{Error, ErrorKind, Result, Retry, Tenant};
 
@@ -361,31 +361,40 @@ impl UnderWay {
         };
         let mut ended = found.timetable.clone();
         ended.end(shelf.now(), &found.schedule, job, end);
-        if ended.last != found.timetable.last {
-            if let Some(outcome) = ended.last.outcome {
-                // Before it is saved: who dies here tells it again, and it is heard once.
-                let happened = Happened::JobEnded {
-                    job: self.name.clone(),
-                    outcome,
-                };
-                let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
-                // Jobs may have one name, and each end of one job has one id, however long a name it comes from.
-                let which = digest(&format!("{job} {}", self.run.run));
-                let id = format!("{} {due} {which}", self.name);
-                let mut behind = running.run.behind.clone();
-                behind.push(job.clone());
-                let told = shelf.tell(tenant, &happened, &id, &behind).await?;
-                (told.problems.iter()).for_each(|error| super::tell(&self.context, error));
-            }
+        let outcome = ended.last.outcome;
+        let outcome = outcome.filter(|_| ended.last != found.timetable.last);
+        let behind = running.run.behind.clone();
+        if let Some(outcome) = outcome.filter(|_| !Bug::ListenersToldLate.is_on()) {
+            // Before it is saved: who dies here tells it again, and it is heard once.
+            self.tell(outcome, &behind).await?;
         }
-        shelf
-            .change(tenant, job, |timetable, schedule| {
-                if self.mine(timetable).is_none() {
-                    return Ok(false);
-                }
-                timetable.end(shelf.now(), schedule, job, end);
-                Ok(true)
-            })
-            .await
+        let saved = shelf.change(tenant, job, |timetable, schedule| {
+            if self.mine(timetable).is_none() {
+                return Ok(false);
+            }
+            timetable.end(shelf.now(), schedule, job, end);
+            Ok(true)
+        });
+        let saved = saved.await?;
+        if let Some(outcome) = outcome.filter(|_| Bug::ListenersToldLate.is_on()) {
+            self.tell(outcome, &behind).await?;
+        }
+        Ok(saved)
+    }
+
+    /// Tells those who listen how it ended, behind the ends of these jobs.
+    async fn tell(&self, outcome: LastOutcome, behind: &[String]) -> Result<()> {
+        let happened = Happened::JobEnded {
+            job: self.name.clone(),
+            outcome,
+        };
+        // Jobs may have one name, and each end of one job has one id, however long a name it comes from.
+        let which = digest(&format!("{} {}", self.run.job, self.run.run));
+        let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let id = format!("{} {due} {which}", self.name);
+        let behind = [behind, std::slice::from_ref(&self.run.job)].concat();
+        let told = self.shelf.tell(&self.run.tenant, &happened, &id, &behind);
+        (told.await?.problems.iter()).for_each(|error| super::tell(&self.context, error));
+        Ok(())
     }
 }
