@@ -40,7 +40,7 @@ enum Start {
 
 /// What is known of a job that an entry of the index names.
 enum Known {
-    Job(Box<Found>, Option<ProvidedJob>),
+    Job(Box<(Found, Option<ProvidedJob>)>),
     /// No timetable relies on the entry, nor will one.
     Nothing,
     /// Its provider does not answer.
@@ -150,8 +150,9 @@ impl Scheduler {
                     Some(silence())
                 }
                 Ok(Known::Nothing) => shelf.drop_entry(key).await.err(),
-                Ok(Known::Job(found, provided)) => {
-                    let heeded = self.heed(shelf, session, entry, *found, provided).await;
+                Ok(Known::Job(job)) => {
+                    let (found, provided) = *job;
+                    let heeded = self.heed(shelf, session, entry, found, provided).await;
                     heeded.err()
                 }
                 Err(error) => Some(error),
@@ -372,7 +373,7 @@ async fn ask(provider: &dyn JobProvider, shelf: &Shelf, entry: &Entry) -> Result
     }
     let provided = provider.job(&shelf.context, tenant, job);
     Ok(match within(shelf.context.clock(), ASKED, provided).await {
-        Some(provided) => Known::Job(Box::new(found), provided?),
+        Some(provided) => Known::Job(Box::new((found, provided?))),
         None => Known::Silence,
     })
 }
