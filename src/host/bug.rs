@@ -124,12 +124,16 @@ pub enum Bug {
     DeathUnnoticed,
     /// A run that was stopped with its scheduler is not made again.
     DrainForgets,
+    /// A run that somebody cancelled comes again like any other.
+    CancelledComesAgain,
+    /// Listeners hear of the end of a run when it is saved, and not before.
+    ListenersToldLate,
 }
 
 impl Bug {
     /// Every defect.
     #[cfg(feature = "testing")]
-    pub const ALL: [Bug; 58] = [
+    pub const ALL: [Bug; 60] = [
         Bug::CheckpointBeforeCommit,
         Bug::AcceptedIsDurable,
         Bug::FirstDestinationDecides,
@@ -188,6 +192,8 @@ impl Bug {
         Bug::SlotsIgnored,
         Bug::DeathUnnoticed,
         Bug::DrainForgets,
+        Bug::CancelledComesAgain,
+        Bug::ListenersToldLate,
     ];
 
     /// Whether the defect is there.

@@ -26,9 +26,10 @@ pub struct SchedulerConfig {
     pub look_every: Duration,
     /// How often a run looks whether it is to stop. 10 seconds.
     pub heed_every: Duration,
-    /// How long runs may go on when the scheduler is to stop, before they are stopped too; others go on with them then. 30 seconds.
+    /// How long runs may go on when the scheduler is to stop, before they are stopped too; others go on with them then. 30 seconds. Those that do not stop are dropped
+    /// a minute later.
     pub drain: Duration,
-    /// How many timetables are looked at each time whether the index has them, due or not. 8.
+    /// How many timetables are looked at each time whether the index has them, due or not, and whether a wrong clock decided something of them. 8.
     pub repair: usize,
 }
 

@@ -94,10 +94,10 @@ impl Timetable {
         }
         let later = |seconds: u32| Wait::until(now, now + TimeDelta::seconds(seconds.into()));
         match end {
-            _ if stop == Some(Stop::Asked) => None,
+            _ if stop == Some(Stop::Asked) && !Bug::CancelledComesAgain.is_on() => None,
             End::Ended(Outcome::Success | Outcome::PartialSuccess) => None,
             // Only one of the schedule is made by the next one.
-            _ if stop.is_some() && !self.gives_way(run) => None,
+            _ if stop == Some(Stop::GivesWay) && !self.gives_way(run) => None,
             End::Ended(Outcome::Paused { .. }) => self.pause,
             End::Died => {
                 run.died += 1;
@@ -109,7 +109,7 @@ impl Timetable {
             }
             // What it gives way to may be taken back.
             End::Interrupted => Some(Wait::NONE),
-            _ if stop.is_some() => Some(Wait::NONE),
+            _ if stop == Some(Stop::GivesWay) => Some(Wait::NONE),
             End::Ended(Outcome::Failed) | End::TimedOut
                 if run.failed < u32::from(self.settings.retry.times) =>
             {

@@ -1,6 +1,5 @@
-//! What a scheduler does when it looks: which jobs are due, whose runs are to be gone on with, and which run starts.
+//! What a scheduler does when it looks: which jobs are due, and whose runs are to be gone on with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,12 +7,11 @@ use futures::future::join_all;
 use super::index::Entry;
 use super::life::End;
 use super::queue::{Candidate, rank};
-use super::run::{StartedRun, UnderWay};
 use super::session::Session;
 use super::shelf::{Found, Shelf};
-use super::timetable::{Running, Waiting};
-use super::{JobProvider, JobRun, ProvidedJob, Scheduler, Tick, slots};
-use crate::host::{Bug, Context, StateKey, unique, within};
+use super::timetable::Running;
+use super::{JobProvider, ProvidedJob, Scheduler, Tick, slots};
+use crate::host::{Bug, StateKey, within};
 use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How many entries of the index are read at once.
@@ -26,21 +24,10 @@ const AT_ONCE: usize = 16;
 const ASKED: Duration = Duration::from_secs(5);
 /// How long a look may take before what is known to wait is started; the next one goes on behind it.
 const SLICE: Duration = Duration::from_secs(5);
-/// How many starts are tried each time, beside those that there is room for.
-const MOST_VAIN: usize = 100;
-
-/// What became of a start.
-enum Start {
-    Begun(Box<StartedRun>),
-    /// There is nothing to start any more, or somebody else was faster.
-    Nothing,
-    /// There is no place.
-    NoPlace,
-}
 
 /// What is known of a job that an entry of the index names.
 enum Known {
-    Job(Box<Found>, Option<ProvidedJob>),
+    Job(Box<(Found, Option<ProvidedJob>)>),
     /// No timetable relies on the entry, nor will one.
     Nothing,
     /// Its provider does not answer.
@@ -150,8 +137,9 @@ impl Scheduler {
                     Some(silence())
                 }
                 Ok(Known::Nothing) => shelf.drop_entry(key).await.err(),
-                Ok(Known::Job(found, provided)) => {
-                    let heeded = self.heed(shelf, session, entry, *found, provided).await;
+                Ok(Known::Job(job)) => {
+                    let (found, provided) = *job;
+                    let heeded = self.heed(shelf, session, entry, found, provided).await;
                     heeded.err()
                 }
                 Err(error) => Some(error),
@@ -226,126 +214,6 @@ impl Scheduler {
             .is_dead(&shelf.context, &self.config, &running.session)
     }
 
-    /// Starts runs as long as there is room.
-    pub(super) async fn start(
-        &mut self,
-        context: &Context,
-        shelf: &Shelf,
-        session: &Arc<Session>,
-        tick: &mut Tick,
-    ) {
-        let mut vain = 0;
-        if self.shared.is_draining() {
-            return;
-        }
-        while self.shared.count() < self.config.limits.at_once && vain < MOST_VAIN {
-            let Some((tenant, candidate)) = self.queue.pop() else {
-                return;
-            };
-            match self
-                .begin(context, shelf, session, &tenant, &candidate.job)
-                .await
-            {
-                Ok(Start::Begun(run)) => tick.started.push(*run),
-                Ok(Start::Nothing) => vain += 1,
-                Ok(Start::NoPlace) => {
-                    vain += 1;
-                    let now = context.clock().monotonic();
-                    self.resting.job(&tenant, &candidate.job, now);
-                }
-                Err(error) => {
-                    vain += 1;
-                    let now = context.clock().monotonic();
-                    self.resting.job(&tenant, &candidate.job, now);
-                    tick.problems.push(about(error, &tenant, &candidate.job));
-                }
-            }
-        }
-    }
-
-    async fn begin(
-        &mut self,
-        context: &Context,
-        shelf: &Shelf,
-        session: &Arc<Session>,
-        tenant: &Tenant,
-        job: &str,
-    ) -> Result<Start> {
-        let Some(mut found) = shelf.find(tenant, job).await? else {
-            return Ok(Start::Nothing);
-        };
-        let now = shelf.now();
-        found.timetable.decide(now, &found.schedule, job);
-        let Some(waiting) = found.timetable.startable(now).cloned() else {
-            return Ok(Start::Nothing);
-        };
-        let slots = match Bug::SlotsIgnored.is_on() {
-            true => Some(Vec::new()),
-            false => slots::free(shelf, tenant, &found.timetable, &self.config.limits).await?,
-        };
-        let Some(slots) = slots else {
-            return Ok(Start::NoPlace);
-        };
-        let start = unique(context.entropy());
-        // From here on somebody looking after this start finds it alive.
-        let place = self.shared.enter(&start, tenant);
-        self.queue.began(tenant);
-        let running = Running {
-            run: waiting.clone(),
-            start: start.clone(),
-            session: session.id.clone(),
-            scheduler: self.config.name.clone(),
-            since: now,
-            stop: None,
-            slots: slots.clone(),
-        };
-        found.timetable.start(&waiting.run, running);
-        // Others may take it for dead by now, and what it begins with it.
-        session.check(context)?;
-        if !shelf.swap(tenant, job, &mut found).await? {
-            return Ok(Start::Nothing);
-        }
-        if !slots::take(shelf, tenant, job, &slots, &start).await? {
-            unstart(shelf, tenant, job, &start).await?;
-            return Ok(Start::NoPlace);
-        }
-        let Waiting {
-            run,
-            due,
-            trigger,
-            actor,
-            begun,
-            failed,
-            ..
-        } = waiting;
-        let run = JobRun {
-            tenant: tenant.clone(),
-            job: job.to_owned(),
-            run,
-            due,
-            trigger,
-            actor,
-            begun,
-            failed,
-        };
-        let under_way = UnderWay {
-            context: context.clone(),
-            shelf: self.config.timetables.shelf(context),
-            session: Arc::clone(session),
-            provider: Arc::clone(&self.config.provider),
-            place,
-            run: run.clone(),
-            name: found.timetable.name,
-            slots,
-            timeout: (found.timetable.settings)
-                .timeout
-                .map(|seconds| Duration::from_secs(seconds.into())),
-            heed_every: self.config.heed_every,
-        };
-        let future = Box::pin(under_way.made());
-        Ok(Start::Begun(Box::new(StartedRun { run, future })))
-    }
-
     /// Looks whether all is there that is filed beside the next few timetables.
     pub(super) async fn compare(&mut self, shelf: &Shelf, tick: &mut Tick) {
         let most = self.config.repair;
@@ -376,7 +244,7 @@ async fn ask(provider: &dyn JobProvider, shelf: &Shelf, entry: &Entry) -> Result
     }
     let provided = provider.job(&shelf.context, tenant, job);
     Ok(match within(shelf.context.clock(), ASKED, provided).await {
-        Some(provided) => Known::Job(Box::new(found), provided?),
+        Some(provided) => Known::Job(Box::new((found, provided?))),
         None => Known::Silence,
     })
 }
@@ -408,15 +276,6 @@ fn silence() -> Error {
     Error::new(ErrorKind::Timeout, message)
 }
 
-fn about(error: Error, tenant: &Tenant, job: &str) -> Error {
+pub(super) fn about(error: Error, tenant: &Tenant, job: &str) -> Error {
     error.with("tenant", tenant).with("job", job)
-}
-
-/// Takes back a start that found no place.
-async fn unstart(shelf: &Shelf, tenant: &Tenant, job: &str, start: &str) -> Result<()> {
-    let unstarted = shelf.change(tenant, job, |timetable, _| {
-        timetable.unstart(start);
-        Ok(())
-    });
-    unstarted.await
 }

@@ -8,6 +8,7 @@
 //!
 //! How it works, and what it promises, stands in [the guide](crate::docs::scheduling).
 
+mod begin;
 mod config;
 mod decide;
 mod due;
@@ -24,6 +25,7 @@ mod shelf;
 mod slots;
 mod timetable;
 mod timetables;
+mod view;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -46,7 +48,8 @@ pub use config::{RunLimits, SchedulerConfig};
 pub use listeners::EventReport;
 pub use provider::{JobProvider, JobRun, ProvidedJob, RunEnd};
 pub use run::{EndedRun, RunFate, StartedRun};
-pub use timetables::{RunView, TimetableView, Timetables};
+pub use timetables::Timetables;
+pub use view::{RunView, TimetableView};
 
 /// Starts jobs when they are due.
 ///

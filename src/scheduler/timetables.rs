@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::listeners::{EventReport, is_unreadable, too_many};
 use super::provider::ProvidedJob;
-use super::shelf::{Change, Changed, Found, Shelf};
+use super::shelf::{Change, Changed, Shelf};
 use super::timetable::Timetable;
+use super::view::{TimetableView, view};
 use crate::host::{Context, StateKey, StateKind, StateStore, unique};
 use crate::job::Trigger;
-use crate::schedule::{Happened, Holidays, LastOutcome, NextRun};
+use crate::schedule::{Happened, Holidays};
 use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How many are listed at once.
@@ -47,52 +46,6 @@ pub struct Timetables {
     holidays: Option<Arc<dyn Holidays>>,
 }
 
-/// When a job runs, for people.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct TimetableView {
-    /// Whose job.
-    pub tenant: Tenant,
-    /// The job.
-    pub job: String,
-    /// When and how it runs.
-    pub provided: ProvidedJob,
-    /// When it is due next by its schedule.
-    pub next: Option<DateTime<Utc>>,
-    /// Runs that are to start, in order.
-    pub waiting: Vec<RunView>,
-    /// The run that goes on.
-    pub running: Option<RunView>,
-    /// The scheduler that runs it.
-    pub scheduler: Option<String>,
-    /// When the last run that came to its end began.
-    pub last_start: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub last_end: Option<DateTime<Utc>>,
-    /// How.
-    pub last_outcome: Option<LastOutcome>,
-    /// How many runs were left out because another one went on.
-    pub skipped: u64,
-    /// How many were left out because nobody was there to start them in time.
-    pub missed: u64,
-}
-
-/// A run that waits or goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunView {
-    /// Its name.
-    pub run: String,
-    /// When it was due.
-    pub due: DateTime<Utc>,
-    /// Why it starts.
-    pub trigger: Trigger,
-    /// When it may start, or when it began.
-    pub at: DateTime<Utc>,
-    /// How often it has begun.
-    pub begun: u32,
-}
-
 impl Timetables {
     /// The timetables in a store. What schedulers save belongs to the host, under this name; jobs belong to tenants of any name.
     pub fn new(own: Tenant, store: Arc<dyn StateStore>) -> Self {
@@ -125,7 +78,7 @@ impl Timetables {
     /// Says when and how a job runs from now on.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) settings, and those of the store.
+    /// [`Invalid`](ErrorKind::Invalid) settings, and those of the store. One that stands there and cannot be read must be [removed](Self::remove) first.
     pub async fn put(
         &self,
         context: &Context,
@@ -352,54 +305,6 @@ impl Timetables {
             (&a.provided.name, &a.job).cmp(&(&b.provided.name, &b.job))
         });
         Ok(views)
-    }
-}
-
-fn view(tenant: &Tenant, job: &str, found: Found, now: DateTime<Utc>) -> TimetableView {
-    let Found {
-        mut timetable,
-        schedule,
-        ..
-    } = found;
-    // What is due while a run goes on will be decided like this.
-    timetable.settle(now, &schedule, job);
-    let next = match timetable.next(&schedule, job) {
-        NextRun::At(at) => Some(at),
-        _ => None,
-    };
-    let shown = |run: &super::timetable::Waiting, at| RunView {
-        run: run.run.clone(),
-        due: run.due,
-        trigger: run.trigger.clone(),
-        at,
-        begun: run.begun,
-    };
-    TimetableView {
-        tenant: tenant.clone(),
-        job: job.to_owned(),
-        next,
-        waiting: timetable
-            .waiting
-            .iter()
-            .map(|run| shown(run, run.wait.until.max(run.due)))
-            .collect(),
-        running: timetable
-            .running
-            .as_ref()
-            .map(|running| shown(&running.run, running.since)),
-        scheduler: timetable.running.map(|running| running.scheduler),
-        last_start: timetable.last.start,
-        last_end: timetable.last.end,
-        last_outcome: timetable.last.outcome,
-        skipped: timetable.skipped,
-        missed: timetable.missed,
-        provided: ProvidedJob {
-            name: timetable.name,
-            settings: timetable.settings,
-            enabled: timetable.enabled,
-            edition: timetable.edition,
-            connections: timetable.connections,
-        },
     }
 }
 

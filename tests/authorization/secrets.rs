@@ -13,6 +13,7 @@ use syncline::connector::{Config, ConnectRequest, OAuthClient};
 use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, StateStore as _};
 use syncline::job::{Outcome, RedriveReport, RunReport, RunRequest};
 use syncline::memory::{MemoryNotifications, MemoryRejects, MemoryTransport, RecordedTransport};
+use syncline::schedule::Happened;
 use syncline::scheduler::{RunEnd, RunFate, Scheduler, SchedulerConfig, Timetables};
 use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, NotifySpec, Org};
 use syncline::workspace::{AuditQuery, ChainRequest, RunQuery, Workspaces};
@@ -356,6 +357,9 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     world
         .run(timetables.run_now(context, tenant, &chain))
         .unwrap();
+    let called = Happened::Call("import".into());
+    let report = world.run(timetables.happened(context, tenant, &called, "1"));
+    shown.see(&report.unwrap());
     let config = SchedulerConfig::new("a machine", timetables, Arc::new(workspaces));
     let mut scheduler = Scheduler::new(config);
     let tick = world.run(scheduler.tick(context)).unwrap();
@@ -363,6 +367,7 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     shown.see(&scheduler);
     shown.see(&tick);
     for run in tick.started {
+        shown.see(&run);
         let ended = world.run(run);
         assert_eq!(ended.fate, RunFate::Ended(Outcome::Failed));
         shown.see(&ended);

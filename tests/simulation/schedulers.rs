@@ -6,35 +6,38 @@
 mod book;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, Waker};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::FutureExt as _;
 use syncline::Tenant;
 use syncline::host::{Clock as _, Context};
+use syncline::job::Trigger;
 use syncline::memory::{ManualClock, MemoryState};
-use syncline::schedule::{CompiledSchedule, Schedule as _, ScheduleRequest};
-use syncline::scheduler::{ProvidedJob, TimetableView, Timetables};
+use syncline::schedule::{CompiledSchedule, Happened, Schedule as _, ScheduleRequest};
+use syncline::scheduler::{ProvidedJob, RunView, TimetableView, Timetables};
 use syncline::spec::{MissedRuns, Priority, RunRetry, RunSettings, WhileRunning};
 use syncline::testing::Bug;
 
 use super::sweep::Chance;
-use book::{Attempt, Book, End};
+use book::{Attempt, Book, Deed, End};
 use process::Process;
 
 const SCHEDULERS: usize = 10;
 /// Disturbed so long, and then left in peace.
-const WILD: i64 = 20 * 60;
+const WILD: i64 = 16 * 60;
 const CALM: i64 = 12 * 60;
 /// A run of this many seconds at most.
 const LONGEST: u64 = 90;
 const OF_TENANT: u16 = 2;
+/// When a listener runs.
+const LISTENS: &str = r#"on job "job 0" success or on file """#;
 
 /// The defects that this finds.
-pub(crate) const DEFECTS: [Bug; 8] = [
+pub(crate) const DEFECTS: [Bug; 10] = [
     Bug::BlindTimetable,
     Bug::InstantNotDecided,
     Bug::HintAfterTimetable,
@@ -43,6 +46,8 @@ pub(crate) const DEFECTS: [Bug; 8] = [
     Bug::SlotsIgnored,
     Bug::DeathUnnoticed,
     Bug::DrainForgets,
+    Bug::CancelledComesAgain,
+    Bug::ListenersToldLate,
 ];
 
 fn start() -> DateTime<Utc> {
@@ -65,7 +70,7 @@ struct History {
     /// Those that are no more, with the number of the next one.
     born: usize,
     disturbed: bool,
-    /// Whether clocks are wrong at times; the index is compared with the timetables then, and else nothing of it may be lost.
+    /// Whether clocks are wrong at times, in half of those that are disturbed; the index is compared with the timetables then, and else nothing of it may be lost.
     jumps: bool,
 }
 
@@ -99,6 +104,10 @@ impl History {
                     settings(&mut draw),
                 );
             }
+            if draw.below(2) == 0 {
+                let listens = RunSettings::new(LISTENS.parse().unwrap());
+                jobs.insert((tenant, "listener".into()), listens);
+            }
         }
         History {
             book: Book::new(&clock, jobs.clone(), seed),
@@ -109,7 +118,7 @@ impl History {
             jobs,
             draw,
             disturbed,
-            jumps: seed % 2 == 0,
+            jumps: seed % 8 < 4,
         }
     }
 
@@ -137,8 +146,7 @@ impl History {
         let context = Context::new().with_clock(Arc::new(self.clock.clone()));
         let timetables = self.timetables();
         for ((tenant, job), settings) in &self.jobs {
-            let provided = ProvidedJob::new(job, settings.clone()).with_connections(["the system"]);
-            let put = timetables.put(&context, tenant, job, provided);
+            let put = timetables.put(&context, tenant, job, provided(job, settings));
             put.now_or_never().unwrap().unwrap();
         }
         for _ in 0..SCHEDULERS {
@@ -224,17 +232,35 @@ impl History {
         }
     }
 
-    /// Somebody has a job run now.
+    /// Somebody has a job run now, thinks better of it, or something happens. Nothing waits but for a conflict, which there is none between two polls.
     fn ask(&mut self, context: &Context) {
+        let timetables = self.timetables();
         let at = self.draw.below(self.jobs.len() as u64) as usize;
         let (tenant, job) = self.jobs.keys().nth(at).unwrap().clone();
-        let asked = self
-            .timetables()
-            .run_now(context, &tenant, &job)
-            .now_or_never();
-        // Nothing waits but for a conflict, which there is none between two polls.
-        let run = asked.unwrap().unwrap();
-        self.book.asked((tenant, job), run);
+        match self.draw.below(4) {
+            0 => {
+                let asked = self.book.asked_for();
+                if let Some(deed) = asked.last() {
+                    let (tenant, job) = &deed.job;
+                    let cancel = timetables.cancel_run(context, tenant, job, &deed.of);
+                    if cancel.now_or_never().unwrap().unwrap() {
+                        self.book.cancelled(deed.job.clone(), deed.of.clone());
+                    }
+                }
+            }
+            1 => {
+                let id = format!("file {}", self.clock.now().timestamp());
+                let file = Happened::File(id.clone());
+                let told = timetables.happened(context, &tenant, &file, &id);
+                for job in told.now_or_never().unwrap().unwrap().started {
+                    self.book.told((tenant.clone(), job), id.clone());
+                }
+            }
+            _ => {
+                let asked = timetables.run_now(context, &tenant, &job).now_or_never();
+                self.book.asked((tenant, job), asked.unwrap().unwrap());
+            }
+        }
     }
 
     fn violation(&self) -> Option<Broken> {
@@ -251,27 +277,44 @@ impl History {
             if let Some(how) = begun_anew(&of_job, settings, self.disturbed_ever()) {
                 return broken("I-25 a run that is over does not begin anew", how);
             }
+            if let Some(how) = self.uncounted(&of_job, settings, &self.view(tenant, job)) {
+                return broken("I-25 each instant has one fate", how);
+            }
             if let Some(how) = lost(&of_job, settings, &self.view(tenant, job)) {
                 let last: Vec<_> = of_job.iter().rev().take(2).collect();
                 let how = format!("{how}, {last:?}, {:?}", self.view(tenant, job));
                 return broken("I-25 the latest run is not lost", how);
             }
         }
-        for ((tenant, job), run) in self.book.asked_for() {
-            let began = attempts
-                .iter()
-                .any(|a| a.tenant == tenant && a.job == job && a.run == run);
-            let cancels =
-                self.jobs[&(tenant.clone(), job.clone())].while_running == WhileRunning::Cancel;
+        for deed in self.book.asked_for() {
+            let began = attempts.iter().any(|a| is_of(a, &deed) && a.run == deed.of);
+            let cancels = self.jobs[&deed.job].while_running == WhileRunning::Cancel;
             if !began && !cancels {
-                return broken(
-                    "I-25 a run that was asked for is made",
-                    format!(
-                        "{tenant} {job}: {run} never began, {:?}",
-                        self.view(&tenant, &job)
-                    ),
-                );
+                return broken("I-25 a run that was asked for is made", format!("{deed:?}"));
             }
+        }
+        for deed in self.book.all_cancelled() {
+            // One that had begun may come to know it a little later.
+            let by = deed.at + TimeDelta::seconds(60);
+            let again = attempts
+                .iter()
+                .find(|a| is_of(a, &deed) && a.run == deed.of && a.at > by);
+            if let Some(again) = again {
+                let how = format!("{again:?} behind {deed:?}");
+                return broken("I-25 a run that was cancelled does not begin", how);
+            }
+        }
+        for deed in self.book.all_told() {
+            let is_it = |trigger: &Trigger| *trigger == Trigger::Event(deed.of.clone());
+            if !attempts
+                .iter()
+                .any(|a| is_of(a, &deed) && is_it(&a.trigger))
+            {
+                return broken("I-25 what happened starts a run", format!("{deed:?}"));
+            }
+        }
+        if let Some(how) = self.unheard(&attempts) {
+            return broken("I-25 who listens hears of each good end", how);
         }
         if let Some(how) = self.interrupted(&attempts) {
             return broken(
@@ -301,6 +344,62 @@ impl History {
         None
     }
 
+    /// Instants that were due and that are not counted once among those that began, wait, were skipped or missed. Where somebody dies, one may have begun of which
+    /// nothing was seen; where clocks jump, instants are decided twice.
+    fn uncounted(
+        &self,
+        attempts: &[&Attempt],
+        settings: &RunSettings,
+        view: &TimetableView,
+    ) -> Option<String> {
+        let follows = settings.schedule.to_string().contains("after the end");
+        if follows || self.disturbed_ever() && self.jumps {
+            return None;
+        }
+        let schedule = CompiledSchedule::new(&settings.schedule).unwrap();
+        let mut request = ScheduleRequest::new(start()).with_job(&view.job);
+        let mut due = 0;
+        while let Some(at) = schedule
+            .next(&request)
+            .at()
+            .filter(|at| *at <= self.clock.now())
+        {
+            (due, request.after) = (due + 1, at);
+        }
+        let of_schedule = attempts.iter().filter(|a| a.trigger == Trigger::Schedule);
+        let began: BTreeSet<&str> = of_schedule.map(|a| &*a.run).collect();
+        let waits = |run: &&RunView| run.trigger == Trigger::Schedule && run.begun == 0;
+        let waits = view.waiting.iter().filter(waits).count();
+        let counted = began.len() as u64 + waits as u64 + view.skipped + view.missed;
+        let right = match self.disturbed_ever() {
+            true => counted <= due,
+            false => counted == due,
+        };
+        (!right).then(|| {
+            let (began, skipped, missed) = (began.len(), view.skipped, view.missed);
+            format!("{due} due; {began} began, {waits} wait, {skipped} skipped, {missed} missed; {settings:?}")
+        })
+    }
+
+    /// A good end of the first job of a tenant of which its listener did not hear.
+    fn unheard(&self, attempts: &[Attempt]) -> Option<String> {
+        let by = start() + TimeDelta::seconds(WILD + CALM - 400);
+        let listener = |a: &Attempt| (a.tenant.clone(), "listener".to_owned());
+        let mut good = attempts.iter().filter(|a| {
+            let went_well = matches!(a.fate.as_deref(), Some("success" | "partial_success"));
+            a.job == "job 0" && went_well && a.last_at <= by && self.jobs.contains_key(&listener(a))
+        });
+        let unheard = good.find(|good| {
+            let due = good.due.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let prefix = format!("job 0 {due} ");
+            !attempts.iter().any(|a| {
+                let heard = matches!(&a.trigger, Trigger::Event(id) if id.starts_with(&prefix));
+                a.tenant == good.tenant && a.job == "listener" && heard
+            })
+        });
+        unheard.map(|unheard| format!("{unheard:?}"))
+    }
+
     /// A run that was stopped with its scheduler and never came again.
     fn interrupted(&self, attempts: &[Attempt]) -> Option<String> {
         let stopped = attempts.iter().filter(|a| a.end == Some(End::Stopped));
@@ -313,7 +412,13 @@ impl History {
                 .get(&(a.tenant.clone(), a.job.clone()))
                 .is_some_and(given_up)
         };
-        let mut stopped = stopped.filter(|a| a.at <= by && !times_out(a));
+        let cancelled = self.book.all_cancelled();
+        let is_cancelled = |a: &Attempt| {
+            cancelled
+                .iter()
+                .any(|deed| is_of(a, deed) && a.run == deed.of)
+        };
+        let mut stopped = stopped.filter(|a| a.at <= by && !times_out(a) && !is_cancelled(a));
         let alone = stopped.find(|one| {
             let later = |other: &&Attempt| {
                 other.tenant == one.tenant && other.job == one.job && other.began > one.began
@@ -372,6 +477,15 @@ fn settings(draw: &mut Chance) -> RunSettings {
     settings
 }
 
+fn provided(job: &str, settings: &RunSettings) -> ProvidedJob {
+    ProvidedJob::new(job, settings.clone()).with_connections(["the system"])
+}
+
+/// Whether an attempt is one of the job that a deed was about.
+fn is_of(attempt: &Attempt, deed: &Deed) -> bool {
+    (&attempt.tenant, &attempt.job) == (&deed.job.0, &deed.job.1)
+}
+
 /// A step of a run behind the beginning of another one of the same job.
 fn two_at_once(attempts: &[&Attempt]) -> Option<String> {
     attempts.iter().find_map(|one| {
@@ -385,17 +499,24 @@ fn two_at_once(attempts: &[&Attempt]) -> Option<String> {
 /// A run that begins though it was over, without a reason.
 fn begun_anew(attempts: &[&Attempt], settings: &RunSettings, disturbed: bool) -> Option<String> {
     let mut last: BTreeMap<&str, &Attempt> = BTreeMap::new();
+    let gives_way = settings.while_running == WhileRunning::Cancel;
     for attempt in attempts {
         if let Some(before) = last.insert(&attempt.run, attempt) {
-            let excused = match before.end {
+            let excused = match (before.fate.as_deref(), before.end) {
+                (Some("success" | "partial_success"), _) => false,
+                // It gave way to one that was not due after all, however it ended.
+                (Some("failed" | "timed_out" | "cancelled"), _) if gives_way => true,
+                (Some("failed" | "timed_out"), _) => settings.retry.times > 0,
+                (Some("cancelled"), _) => false,
+                (Some("interrupted"), _) => disturbed,
+                (Some(_), _) => true,
                 // It failed or paused, and is tried again.
-                Some(End::Again) => true,
+                (None, Some(End::Again)) => true,
                 // Whoever made it may not have come to say so.
-                Some(End::Over) | None => before
+                (None, Some(End::Over) | None) => before
                     .process_ended_by
                     .is_some_and(|by| by <= attempt.began),
-                // It took too long, and is tried again.
-                Some(End::Stopped) => disturbed || settings.timeout.is_some(),
+                (None, Some(End::Stopped)) => disturbed,
             };
             if !excused {
                 return Some(format!("{attempt:?} behind {before:?}"));
@@ -407,7 +528,7 @@ fn begun_anew(attempts: &[&Attempt], settings: &RunSettings, disturbed: bool) ->
 
 /// The last instant that was due and of which nothing came.
 fn lost(attempts: &[&Attempt], settings: &RunSettings, view: &TimetableView) -> Option<String> {
-    if settings.missed == MissedRuns::None {
+    if settings.missed == MissedRuns::None || view.job == "listener" {
         return None;
     }
     let schedule = CompiledSchedule::new(&settings.schedule).unwrap();

@@ -101,3 +101,24 @@ fn on_holidays_of_the_host_nothing_starts_that_leaves_them_out() {
     world.clock.advance(TimeDelta::days(1));
     assert_eq!(jobs(world.tick(&mut scheduler)), ["a", "b"]);
 }
+
+#[test]
+fn a_timetable_that_needs_a_calendar_is_replaced_and_removed_by_who_has_none() {
+    let mut world = World::new();
+    let without = world.timetables.clone();
+    world.timetables = world.timetables.with_holidays(Arc::new(FirstOfMarch));
+    for job in ["a", "b"] {
+        world.put(job, "every day at 01:00; skip holidays", |settings| {
+            settings
+        });
+    }
+    world.timetables = without;
+    let got = block_on(world.timetables.get(&world.context, &world.acme, "a"));
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::Invalid);
+    world.put("a", "every day at 02:00", |settings| settings);
+    assert_eq!(world.view("a").next, Some(at("02:00:00")));
+    for job in ["a", "b"] {
+        block_on(world.timetables.remove(&world.context, &world.acme, job)).unwrap();
+    }
+    assert_eq!(world.left(), []);
+}

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use syncline::host::{Clock as _, Context};
-use syncline::job::Outcome;
+use syncline::host::{Clock as _, Context, Event, Observer};
+use syncline::job::{Outcome, Trigger};
 use syncline::memory::ManualClock;
 use syncline::scheduler::{JobProvider, JobRun, ProvidedJob};
 use syncline::spec::RunSettings;
 use syncline::{Error, ErrorKind, Result, Tenant};
 
 use super::super::sweep::Chance;
-use super::{LONGEST, Name};
+use super::{LONGEST, Name, provided};
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,8 +39,21 @@ pub(super) struct Attempt {
     pub(super) at: DateTime<Utc>,
     pub(super) last_at: DateTime<Utc>,
     pub(super) end: Option<End>,
-    /// When its process died, ended, or was disturbed.
+    /// What became of it, as its scheduler said when that was saved.
+    pub(super) fate: Option<String>,
+    pub(super) trigger: Trigger,
+    pub(super) due: DateTime<Utc>,
+    /// When its process died, ended, or was disturbed, before its end was saved.
     pub(super) process_ended_by: Option<u64>,
+}
+
+/// Something that somebody did, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Deed {
+    pub(super) job: Name,
+    /// The run, or the id of what happened.
+    pub(super) of: String,
+    pub(super) at: DateTime<Utc>,
 }
 
 #[derive(Debug)]
@@ -48,7 +61,9 @@ struct Pages {
     draw: Chance,
     happened: u64,
     attempts: Vec<Attempt>,
-    asked: Vec<(Name, String)>,
+    asked: Vec<Deed>,
+    cancelled: Vec<Deed>,
+    told: Vec<Deed>,
     disturbed: BTreeSet<usize>,
 }
 
@@ -70,6 +85,8 @@ impl Book {
                 happened: 0,
                 attempts: Vec::new(),
                 asked: Vec::new(),
+                cancelled: Vec::new(),
+                told: Vec::new(),
                 disturbed: BTreeSet::new(),
             })),
         }
@@ -83,12 +100,40 @@ impl Book {
         self.pages().attempts.clone()
     }
 
-    pub(super) fn asked(&self, job: Name, run: String) {
-        self.pages().asked.push((job, run));
+    fn deed(&self, job: Name, of: String) -> Deed {
+        let at = self.clock.now();
+        Deed { job, of, at }
     }
 
-    pub(super) fn asked_for(&self) -> Vec<(Name, String)> {
-        self.pages().asked.clone()
+    pub(super) fn asked(&self, job: Name, run: String) {
+        let deed = self.deed(job, run);
+        self.pages().asked.push(deed);
+    }
+
+    pub(super) fn cancelled(&self, job: Name, run: String) {
+        let deed = self.deed(job, run);
+        self.pages().cancelled.push(deed);
+    }
+
+    pub(super) fn told(&self, job: Name, id: String) {
+        let deed = self.deed(job, id);
+        self.pages().told.push(deed);
+    }
+
+    /// Runs that were asked for and not cancelled.
+    pub(super) fn asked_for(&self) -> Vec<Deed> {
+        let pages = self.pages();
+        let cancelled = |deed: &Deed| pages.cancelled.iter().any(|other| other.of == deed.of);
+        let asked = pages.asked.iter().filter(|deed| !cancelled(deed));
+        asked.cloned().collect()
+    }
+
+    pub(super) fn all_cancelled(&self) -> Vec<Deed> {
+        self.pages().cancelled.clone()
+    }
+
+    pub(super) fn all_told(&self) -> Vec<Deed> {
+        self.pages().told.clone()
     }
 
     pub(super) fn was_disturbed(&self) -> bool {
@@ -104,7 +149,7 @@ impl Book {
         let runs = pages
             .attempts
             .iter_mut()
-            .filter(|attempt| attempt.process == process);
+            .filter(|attempt| attempt.process == process && attempt.fate.is_none());
         runs.for_each(|attempt| attempt.process_ended_by = attempt.process_ended_by.or(Some(now)));
     }
 
@@ -146,6 +191,9 @@ impl Book {
             at: now,
             last_at: now,
             end: None,
+            fate: None,
+            trigger: run.trigger.clone(),
+            due: run.due,
             process_ended_by: disturbed,
         });
         pages.attempts.len() - 1
@@ -157,18 +205,42 @@ impl Book {
 }
 
 /// The book, as one process has it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Provider {
     pub(super) process: usize,
     pub(super) book: Book,
+}
+
+impl Observer for Provider {
+    fn observe(&self, event: &Event<'_>) {
+        let Event::ScheduledRun {
+            tenant,
+            job,
+            run,
+            fate,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let mut pages = self.book.pages();
+        let mut attempts = pages.attempts.iter_mut().rev();
+        let of_run = attempts.find(|attempt| {
+            let it = (attempt.tenant.as_ref(), &*attempt.job, &*attempt.run);
+            attempt.process == self.process && it == (tenant, job, run)
+        });
+        // What is lost was not saved.
+        if let Some(attempt) = of_run.filter(|_| *fate != "lost") {
+            attempt.fate = Some((*fate).to_owned());
+        }
+    }
 }
 
 #[async_trait]
 impl JobProvider for Provider {
     async fn job(&self, _: &Context, tenant: &Tenant, job: &str) -> Result<Option<ProvidedJob>> {
         let settings = self.book.jobs.get(&(tenant.clone(), job.to_owned()));
-        let provided = settings.map(|settings| ProvidedJob::new(job, settings.clone()));
-        Ok(provided.map(|provided| provided.with_connections(["the system"])))
+        Ok(settings.map(|settings| provided(job, settings)))
     }
 
     async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome> {
@@ -177,12 +249,14 @@ impl JobProvider for Provider {
             0 => LONGEST,
             _ => 1 + self.book.below(20),
         };
+        // Some take no notice of their token.
+        let is_deaf = self.book.below(20) == 0;
         let ends = context.clock().monotonic() + Duration::from_secs(long);
         while context.clock().monotonic() < ends {
             let step = Duration::from_secs(1 + self.book.below(15));
             context.clock().sleep(step).await;
             self.book.step(attempt);
-            if context.cancel().is_cancelled() {
+            if context.cancel().is_cancelled() && !is_deaf {
                 self.book.end(attempt, End::Stopped);
                 return Ok(Outcome::Cancelled);
             }

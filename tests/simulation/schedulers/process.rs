@@ -190,10 +190,11 @@ impl Process {
             way: way.clone(),
         });
         let timetables = Timetables::new(Tenant::new("host").unwrap(), reached);
-        let provider = Arc::new(Provider {
+        let provider = Provider {
             process: number,
             book: book.clone(),
-        });
+        };
+        let observer = Arc::new(provider.clone());
         let seconds = Duration::from_secs;
         let terms = LeaseTerms::default()
             .with_ttl(seconds(60))
@@ -203,16 +204,18 @@ impl Process {
             .with_at_once(3)
             .with_of_tenant(Some(OF_TENANT))
             .with_of_connection(Some(OF_TENANT));
-        let config = SchedulerConfig::new(format!("process {number}"), timetables, provider)
-            .with_limits(limits)
-            .with_terms(terms)
-            .with_look_every(seconds(15))
-            .with_heed_every(seconds(10))
-            .with_drain(seconds(5))
-            .with_repair(if repairs { 2 } else { 0 });
+        let config =
+            SchedulerConfig::new(format!("process {number}"), timetables, Arc::new(provider))
+                .with_limits(limits)
+                .with_terms(terms)
+                .with_look_every(seconds(15))
+                .with_heed_every(seconds(10))
+                .with_drain(seconds(5))
+                .with_repair(if repairs { 2 } else { 0 });
         let cancel = CancelToken::new();
         let context = Context::new()
             .with_clock(clock.clone())
+            .with_observer(observer)
             .with_entropy(Arc::new(SeededEntropy::new(seed)))
             .with_cancel(cancel.clone());
         // They do not all look at the same moment.
