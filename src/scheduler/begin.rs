@@ -7,8 +7,8 @@ use super::look::about;
 use super::run::{StartedRun, UnderWay};
 use super::session::Session;
 use super::shelf::Shelf;
-use super::timetable::{Running, Waiting};
-use super::{JobRun, Scheduler, Tick, slots};
+use super::timetable::Running;
+use super::{Scheduler, Tick, slots};
 use crate::host::{Bug, Context, unique};
 use crate::{Result, Tenant};
 
@@ -108,25 +108,7 @@ impl Scheduler {
             unstart(shelf, tenant, job, &start).await?;
             return Ok(Start::NoPlace);
         }
-        let Waiting {
-            run,
-            due,
-            trigger,
-            actor,
-            begun,
-            failed,
-            ..
-        } = waiting;
-        let run = JobRun {
-            tenant: tenant.clone(),
-            job: job.to_owned(),
-            run,
-            due,
-            trigger,
-            actor,
-            begun,
-            failed,
-        };
+        let run = waiting.job_run(tenant, job);
         let under_way = UnderWay {
             context: context.clone(),
             shelf: self.config.timetables.shelf(context),

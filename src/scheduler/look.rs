@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use super::ending::Ending;
 use super::index::Entry;
 use super::life::End;
 use super::queue::{Candidate, rank};
 use super::session::Session;
 use super::shelf::{Found, Shelf};
-use super::timetable::Running;
-use super::{JobProvider, ProvidedJob, Scheduler, Tick, slots};
+use super::timetable::{Running, Timetable, Waiting};
+use super::{JobProvider, ProvidedJob, RunEnd, RunFate, Scheduler, Tick, slots};
 use crate::host::{Bug, StateKey, within};
+use crate::job::Outcome;
+use crate::schedule::LastOutcome;
 use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How many entries of the index are read at once.
@@ -166,9 +169,15 @@ impl Scheduler {
         let dead = found.timetable.running.clone();
         let dead = dead.filter(|running| self.is_over(shelf, session, running));
         match dead {
-            Some(Running { start, slots, .. }) => {
+            Some(Running {
+                start, slots, run, ..
+            }) => {
                 slots::give_back(shelf, tenant, job, &slots, &start).await?;
                 found.timetable.end(now, &found.schedule, job, End::Died);
+                if found.timetable.last != before.last {
+                    self.told_at_last(shelf, tenant, job, &found.timetable, &run)
+                        .await?;
+                }
             }
             None => found.timetable.decide(now, &found.schedule, job),
         }
@@ -200,6 +209,41 @@ impl Scheduler {
             self.queue.push(tenant, Candidate::new(job, rank));
         }
         Ok(())
+    }
+
+    /// Tells of the end of a run that does not come again, though nobody is left who made it.
+    async fn told_at_last(
+        &self,
+        shelf: &Shelf,
+        tenant: &Tenant,
+        job: &str,
+        ended: &Timetable,
+        run: &Waiting,
+    ) -> Result<()> {
+        let Some(outcome) = ended.last.outcome else {
+            return Ok(());
+        };
+        let job_run = run.job_run(tenant, job);
+        let ending = Ending {
+            context: &shelf.context,
+            shelf,
+            provider: &*self.config.provider,
+            run: &job_run,
+            name: &ended.name,
+            behind: &run.behind,
+        };
+        let mut told = match outcome {
+            LastOutcome::Failed => {
+                let message = "the processes that made the run died, again and again; look at what it does to them";
+                let error = Error::new(ErrorKind::LimitExceeded, message);
+                RunEnd::new(RunFate::Ended(Outcome::Failed)).with_failure(error)
+            }
+            _ => RunEnd::new(RunFate::Ended(Outcome::Cancelled)),
+        };
+        let answer = ending.tell_provider(ended, &mut told);
+        // Whoever does not answer keeps nobody else waiting.
+        let _ = within(shelf.context.clock(), ASKED, answer).await;
+        ending.tell_listeners(outcome).await
     }
 
     /// Whether nobody makes a run any more.

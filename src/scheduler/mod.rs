@@ -12,6 +12,7 @@ mod begin;
 mod config;
 mod decide;
 mod due;
+mod ending;
 mod index;
 mod life;
 mod listeners;

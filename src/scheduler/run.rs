@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::TimeDelta;
 use futures::future::BoxFuture;
 
+use super::ending::Ending;
 use super::life::End;
-use super::listeners::digest;
 use super::provider::{JobProvider, JobRun, RunEnd};
 use super::session::Session;
 use super::shelf::{Found, Shelf, TRIES, too_busy};
@@ -21,7 +21,6 @@ use super::slots;
 use super::timetable::{Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
-use crate::schedule::{Happened, LastOutcome};
 use crate::spec::WhileRunning;
 use crate::{Error, ErrorKind, Result, Retry, Tenant};
 
@@ -380,51 +379,31 @@ impl UnderWay {
             let Some(running) = self.mine(&found.timetable) else {
                 return Ok(false);
             };
-            let behind = running.run.behind.clone();
-            let last = found.timetable.last;
+            let (behind, last) = (running.run.behind.clone(), found.timetable.last);
+            let ending = Ending {
+                context: &self.context,
+                shelf,
+                provider: &*self.provider,
+                run: &self.run,
+                name: &self.name,
+                behind: &behind,
+            };
             found.timetable.end(shelf.now(), &found.schedule, job, end);
             // Before it is saved: who dies here tells it again, and it is heard once.
-            self.tell(&found.timetable, told).await;
+            ending.tell_provider(&found.timetable, told).await;
             let outcome = found.timetable.last.outcome;
             let outcome = outcome.filter(|_| found.timetable.last != last);
             if let Some(outcome) = outcome.filter(|_| !Bug::ListenersToldLate.is_on()) {
-                self.tell_listeners(outcome, &behind).await?;
+                ending.tell_listeners(outcome).await?;
             }
             if shelf.swap(tenant, job, &mut found).await? {
                 if let Some(outcome) = outcome.filter(|_| Bug::ListenersToldLate.is_on()) {
-                    self.tell_listeners(outcome, &behind).await?;
+                    ending.tell_listeners(outcome).await?;
                 }
                 return Ok(true);
             }
             shelf.give_way(attempt).await;
         }
         Err(too_busy(job))
-    }
-
-    /// Tells the provider, whose troubles do not keep a run from ending.
-    async fn tell(&self, ended: &Timetable, told: &mut RunEnd) {
-        let mut waiting = ended.waiting.iter();
-        told.again = waiting.any(|waiting| waiting.run == self.run.run);
-        if let Err(error) = self.provider.ended(&self.context, &self.run, told).await {
-            let (what, kind) = ("notice", error.kind());
-            let observer = self.context.observer();
-            observer.observe(&Event::NotKept { what, kind });
-        }
-    }
-
-    /// Tells those who listen how it ended, behind the ends of these jobs.
-    async fn tell_listeners(&self, outcome: LastOutcome, behind: &[String]) -> Result<()> {
-        let happened = Happened::JobEnded {
-            job: self.name.clone(),
-            outcome,
-        };
-        // Jobs may have one name, and each end of one job has one id, however long a name it comes from.
-        let which = digest(&format!("{} {}", self.run.job, self.run.run));
-        let due = self.run.due.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let id = format!("{} {due} {which}", self.name);
-        let behind = [behind, std::slice::from_ref(&self.run.job)].concat();
-        let told = self.shelf.tell(&self.run.tenant, &happened, &id, &behind);
-        (told.await?.problems.iter()).for_each(|error| super::tell(&self.context, error));
-        Ok(())
     }
 }

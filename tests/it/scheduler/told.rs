@@ -120,3 +120,33 @@ fn an_end_that_was_told_and_not_saved_is_told_again() {
     ];
     assert_eq!(world.jobs.heard(), told);
 }
+
+#[test]
+fn a_run_of_which_each_scheduler_dies_fails_at_last_and_that_is_told() {
+    let world = World::new();
+    world.put("a", "once at 2026-03-01 01:00", |settings| settings);
+    world.put("b", r#"on job "a""#, |settings| settings);
+    let fatal = at("01:00:00");
+    let (mut deaths, mut listened) = (0, false);
+    for _ in 0..200 {
+        let mut scheduler = world.scheduler();
+        let tick = block_on(scheduler.tick(&world.context)).unwrap();
+        let (of_a, others): (Vec<_>, Vec<_>) = (tick.started.into_iter())
+            .partition(|started| started.run().due == fatal && started.run().job == "a");
+        deaths += of_a.len();
+        listened |= !others.is_empty();
+        // It takes its scheduler with it.
+        drop((of_a, scheduler));
+        world.clock.drive(join_all(others)).unwrap();
+        world.clock.advance(TimeDelta::minutes(10));
+    }
+    assert_eq!(deaths, 11);
+    let heard = world.jobs.heard();
+    let of_a: Vec<_> = heard.iter().filter(|heard| heard.0 == fatal).collect();
+    assert_eq!(of_a.len(), 1, "{heard:?}");
+    assert_eq!(
+        (of_a[0].2, of_a[0].3),
+        (RunFate::Ended(Outcome::Failed), false)
+    );
+    assert!(listened, "who listens for its end hears of it");
+}
