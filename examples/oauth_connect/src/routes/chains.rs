@@ -7,12 +7,13 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse as _;
 use syncline::spec::{ChainSpec, Ended, LinkSpec, OnFailure, RunCondition};
+use syncline::workspace::RunQuery;
 use syncline::{Error, ErrorKind, Result};
 
-use super::jobs::read;
+use super::jobs::{FEW, read};
 use super::{Answer, status, to};
 use crate::host::Host;
-use crate::overview::{link_rows, next_runs, timetables};
+use crate::overview::{link_rows, next_runs, timetable, timetables};
 use crate::pages::{self, ChainPage, Typed, TypedChain};
 use crate::session::{Posted, Session, Visitor};
 
@@ -105,10 +106,12 @@ async fn page(
 ) -> Answer {
     let view = host.workspace.chains().get(&host.context, id).await?;
     let links = link_rows(host, &view).await?;
-    let timetables = timetables(host).await?;
-    let timetable = timetables.iter().find(|timetable| timetable.job == id);
-    let next = match timetable {
-        Some(timetable) => next_runs(host, timetable, 5)?,
+    let query = RunQuery::new().of_chain(id).with_limit(FEW);
+    let activity = host.workspace.activity();
+    let runs = activity.runs(&host.context, &query).await?.runs;
+    let timetable = timetable(host, id).await?;
+    let next = match &timetable {
+        Some(timetable) => next_runs(host, timetable, FEW)?,
         None => Vec::new(),
     };
     let wrong = typed.and_then(|typed| typed.came.as_ref().err()).or(error);
@@ -118,7 +121,8 @@ async fn page(
         &ChainPage {
             view: &view,
             links: &links,
-            timetable,
+            runs: &runs,
+            timetable: timetable.as_ref(),
             next: &next,
             typed,
             done,
