@@ -4,7 +4,7 @@ use syncline::Error;
 use syncline::schedule::{LastOutcome, PreviewRun};
 use syncline::scheduler::TimetableView;
 use syncline::spec::{Ended, Member, OnFailure, RunCondition};
-use syncline::workspace::{ChainView, JobView, RunRecord};
+use syncline::workspace::{ChainView, RunRecord};
 
 use super::runs::{run_list, state};
 use super::schedule::{self, Typed, is_busy, standing};
@@ -51,16 +51,16 @@ pub(crate) fn chains(chains: &[(ChainView, Option<TimetableView>)]) -> Page {
 #[derive(Debug, Default)]
 pub(crate) struct TypedChain {
     pub(crate) name: String,
-    /// Names of jobs, one a line.
+    /// Names of jobs and chains, one a line.
     pub(crate) links: String,
     pub(crate) needs: String,
     pub(crate) on_failure: String,
 }
 
-/// The form of a new chain.
+/// The form of a new chain, of these jobs and chains.
 pub(crate) fn chain_form(
     session: &Session,
-    jobs: &[JobView],
+    known: &[String],
     typed: &TypedChain,
     error: Option<&Error>,
 ) -> Page {
@@ -74,10 +74,9 @@ pub(crate) fn chain_form(
         ("skip_dependents", "skip the jobs behind it"),
         ("continue", "go on all the same"),
     ];
-    let known: Vec<String> = jobs.iter().map(|job| job.spec.name.clone()).collect();
     let fields = format!(
         r#"<div class="field"><label for="name">Name</label><input id="name" name="name" value="{}" required></div>
-<div class="field"><label for="links">Jobs, one a line, in order</label><textarea id="links" name="links" rows="5" aria-describedby="links-help" required>{}</textarea>
+<div class="field"><label for="links">Jobs and chains, one a line, in order</label><textarea id="links" name="links" rows="5" aria-describedby="links-help" required>{}</textarea>
 <p class="quiet" id="links-help">There are: {}</p></div>
 {}{}<div class="actions"><button>Make the chain</button></div>"#,
         escape(&typed.name),

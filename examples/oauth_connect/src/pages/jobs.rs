@@ -226,7 +226,7 @@ fn first(session: &Session, page: &JobPage<'_>) -> String {
         page.told.first.is_some(),
     );
     let change = change(session, page.view, words, &fields, is_open);
-    format!("<h2>In front of it</h2><p>{shown}</p>{change}")
+    format!("<h2>What runs first</h2><p>{shown}</p>{change}")
 }
 
 /// Who hears of it, and a form for others.

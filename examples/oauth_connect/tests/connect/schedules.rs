@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::visitor::Visitor;
+use super::visitor::{Visitor, first_run};
 use super::{host, quick};
 
 #[tokio::test]
@@ -118,8 +118,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
         "{}",
         history.body
     );
-    let (_, run) = history.body.split_once(r#"<a href="/runs/"#).unwrap();
-    let run = format!("/runs/{}", run.split_once('"').unwrap().0);
+    let run = history.first_run();
     let shown = ada.get(&run).await;
     shown.shows("by the scheduler (schedule)");
     shown.shows("<h3>Steps</h3>");
@@ -269,9 +268,7 @@ async fn a_chain_is_made_runs_and_is_removed() {
     let runs = ada.get(&of_chain).await;
     assert_eq!(runs.body.matches(r#"<a href="/runs/"#).count(), 1);
     runs.shows("manual, 640 read");
-    let (_, run) = runs.body.split_once(r#"<a href="/runs/"#).unwrap();
-    let run = format!("/runs/{}", run.split_once('"').unwrap().0);
-    let shown = ada.get(&run).await;
+    let shown = ada.get(&runs.first_run()).await;
     shown.shows(&format!(
         r#"<p><a href="{chain}">nightly</a>, by somebody at a page (manual)"#
     ));
@@ -289,5 +286,39 @@ async fn a_chain_is_made_runs_and_is_removed() {
 
     ada.post(&format!("{chain}/delete"), &[]).await.leads_to();
     assert_eq!(ada.get(&chain).await.status, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_runs_in_another_one() {
+    let running = quick().await;
+    let mut ada = Visitor::new(&running);
+    ada.connect("production", "Our CRM").await;
+    let made = |name: &'static str, links: &'static str| [("name", name), ("links", links)];
+    let inner = made("companies", "Account Sync_Our CRM");
+    let inner = ada.post("/chains/new", &inner).await.leads_to();
+    ada.get("/chains/new")
+        .await
+        .shows("Account Sync_Our CRM, Contact Sync_Our CRM, companies");
+    let outer = made("nightly", "companies\nContact Sync_Our CRM");
+    let outer = ada.post("/chains/new", &outer).await.leads_to();
+    ada.post(&format!("{}/run", outer.path()), &[])
+        .await
+        .leads_to();
+    let ended = ada.waits_for(outer.path(), "Its last run").await;
+    assert_eq!(ended.link("companies"), inner.path());
+    // Both links have a last run, the chain among them.
+    let (links, runs) = ended.body.split_once("<h2>Runs</h2>").unwrap();
+    assert_eq!(links.matches(r#" <a href="/runs/"#).count(), 2, "{links}");
+    let run = first_run(links);
+    let shown = ada.get(&run).await;
+    shown.shows(&format!(r#"<a href="{}">companies</a>, by"#, inner.path()));
+    shown.shows("(chain)");
+    shown.shows("Account Sync_Our CRM, Run of ");
+    // Its row in the run of the outer one leads there too.
+    let whole = ada.get(&first_run(runs)).await;
+    whole.shows(&format!(r#"<a href="{run}">companies, Run of "#));
+    whole.shows("Contact Sync_Our CRM, Run of ");
+    assert!(!whole.body.contains("Account Sync_Our CRM, Run of "));
     running.stop().await;
 }

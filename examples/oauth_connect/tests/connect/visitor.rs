@@ -46,6 +46,11 @@ impl Answer {
         tag.split_once('"').unwrap().0.to_owned()
     }
 
+    /// The address of the first run that it leads to.
+    pub(crate) fn first_run(&self) -> String {
+        first_run(&self.body)
+    }
+
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
         assert!(
@@ -179,6 +184,12 @@ impl Visitor {
         assert_eq!(events.last().unwrap()["ended"], true);
         run
     }
+}
+
+/// The address of the first run that a part of a page leads to.
+pub(crate) fn first_run(html: &str) -> String {
+    let (_, run) = html.split_once(r#"<a href="/runs/"#).expect(html);
+    format!("/runs/{}", run.split_once('"').unwrap().0)
 }
 
 /// The parameters of a URL.
