@@ -135,7 +135,7 @@ impl Observer for MetricsObserver {
             }
             Event::NotTold { items, kind, .. } => {
                 let labels = self.with([("kind", kind.word())]);
-                counter!("syncline_not_told_total", labels).increment(*items);
+                counter!("syncline_not_told_total", labels).increment(items);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::host::{Event, Observer};
 /// | level | events |
 /// |---|---|
 /// | info | `run_started`, `run_finished`, `throttled`, `scheduled_run`: a warning if it names an error |
-/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened`, `not_scheduled`, `scheduler_lost`, `not_kept` |
+/// | warn | `rejected`, `drifted`, `retried`, `circuit_opened`, `not_scheduled`, `scheduler_lost`, `not_kept`, `not_told` |
 /// | debug | `progress`, `committed` |
 ///
 /// ```

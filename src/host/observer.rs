@@ -167,7 +167,7 @@ pub enum Event<'a> {
     },
     /// A notice to people is given up, since its address never works, or since it failed too often.
     NotTold {
-        /// How many things it would have told.
+        /// How many things it would have told, each time that something happened counted.
         items: u64,
         /// How often it was tried.
         tries: u32,

@@ -369,8 +369,8 @@ impl RunCondition {
     }
 }
 
-/// Who is to hear of runs, as addresses that the host delivers to: mail addresses, channels, whatever it knows. They are kept and checked here, and the host
-/// reads them; this crate sends nothing by itself yet.
+/// Who is to hear of runs and changes, as addresses that the host delivers to: mail addresses, channels, whatever it knows. A workspace that was given
+/// [`Notifications`](crate::host::Notifications) [tells them](crate::workspace::Notices).
 ///
 /// ```
 /// use syncline::spec::NotifySpec;
@@ -390,7 +390,7 @@ pub struct NotifySpec {
     /// When some were refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partial_success: Vec<String>,
-    /// When a run failed, and will not be tried again.
+    /// When a run failed, and will not be tried again by a scheduler.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure: Vec<String>,
     /// When somebody changed what runs, or when.

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::connections::is_of_the_store;
 use super::life::ConnectionAction;
 use super::roster::{ConnectionEntry, GoneJob, Roster, not_found};
-use super::{Connections, Workspace, chains, first, open};
+use super::{Connections, Workspace, chains, jobs, open};
 use crate::authorization::{CredentialRecord, Revocation, RevokeMode, Standing};
 use crate::connector::AuthWay;
 use crate::host::{Context, StateKind};
@@ -72,8 +72,8 @@ impl Connections<'_> {
             gone = roster.jobs_of(id).map(|job| job.id.clone()).collect();
             let members: Vec<Member> = gone.iter().map(Member::job).collect();
             chains::free(roster, &members)?;
-            let jobs: Vec<&str> = gone.iter().map(String::as_str).collect();
-            first::free(roster, &jobs)?;
+            let of_it: Vec<&str> = gone.iter().map(String::as_str).collect();
+            jobs::free(roster, &of_it)?;
             roster.connection_mut(id)?.going = Some(now);
             gone.iter().for_each(|job| roster.remove_job(job, now));
             Ok(())

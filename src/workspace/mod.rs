@@ -16,7 +16,6 @@ mod catalog;
 mod chains;
 mod connections;
 mod documents;
-mod first;
 mod home;
 mod jobs;
 mod key;
@@ -30,7 +29,6 @@ mod preload;
 mod provider;
 mod provision;
 mod roster;
-mod rows;
 mod specs;
 
 use std::collections::HashMap;
@@ -60,7 +58,7 @@ pub use catalog::{CatalogChange, ObjectChange, Refreshed, TouchedJob};
 pub use chains::{ChainReport, ChainRequest, ChainView, Chains, LinkFate, LinkReport};
 pub use connections::{ConnectionView, Connections};
 pub use home::Home;
-pub use jobs::{JobView, Jobs};
+pub use jobs::{JobQuery, JobRow, JobView, Jobs};
 pub use leaving::{Deleted, JobsOnDelete};
 pub use life::{ConnectionAction, ConnectionState};
 pub use local::LocalWorkspace;
@@ -69,7 +67,6 @@ pub use notices::{Delivered, MailboxView, NoticePolicy, Notices};
 pub use open::Checked;
 pub use provider::Workspaces;
 pub use provision::{JobRef, NotMade, Provisioned};
-pub use rows::{JobQuery, JobRow};
 
 /// What a [`Workspace`] is made of.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::jobs::judged;
 use super::roster::{ChainEntry, Roster};
-use super::{ChainRequest, JobView, Workspace, chains, first};
+use super::{ChainRequest, JobView, Workspace, chains, jobs};
 use crate::host::Context;
 use crate::job::{Deed, Outcome, RunRequest, Trigger};
 use crate::scheduler::{JobProvider, JobRun, ProvidedJob, RunEnd, Timetables};
@@ -220,7 +220,7 @@ fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {
     ProvidedJob::new(&view.spec.name, settings)
         .with_enabled(view.enabled && !view.retired)
         .with_edition(&view.edition)
-        .with_connections(first::connections(roster, &view.id))
+        .with_connections(jobs::connections(roster, &view.id))
 }
 
 fn of_chain(roster: &Roster, chain: &ChainEntry) -> ProvidedJob {

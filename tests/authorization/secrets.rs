@@ -12,9 +12,9 @@ use syncline::authorization::{
 use syncline::connector::{Config, ConnectRequest, OAuthClient};
 use syncline::host::{Event, HttpRequest, HttpResponse, Observer, StateKind, StateStore as _};
 use syncline::job::{Outcome, RedriveReport, RunReport, RunRequest};
-use syncline::memory::{MemoryRejects, MemoryTransport, RecordedTransport};
-use syncline::scheduler::{RunFate, Scheduler, SchedulerConfig, Timetables};
-use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, Org};
+use syncline::memory::{MemoryNotifications, MemoryRejects, MemoryTransport, RecordedTransport};
+use syncline::scheduler::{RunEnd, RunFate, Scheduler, SchedulerConfig, Timetables};
+use syncline::spec::{ChainSpec, ConnectionSpec, LinkSpec, NotifySpec, Org};
 use syncline::workspace::{AuditQuery, ChainRequest, RunQuery, Workspaces};
 use syncline::{Error, Result, Secret, Tenant};
 
@@ -278,7 +278,8 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
         .with_config(config)
         .with_authorization(Arc::new(key));
     shown.see(&request);
-    let (workspace, settings) = world.with_secrets(client);
+    let mail = MemoryNotifications::new();
+    let (workspace, settings) = world.with_secrets(client, mail.clone());
     shown.see(workspace.registry());
     shown.see(&settings);
     shown.see(&workspace);
@@ -308,9 +309,14 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
     // A job that cannot run has an error in its report, and so has its chain.
     let mut job = super::workspace::contacts("contacts");
     job.dataset.connection = Some("desk".into());
+    let notify = NotifySpec::default().on_failure(["ops@x"]);
+    job.settings.notify = notify.on_changes(["ops@x"]);
     let job = world.run(jobs.create(context, job)).unwrap();
     let revoked = connections.revoke(context, &desk.id, RevokeMode::Force);
     shown.came(&world.run(revoked));
+    let closed = world.run(jobs.open(context, &job.id)).unwrap_err();
+    let end = RunEnd::new(RunFate::Ended(Outcome::Failed));
+    shown.see(&end.with_failure(closed));
     shown.came(&Ok::<_, Error>(job));
     let chain = ChainSpec::new("nightly", vec![LinkSpec::new("contacts")]);
     let chain = world.run(chains.create(context, chain)).unwrap().id;
@@ -361,6 +367,15 @@ fn in_a_workspace(seed: &str, world: &World, shown: &mut Shown) {
         assert_eq!(ended.fate, RunFate::Ended(Outcome::Failed));
         shown.see(&ended);
     }
+    // People were told of the job, and how it failed.
+    let notices = workspace.notices();
+    shown.see(&notices);
+    shown.came(&world.run(notices.deliver(context)));
+    shown.came(&world.run(notices.mailboxes(context)));
+    let told = mail.delivered();
+    assert!(told.len() > 1);
+    shown.see(&told);
+    shown.text.push_str(&serde_json::to_string(&told).unwrap());
 }
 
 /// A signer is the host's own, and so is what it shows.

@@ -11,12 +11,14 @@ use syncline::connection::Connection as _;
 use syncline::dataset::{BatchStream, Dataset, DatasetInfo, ReadRequest};
 use syncline::destination::{CommitRequest, OpenRequest, WriteField};
 use syncline::host::{
-    Clock as _, Context, Executor as _, Expected, FileStore as _, Inline, RejectLedger as _,
-    RejectSegment, SeededEntropy, StateKey, StateKind, StateStore as _, Swap, ThreadPool, run_on,
+    Clock as _, Context, Executor as _, Expected, FileStore as _, Inline, Notice,
+    RejectLedger as _, RejectSegment, SeededEntropy, StateKey, StateKind, StateStore as _, Swap,
+    ThreadPool, run_on,
 };
 use syncline::job::{RunRequest, SyncJob};
 use syncline::memory::{
-    Commits, ManualClock, MemoryDataset, MemoryDestination, MemoryFiles, MemoryRejects, MemoryState,
+    Commits, ManualClock, MemoryDataset, MemoryDestination, MemoryFiles, MemoryNotifications,
+    MemoryRejects, MemoryState,
 };
 use syncline::record::array::{ArrayRef, RecordBatch, StringViewArray};
 use syncline::record::{
@@ -377,6 +379,23 @@ fn lists_and_the_time_of_a_source_may_be_stale() {
     let now = || block_on(dataset.upper_bound(&Context::new(), "n")).unwrap();
     let told = [5, 5, 7].map(|number| Some(CursorValue::Integer(number)));
     assert_eq!([now(), now(), now()], told);
+}
+
+#[test]
+fn a_notice_is_lost_or_delivered_twice_or_its_answer_is() {
+    let delivered = |fate: Fate| {
+        let inner = MemoryNotifications::new();
+        let effects = nth(EffectKind::Deliver, 1, fate);
+        let mail = effects.notifications(Arc::new(inner.clone()));
+        let at = DateTime::UNIX_EPOCH;
+        let notice = Notice::new("1", Tenant::new("acme").unwrap(), "ops@example.com", at);
+        let first = block_on(mail.deliver(&notice)).is_ok();
+        (first, inner.delivered().len())
+    };
+    assert_eq!(delivered(Fate::Proceed), (true, 1));
+    assert_eq!(delivered(Fate::Fail(true)), (false, 0));
+    assert_eq!(delivered(Fate::FailAfter(true)), (false, 1));
+    assert_eq!(delivered(Fate::Duplicate), (true, 2));
 }
 
 #[test]

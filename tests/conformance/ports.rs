@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use syncline::Result;
 use syncline::conformance;
 use syncline::dataset::{Dataset as _, ReadRequest};
 use syncline::file::{DelimitedDataset, LocalFiles, LocalState, RejectFiles};
 use syncline::host::{Context, FileStore, Inline, RejectLedger, ThreadPool};
-use syncline::memory::{MemoryFiles, MemoryRejects, MemoryState};
+use syncline::memory::{MemoryFiles, MemoryNotifications, MemoryRejects, MemoryState};
 use syncline::record::array::{Array as _, RecordBatch, StringViewArray};
 use syncline::record::{Field, FieldType, Reason};
 use syncline::spec::{Delimited, FileSource};
 use syncline::testing::conformance::{
-    ExecutorFixture, FileStoreFixture, KeptReject, RejectLedgerFixture, StateStoreFixture,
+    ExecutorFixture, FileStoreFixture, KeptReject, NotificationsFixture, RejectLedgerFixture,
+    StateStoreFixture,
 };
 use tempfile::TempDir;
 
@@ -30,6 +31,19 @@ pub(crate) fn memory_state() -> StateStoreFixture {
     let store = MemoryState::new();
     StateStoreFixture::new(move || store.clone())
 }
+
+fn memory_notifications() -> NotificationsFixture {
+    let mail = MemoryNotifications::new().with_dead_address("gone@example.com");
+    let kept = mail.clone();
+    let shown = move || {
+        let shown = kept.shown("here@example.com").into_iter();
+        let texts = shown.map(|notice| notice.text).collect();
+        async move { Ok(texts) }.boxed()
+    };
+    NotificationsFixture::new(mail, "here@example.com", shown).with_dead_address("gone@example.com")
+}
+
+conformance!(memory_notifications_port: notifications, memory_notifications());
 
 conformance!(memory_state_store: state_store, memory_state());
 conformance!(local_state_store: state_store, StateStoreFixture::new(directory(|path| LocalState::new(path))));

@@ -173,6 +173,11 @@ mod metrics {
                 dataset: "usage",
                 changes: 2,
             });
+            observer.observe(&Event::NotTold {
+                items: 3,
+                tries: 10,
+                kind: syncline::ErrorKind::Io,
+            });
         });
         let kept = kept.0.lock().unwrap().clone();
         let expected = [
@@ -186,6 +191,7 @@ mod metrics {
                 2.0,
             ),
             ("syncline_groups_committed_total{job=nightly}", 3.0),
+            ("syncline_not_told_total{job=nightly,kind=io}", 3.0),
             ("syncline_records_read_total{job=nightly}", 6.0),
             (
                 "syncline_records_rejected_total{job=nightly,reason=bad_value,destination=usage}",

@@ -4,12 +4,14 @@ mod clocks;
 mod events;
 mod faults;
 mod limits;
+mod told;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -18,8 +20,8 @@ use syncline::job::{Outcome, Trigger};
 use syncline::memory::{ManualClock, MemoryState};
 use syncline::schedule::LastOutcome;
 use syncline::scheduler::{
-    EndedRun, JobProvider, JobRun, ProvidedJob, RunFate, RunLimits, Scheduler, SchedulerConfig,
-    TimetableView, Timetables,
+    EndedRun, JobProvider, JobRun, ProvidedJob, RunEnd, RunFate, RunLimits, Scheduler,
+    SchedulerConfig, TimetableView, Timetables,
 };
 use syncline::spec::{MissedRuns, RunRetry, RunSettings, WhileRunning};
 use syncline::{Error, ErrorKind, Result, Tenant};
@@ -38,6 +40,10 @@ struct Jobs {
     /// Of this tenant nobody ever says how a job runs.
     silent: Option<Tenant>,
     began: Mutex<Vec<JobRun>>,
+    /// What was heard of ends, and what happens behind each.
+    ended: Mutex<Vec<(JobRun, RunFate, bool)>>,
+    behind: Mutex<Option<Arc<AtomicBool>>>,
+    mute: AtomicBool,
 }
 
 #[async_trait]
@@ -68,6 +74,29 @@ impl JobProvider for Jobs {
             return Err(error);
         }
         Ok(self.ends.lock().unwrap().pop().unwrap_or(Outcome::Success))
+    }
+
+    async fn ended(&self, _: &Context, run: &JobRun, end: &RunEnd) -> Result<()> {
+        let heard = (run.clone(), end.fate, end.again);
+        self.ended.lock().unwrap().push(heard);
+        if let Some(flag) = self.behind.lock().unwrap().take() {
+            flag.store(true, Ordering::Release);
+        }
+        match self.mute.load(Ordering::Acquire) {
+            true => Err(Error::new(ErrorKind::Io, "nobody can be told")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Jobs {
+    /// The ends that were heard of: when the run was due, how often it had begun, how it ended, and whether it comes again.
+    fn heard(&self) -> Vec<(DateTime<Utc>, u32, RunFate, bool)> {
+        let ended = self.ended.lock().unwrap();
+        let heard = ended
+            .iter()
+            .map(|(run, fate, again)| (run.due, run.begun, *fate, *again));
+        heard.collect()
     }
 }
 

@@ -29,7 +29,7 @@ pub(in crate::workspace) struct RunEnded<'a> {
     pub(in crate::workspace) begun: Option<u32>,
     pub(in crate::workspace) outcome: Outcome,
     pub(in crate::workspace) timed_out: bool,
-    /// Why it did not begin.
+    /// Why it failed, if that is known here; its record has it too.
     pub(in crate::workspace) failure: Option<&'a Error>,
 }
 
@@ -122,9 +122,9 @@ impl<'a> Notices<'a> {
         let Some(news) = news else {
             return Ok(());
         };
-        let told = self.put(context, &[news]).await?;
+        let (told, failed) = self.put(context, &[news]).await;
         self.deliver_to(context, &told).await;
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// A run of a job ended that nobody else tells of.

@@ -132,11 +132,12 @@ impl Mailbox {
             return self.waiting.push(waiting);
         }
         // What is more urgent takes the place of what is least so, and came last.
-        self.left_out += 1;
         let least = (self.waiting.iter_mut()).max_by_key(|waiting| waiting.item.kind);
-        if let Some(least) = least.filter(|least| least.item.kind > item.kind) {
-            *least = waiting;
-        }
+        let left = match least.filter(|least| least.item.kind > item.kind) {
+            Some(least) => std::mem::replace(least, waiting),
+            None => waiting,
+        };
+        self.left_out += left.item.times;
     }
 
     /// A job or chain succeeded: when it fails again, that is news, and that a known failure was repeated is none.
@@ -270,7 +271,7 @@ impl Mailbox {
             under_way.until = now + wait;
             return Came::Failed;
         }
-        let items = under_way.items.len() as u64 + under_way.left_out;
+        let items = under_way.len();
         // Nobody knows of these.
         let untold = std::mem::take(&mut under_way.items);
         self.under_way = None;
@@ -290,9 +291,17 @@ impl Mailbox {
 
     /// How many things are to be told yet.
     pub(super) fn len(&self) -> u64 {
-        let under_way = self.under_way.as_ref();
-        let under_way = under_way.map_or(0, |notice| notice.items.len() as u64 + notice.left_out);
-        self.waiting.len() as u64 + self.left_out + under_way
+        let waiting: u64 = self.waiting.iter().map(|waiting| waiting.item.times).sum();
+        let under_way = self.under_way.as_ref().map_or(0, UnderWay::len);
+        waiting + self.left_out + under_way
+    }
+}
+
+impl UnderWay {
+    /// How many things it tells.
+    fn len(&self) -> u64 {
+        let items: u64 = self.items.iter().map(|item| item.times).sum();
+        items + self.left_out
     }
 }
 
@@ -340,3 +349,6 @@ fn cut<T>(all: &mut Vec<T>, most: usize) {
     let over = all.len().saturating_sub(most);
     all.drain(..over);
 }
+
+#[cfg(test)]
+mod tests;

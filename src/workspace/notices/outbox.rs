@@ -79,10 +79,14 @@ impl<'a> Notices<'a> {
         Err(busy(key))
     }
 
-    /// Puts news into the mailboxes of those who are to hear of them; answers which these are. A mailbox that fails does not keep the others from it.
-    pub(super) async fn put(self, context: &Context, news: &[News]) -> Result<Vec<String>> {
+    /// Puts news into the mailboxes of those who are to hear of them; answers which these are, and what went wrong with others.
+    pub(super) async fn put(
+        self,
+        context: &Context,
+        news: &[News],
+    ) -> (Vec<String>, Option<Error>) {
         if !self.are_on() {
-            return Ok(Vec::new());
+            return (Vec::new(), None);
         }
         let mut addresses: Vec<&String> = news
             .iter()
@@ -91,7 +95,7 @@ impl<'a> Notices<'a> {
         addresses.sort_unstable();
         addresses.dedup();
         let (policy, now) = (self.policy(), context.clock().now());
-        let (mut told, mut failed) = (Vec::new(), None);
+        let (mut told, mut failed) = (Vec::new(), None::<Error>);
         for address in addresses {
             let put = |mailbox: &mut Mailbox| {
                 for news in news {
@@ -116,18 +120,15 @@ impl<'a> Notices<'a> {
                 }
             }
         }
-        match failed {
-            Some(error) => Err(error.during("tell people")),
-            None => Ok(told),
-        }
+        (told, failed.map(|error| error.during("tell people")))
     }
 
     /// Puts news, and delivers what may be told to these addresses now. What goes wrong is observed: nothing else must fail by it.
     pub(super) async fn tell(self, context: &Context, news: &[News]) {
-        let told = match self.put(context, news).await {
-            Ok(told) => told,
-            Err(error) => return self.not_kept(context, &error),
-        };
+        let (told, failed) = self.put(context, news).await;
+        if let Some(error) = failed {
+            self.not_kept(context, &error);
+        }
         self.deliver_to(context, &told).await;
     }
 
@@ -138,12 +139,14 @@ impl<'a> Notices<'a> {
         context: &Context,
         entries: &[AuditEntry],
     ) -> Result<Vec<String>> {
-        match self.put(context, &changes::news(entries)).await {
-            Err(error) if !is_of_the_store(&error) => {
+        let (told, failed) = self.put(context, &changes::news(entries)).await;
+        match failed {
+            Some(error) if is_of_the_store(&error) => Err(error),
+            Some(error) => {
                 self.not_kept(context, &error);
-                Ok(Vec::new())
+                Ok(told)
             }
-            put => put,
+            None => Ok(told),
         }
     }
 

@@ -77,7 +77,8 @@ fn heading(item: &NoticeItem, longest: usize) -> String {
         0 | 1 => String::new(),
         times => format!(" {times} times"),
     };
-    format!("{name} {what}{times}")
+    // Only a heading begins at the margin.
+    format!("{name} {what}{times}").trim().to_owned()
 }
 
 /// What is told of an item: labels and values, in order.
@@ -264,4 +265,200 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use indexmap::IndexMap;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Tenant;
+    use crate::host::NoticeSubject;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-03-01T{text}Z").parse().unwrap()
+    }
+
+    fn notice(items: Vec<NoticeItem>) -> Notice {
+        let tenant = Tenant::new("acme").unwrap();
+        let notice = Notice::new("n-1", tenant, "ops@example.com", at("06:00:12"));
+        notice.with_items(items)
+    }
+
+    fn failure() -> NoticeItem {
+        let (kind, job) = (NoticeKind::Failure, NoticeSubject::Job);
+        let mut item = NoticeItem::new("1", kind, job, "j-7", "people", at("06:00:12"));
+        (item.times, item.first_at) = (3, at("04:00:10"));
+        item.run = Some("2026-03-01T06:00:00Z".into());
+        item.why = Some("open: the mapping is wrong\n  fields[0]: no such field <email>".into());
+        item.what_to_do = Some("Correct the job & run it.".into());
+        let mut counts = NoticeCounts {
+            object: "person".into(),
+            records: IndexMap::from([("read".to_owned(), 120), ("rejected".to_owned(), 15)]),
+            ..NoticeCounts::default()
+        };
+        for (code, count) in [("bad_value", 9), ("no_match", 6)] {
+            counts.rejects.insert(code.into(), count);
+        }
+        item.counts = vec![counts];
+        item
+    }
+
+    fn success(id: &str) -> NoticeItem {
+        let (kind, chain) = (NoticeKind::Success, NoticeSubject::Chain);
+        NoticeItem::new(id, kind, chain, "c-1", "nightly", at("05:00:00"))
+    }
+
+    #[test]
+    fn one_failure_as_text_and_as_html() {
+        let told = rendered(notice(vec![failure()]));
+        assert_eq!(told.subject, "people failed 3 times");
+        assert_eq!(
+            told.text,
+            "\
+people failed 3 times
+
+  What        job
+  When        2026-03-01T06:00:12Z
+  How often   3 times since 2026-03-01T04:00:10Z
+  Run         2026-03-01T06:00:00Z
+  Why         open: the mapping is wrong
+                fields[0]: no such field <email>
+  What to do  Correct the job & run it.
+  Records     person: read 120, rejected 15
+              rejected for: bad_value 9, no_match 6
+
+Workspace acme
+"
+        );
+        let label = "<tr><td style=\"padding:2px 12px 2px 0;vertical-align:top;color:#666666;white-space:nowrap\">";
+        let value = "</td><td style=\"padding:2px 0;vertical-align:top\">";
+        let expected = format!(
+            "{HEAD}\
+<h2 style=\"margin:0 0 8px 0;font-size:16px;color:#b00020\">people failed 3 times</h2>
+{TABLE}\
+{label}What{value}job</td></tr>
+{label}When{value}2026-03-01T06:00:12Z</td></tr>
+{label}How often{value}3 times since 2026-03-01T04:00:10Z</td></tr>
+{label}Run{value}2026-03-01T06:00:00Z</td></tr>
+{label}Why{value}open: the mapping is wrong<br>  fields[0]: no such field &lt;email&gt;</td></tr>
+{label}What to do{value}Correct the job &amp; run it.</td></tr>
+{label}Records{value}person: read 120, rejected 15<br>rejected for: bad_value 9, no_match 6</td></tr>
+</table>
+<p style=\"margin:0;color:#666666\">Workspace acme</p>
+</body>
+</html>
+"
+        );
+        assert_eq!(told.html, expected);
+    }
+
+    #[test]
+    fn a_digest_says_how_many_of_each_and_what_had_no_room() {
+        let (kind, job) = (NoticeKind::Change, NoticeSubject::Job);
+        let mut change = NoticeItem::new("2", kind, job, "j-8", "accounts", at("05:30:00"));
+        change.cause = Some("change".into());
+        change.why = Some("changed: settings.schedule".into());
+        change.actor = Some("ada@example.com".into());
+        let items = vec![failure(), change, success("3")];
+        let told = rendered(notice(items).with_left_out(37));
+        assert_eq!(told.subject, "3 failures, 1 change, 1 success, 37 more");
+        let expected = "\
+accounts was changed
+
+  What        job
+  When        2026-03-01T05:30:00Z
+  By          ada@example.com
+  Details     changed: settings.schedule
+
+nightly succeeded
+
+  What        chain
+  When        2026-03-01T05:00:00Z
+
+And 37 more, for which there was no room. They are in the history of the workspace.
+
+Workspace acme
+";
+        assert!(told.text.ends_with(expected), "{}", told.text);
+        assert!(
+            told.text
+                .starts_with("3 failures, 1 change, 1 success, 37 more\n\npeople failed 3 times\n")
+        );
+        assert!(told.html.contains(
+            "<p style=\"margin:0 0 16px 0\">3 failures, 1 change, 1 success, 37 more</p>"
+        ));
+        assert!(told.html.contains("And 37 more"));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_the_subject_only() {
+        let mut item = success("1");
+        item.name = "ä".repeat(200);
+        let told = rendered(notice(vec![item]));
+        assert_eq!(told.subject, format!("{}… succeeded", "ä".repeat(60)));
+        assert!(told.text.contains(&"ä".repeat(200)));
+    }
+
+    /// The tags of an HTML document, without what is in them.
+    fn tags(html: &str) -> Vec<String> {
+        let parts = html.split('<').skip(1);
+        parts
+            .map(|part| part.split(['>', ' ']).next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Texts that would break out of something.
+    fn hostile() -> impl Strategy<Value = String> {
+        let pieces = prop::sample::select(vec![
+            "<script>alert(1)</script>",
+            "\" onload=\"x",
+            "'",
+            "</td></table>",
+            "\r\nBcc: all@example.com",
+            "\n",
+            "&amp;",
+            "<!--",
+            "]]>",
+            "\u{202e}",
+            "\u{2028}",
+            "\u{0}",
+            "\u{1b}[31m",
+            "<img src=//evil>",
+            "é",
+            "people",
+            "\u{85}",
+        ]);
+        let piece = prop_oneof![pieces.prop_map(str::to_owned), any::<String>()];
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_out_of_its_place(name in hostile(), why in hostile(), actor in hostile(), object in hostile()) {
+            let plain = |name: &str, why: &str, actor: &str, object: &str| {
+                let mut item = failure();
+                (item.name, item.why, item.actor) = (name.into(), Some(why.into()), Some(actor.into()));
+                item.counts[0].object = object.into();
+                rendered(notice(vec![item]))
+            };
+            let told = plain(&name, &why, &actor, &object);
+            // One line, that nothing else can be made of.
+            prop_assert!(!told.subject.contains(|letter: char| letter.is_control() || is_direction(letter) || ('\u{2028}'..='\u{2029}').contains(&letter)), "{:?}", told.subject);
+            // The same tags, whatever the texts: line breaks aside.
+            let expected = plain("a", "a", "a", "a");
+            let without_breaks = |html: &str| tags(html).into_iter().filter(|tag| tag != "br").collect::<Vec<_>>();
+            prop_assert_eq!(without_breaks(&told.html), without_breaks(&expected.html));
+            // Nor does one change what a tag has: no quote of a text is in the document.
+            let quotes = |html: &str| html.matches(['"', '\'']).count();
+            prop_assert_eq!(quotes(&told.html), quotes(&expected.html));
+            prop_assert!(!told.text.contains(|letter: char| letter.is_control() && letter != '\n'), "{:?}", told.text);
+            // No line of a text can look like a heading: only those begin at the margin.
+            let headings = |text: &str| text.lines().filter(|line| !line.is_empty() && !line.starts_with("  ")).count();
+            prop_assert_eq!(headings(&told.text), headings(&expected.text));
+        }
+    }
 }

@@ -210,7 +210,7 @@ fn an_answer_that_is_lost_is_neither_a_failure_nor_a_second_try() {
 
 /// A store whose every answer comes a moment later, so that others get their turn before and behind it.
 #[derive(Debug)]
-struct Yielding(MemoryState);
+pub(super) struct Yielding(pub(super) MemoryState);
 
 async fn moment() {
     let mut first = true;

@@ -12,7 +12,7 @@ use syncline::dataset::Dataset;
 use syncline::destination::Destination;
 use syncline::host::Context;
 use syncline::job::{Change, Outcome, RunReport, RunRequest};
-use syncline::memory::{MemoryConnection, MemoryFiles, MemoryRejects};
+use syncline::memory::{MemoryConnection, MemoryFiles, MemoryNotifications, MemoryRejects};
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::schedule::Holidays;
 use syncline::spec::{
@@ -469,7 +469,7 @@ fn schedules_that_mind_holidays_need_the_calendar_of_the_host() {
     let refused = workspace.jobs().create(world.context(), spec());
     let refused = world.run(refused).unwrap_err();
     assert!(refused.problems()[0].path.starts_with("settings.schedule"));
-    let (_, config) = world.with_secrets(OAuthClient::new("client"));
+    let (_, config) = world.with_secrets(OAuthClient::new("client"), MemoryNotifications::new());
     let workspace = Workspace::new(config.with_holidays(Arc::new(NewYear)));
     let created = workspace.jobs().create(world.context(), spec());
     let id = world.run(created).unwrap().id;

@@ -11,6 +11,7 @@ mod jobs;
 mod life;
 mod moving;
 mod nested;
+mod notices;
 mod provider;
 mod registry;
 mod rows;
@@ -26,7 +27,7 @@ use syncline::connector::{
     Registry,
 };
 use syncline::host::{Context, StateKey, StateKind, StateStore};
-use syncline::memory::{MemoryConnection, MemoryConnector, MemoryObject};
+use syncline::memory::{MemoryConnection, MemoryConnector, MemoryNotifications, MemoryObject};
 use syncline::record::array::RecordBatch;
 use syncline::record::{Field, FieldType, RecordBuilder, Schema};
 use syncline::spec::{
@@ -186,8 +187,12 @@ fn home() -> MemoryConnection {
 }
 
 impl World {
-    /// A workspace whose host has this client, and what it was made of.
-    pub(crate) fn with_secrets(&self, client: OAuthClient) -> (Workspace, WorkspaceConfig) {
+    /// A workspace whose host has this client and tells people by this mail, and what it was made of.
+    pub(crate) fn with_secrets(
+        &self,
+        client: OAuthClient,
+        mail: MemoryNotifications,
+    ) -> (Workspace, WorkspaceConfig) {
         let config = WorkspaceConfig::new(
             Tenant::new("acme").unwrap(),
             Arc::new(self.state.clone()),
@@ -199,6 +204,7 @@ impl World {
             .with_client("crm", client)
             .unwrap();
         let config = config.with_registry(Arc::new(registry));
+        let config = config.with_notifications(Arc::new(mail));
         (Workspace::new(config.clone()), config)
     }
 

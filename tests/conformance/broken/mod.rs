@@ -13,6 +13,7 @@ mod executor;
 mod file_store;
 mod job;
 mod lookup;
+mod notifications;
 mod reject_ledger;
 mod schedule;
 mod state_store;
@@ -71,6 +72,7 @@ fn all() -> Vec<Broken> {
     all.extend(executor::broken_executors());
     all.extend(cipher::broken_ciphers());
     all.extend(credentials::broken_credentials());
+    all.extend(notifications::broken_notifications());
     all.extend(transport::broken_transports());
     all.extend(authorization::broken_authorizations());
     all.extend(dataset::broken_datasets());
@@ -94,6 +96,7 @@ fn clauses() -> Vec<&'static str> {
     all.extend(of(&kit::EXECUTOR));
     all.extend(of(&kit::CIPHER));
     all.extend(of(&kit::CREDENTIALS));
+    all.extend(of(&kit::NOTIFICATIONS));
     all.extend(of(&kit::TRANSPORT));
     all.extend(of(&kit::AUTHORIZATION));
     all.extend(of(&kit::DATASET));

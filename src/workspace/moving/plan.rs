@@ -1,116 +1,30 @@
-//! Moving connections and jobs between orgs.
+//! What an import comes to, before anything is changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
-use super::jobs::{JobView, entry};
-use super::roster::{ConnectionEntry, JobEntry, Roster, not_found};
-use super::{Workspace, chains, connections, first, jobs};
+use super::super::jobs::{self, JobView, entry};
+use super::super::roster::{JobEntry, Roster};
+use super::super::{Workspace, chains};
+use super::{ImportAction, ImportReport, ImportRequest, ImportStep};
 use crate::error::Problem;
 use crate::host::{Context, unique};
 use crate::schedule::Holidays;
-use crate::spec::{ConnectionSpec, ExportSpec, JobSpec, Member};
+use crate::spec::{ExportSpec, JobSpec, Member};
 use crate::{Error, Result};
 
-/// How often an import is planned anew when the workspace changed meanwhile.
-const TRIES: usize = 20;
-
-/// How a document is brought into a workspace.
-///
-/// ```
-/// use syncline::workspace::ImportRequest;
-///
-/// // From the sandbox into production, and at first only to see what would change.
-/// let request = ImportRequest::new().with_connection("crm sandbox", "crm").with_dry_run();
-/// assert!(request.dry_run);
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ImportRequest {
-    /// Which connection that the document has, or that its jobs name, is which of the workspace, each by name or id. Others are found by id, then
-    /// by name.
-    pub connections: BTreeMap<String, String>,
-    /// Tell what would change, and change nothing.
-    pub dry_run: bool,
-}
-
-impl ImportRequest {
-    /// Finds all by id, then by name.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same, where this connection of the document is that one of the workspace.
-    #[must_use]
-    pub fn with_connection(
-        mut self,
-        of_document: impl Into<String>,
-        here: impl Into<String>,
-    ) -> Self {
-        self.connections.insert(of_document.into(), here.into());
-        self
-    }
-
-    /// The same, only told.
-    #[must_use]
-    pub fn with_dry_run(mut self) -> Self {
-        self.dry_run = true;
-        self
-    }
-}
-
-/// What an import did, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ImportReport {
-    /// Connections, in the order of the document.
-    pub connections: Vec<ImportStep>,
-    /// Jobs, in the order of the document.
-    pub jobs: Vec<ImportStep>,
-    /// Chains, in the order of the document.
-    pub chains: Vec<ImportStep>,
-    /// Whether nothing was changed.
-    pub dry_run: bool,
-}
-
-/// What becomes of one part of a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ImportStep {
-    /// Its name in the document.
-    pub name: String,
-    /// Its id in the workspace.
-    pub id: String,
-    /// What is done.
-    pub action: ImportAction,
-}
-
-/// What is done with one part of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ImportAction {
-    /// It is new here. A connection has to be authorized.
-    Create,
-    /// One that is here becomes like it.
-    Update,
-    /// One that is here stays as it is: each connection, since it belongs to its own organisation, and a job that is the same.
-    Keep,
-}
-
 /// What an import comes to.
-struct Plan {
+pub(super) struct Plan {
     /// The roster that it was made for.
-    base: Roster,
-    roster: Roster,
-    report: ImportReport,
+    pub(super) base: Roster,
+    pub(super) roster: Roster,
+    pub(super) report: ImportReport,
     /// Specs to save: id and spec of the jobs that change.
-    specs: Vec<(String, JobSpec)>,
+    pub(super) specs: Vec<(String, JobSpec)>,
     /// Editions that no longer count.
-    replaced: Vec<(String, String)>,
+    pub(super) replaced: Vec<(String, String)>,
 }
 
 /// A job that comes in.
@@ -126,99 +40,8 @@ struct Incoming<'a> {
     /// Its place in the document.
     path: &'a str,
 }
-
 impl Workspace {
-    /// All connections, without their secrets, all jobs and all chains, as one document. It does not depend on the order in which they were made.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn export(&self, context: &Context) -> Result<ExportSpec> {
-        let (roster, jobs) = self.jobs().snapshot(context, |_| true).await?;
-        let connections = roster.present().map(|entry| ConnectionSpec {
-            id: Some(entry.id.clone()),
-            ..entry.spec.clone()
-        });
-        let jobs = jobs.into_iter().map(|view| view.spec).collect();
-        let chains = roster
-            .chains
-            .iter()
-            .map(|chain| chains::shown(&roster, chain));
-        let document = ExportSpec::new(jobs).with_connections(connections.collect());
-        Ok(document.with_chains(chains.collect()))
-    }
-
-    /// Brings a document's connections, jobs and chains into the workspace, whole or not at all. A job is the one of the same id, or else the one that
-    /// the same template gave the same connection, or else the one of the same name; what is not here yet is made. Nothing that only the workspace has is removed. Doing so again changes nothing.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) with all that does not fit here, each with its path in the document;
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the request names a connection that is not here. Then nothing was changed.
-    pub async fn import(
-        &self,
-        context: &Context,
-        document: &ExportSpec,
-        request: &ImportRequest,
-    ) -> Result<ImportReport> {
-        let imported = self.imported(context, document, request).await;
-        imported.map_err(|error| error.during("import"))
-    }
-
-    async fn imported(
-        &self,
-        context: &Context,
-        document: &ExportSpec,
-        request: &ImportRequest,
-    ) -> Result<ImportReport> {
-        for _ in 0..TRIES {
-            let plan = self.plan(context, document, request).await?;
-            if request.dry_run {
-                return Ok(plan.report);
-            }
-            if self.carry_out(context, &plan).await? {
-                for (id, edition) in &plan.replaced {
-                    self.jobs().forget_edition(context, id, edition).await?;
-                }
-                return Ok(plan.report);
-            }
-        }
-        let message = "the workspace changes all the time; import when others are done";
-        Err(Error::new(crate::ErrorKind::Conflict, message))
-    }
-
-    /// Saves what is planned; `false` says that the workspace is no longer the one that it was planned for.
-    async fn carry_out(&self, context: &Context, plan: &Plan) -> Result<bool> {
-        let jobs = self.jobs();
-        let mut editions = BTreeMap::new();
-        for (id, spec) in &plan.specs {
-            editions.insert(id.as_str(), jobs.save_edition(context, id, spec).await?);
-        }
-        let mut roster = plan.roster.clone();
-        for job in &mut roster.jobs {
-            if let Some(edition) = editions.get(job.id.as_str()) {
-                job.edition.clone_from(edition);
-            }
-        }
-        let done = self.change(context, |now| {
-            // What was done by a try whose answer was lost is done.
-            if *now == roster {
-                return Ok(true);
-            }
-            let same = *now == plan.base;
-            if same {
-                now.clone_from(&roster);
-            }
-            Ok(same)
-        });
-        let done = done.await?;
-        if !done {
-            for (id, edition) in &editions {
-                jobs.forget_edition(context, id, edition).await?;
-            }
-        }
-        Ok(done)
-    }
-
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         context: &Context,
         document: &ExportSpec,
@@ -292,127 +115,6 @@ impl Workspace {
             true => Ok(plan),
             false => Err(Error::invalid("the document does not fit here", problems)),
         }
-    }
-
-    /// Finds or makes a place for each connection that the document has or names: the id here by the name there.
-    fn place(
-        &self,
-        context: &Context,
-        document: &ExportSpec,
-        request: &ImportRequest,
-        plan: &mut Plan,
-        problems: &mut Vec<Problem>,
-    ) -> Result<BTreeMap<String, String>> {
-        let now = context.clock().now();
-        let mut targets: BTreeMap<String, String> = BTreeMap::new();
-        let named = document
-            .jobs
-            .iter()
-            .filter_map(|job| job.dataset.connection.as_ref());
-        let mut meant: BTreeSet<&String> = named.collect();
-        for connection in &document.connections {
-            meant.extend(
-                [Some(&connection.name), connection.id.as_ref()]
-                    .into_iter()
-                    .flatten(),
-            );
-        }
-        for (of_document, here) in &request.connections {
-            if !meant.contains(of_document) {
-                let message = "the document has no such connection, and none of its jobs names one";
-                problems.push(Problem::new(format!("connections.{of_document}"), message));
-            }
-            if find(&plan.roster, here).is_none() {
-                return Err(not_found("connection", here));
-            }
-        }
-        // All by the map and by id, before any is found by its name.
-        let mapped = |connection: &ConnectionSpec| {
-            let keys = [Some(&connection.name), connection.id.as_ref()];
-            let mut keys = keys.into_iter().flatten();
-            keys.find_map(|key| request.connections.get(key))
-        };
-        let mut places: Vec<Option<String>> = Vec::new();
-        for connection in &document.connections {
-            let known = (connection.id.as_ref()).and_then(|id| plan.roster.connection(id).ok());
-            let place = match mapped(connection) {
-                Some(here) => find(&plan.roster, here),
-                None => known,
-            };
-            places.push(place.map(|place| place.id.clone()));
-        }
-        for (at, connection) in document.connections.iter().enumerate() {
-            let path = format!("connections[{at}]");
-            let by_name = plan.roster.connection_named(&connection.name);
-            let by_name = by_name.filter(|found| !places.contains(&Some(found.id.clone())));
-            let place = places.get(at).cloned().flatten();
-            let found = match place {
-                Some(id) => Some(plan.roster.connection(&id)?),
-                None => by_name,
-            };
-            let (id, action) = match found {
-                Some(found) if found.spec.kind != connection.kind => {
-                    let message = format!(
-                        "`{}` is of the kind `{}` here, and of `{}` there",
-                        found.spec.name, found.spec.kind, connection.kind
-                    );
-                    problems.push(Problem::new(format!("{path}.kind"), message));
-                    continue;
-                }
-                Some(found) => (found.id.clone(), ImportAction::Keep),
-                None => match self.admitted(&plan.roster, connection) {
-                    Ok(spec) => {
-                        // One that is being removed still has its id.
-                        let taken = |id: &str| plan.roster.connections.iter().any(|c| c.id == id);
-                        let id = own_id(context, connection.id.as_deref(), taken);
-                        let made = connections::entry(id.clone(), spec, now);
-                        plan.roster.connections.push(made);
-                        (id, ImportAction::Create)
-                    }
-                    Err(error) => {
-                        problems.extend(placed(&path, &error));
-                        continue;
-                    }
-                },
-            };
-            if mapped(connection).is_none() && targets.values().any(|taken| *taken == id) {
-                let message =
-                    "it is the same here as one in front of it; say which is which in the map";
-                problems.push(Problem::new(path, message));
-                continue;
-            }
-            targets.insert(connection.name.clone(), id.clone());
-            plan.report.connections.push(ImportStep {
-                name: connection.name.clone(),
-                id,
-                action,
-            });
-        }
-        // Those that the document names and does not have may be here.
-        for name in document
-            .jobs
-            .iter()
-            .filter_map(|job| job.dataset.connection.as_ref())
-        {
-            let here = match request.connections.get(name) {
-                Some(here) => find(&plan.roster, here),
-                None => plan.roster.connection_named(name),
-            };
-            if let (false, Some(here)) = (targets.contains_key(name), here) {
-                targets.insert(name.clone(), here.id.clone());
-            }
-        }
-        Ok(targets)
-    }
-
-    /// The spec of a connection that is made.
-    fn admitted(&self, roster: &Roster, spec: &ConnectionSpec) -> Result<ConnectionSpec> {
-        let info = self.registry().connector(&spec.kind)?.info();
-        connections::valid(info, spec)?;
-        connections::admit(roster, info, spec, None)?;
-        let mut spec = spec.clone();
-        (spec.id, spec.method) = (None, Some(info.method(&spec)?.name.clone()));
-        Ok(spec)
     }
 }
 
@@ -534,7 +236,7 @@ impl Plan {
                 }
             }
         }
-        let checked = first::check(&self.roster);
+        let checked = jobs::check(&self.roster);
         problems.extend(
             checked
                 .map_err(|problem| Problem::new("jobs", problem.message))
@@ -655,15 +357,8 @@ impl JobView {
         spec.template.clone_from(&self.spec.template);
     }
 }
-
-/// The connection of this id, or else of this name.
-fn find<'a>(roster: &'a Roster, key: &str) -> Option<&'a ConnectionEntry> {
-    let by_id = roster.connection(key).ok();
-    by_id.or_else(|| roster.connection_named(key))
-}
-
 /// The document's id, if it can be one here: so the next import finds it again.
-fn own_id(context: &Context, id: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
+pub(super) fn own_id(context: &Context, id: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let usable = |id: &str| (16..=64).contains(&id.len()) && id.chars().all(plain) && !taken(id);
     match id {
@@ -673,7 +368,7 @@ fn own_id(context: &Context, id: Option<&str>, taken: impl Fn(&str) -> bool) -> 
 }
 
 /// An error's findings, placed under a path.
-fn placed(path: &str, error: &Error) -> Vec<Problem> {
+pub(super) fn placed(path: &str, error: &Error) -> Vec<Problem> {
     match error.problems() {
         [] => vec![Problem::new(path, error.to_string())],
         found => (found.iter())

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::activity::{RunQuery, RunRecord, RunStatus};
-use super::jobs::{JobView, Jobs};
-use super::roster::Roster;
-use super::specs;
+use super::super::activity::{RunQuery, RunRecord, RunStatus};
+use super::super::roster::Roster;
+use super::super::specs;
+use super::{JobView, Jobs};
 use crate::host::Context;
 use crate::schedule::{LastOutcome, Schedule as _, ScheduleRequest};
 use crate::scheduler::{TimetableView, Timetables};
@@ -108,7 +108,7 @@ pub struct JobRow {
     pub enabled: bool,
     /// Whether its source is gone, so that it does not run.
     pub retired: bool,
-    /// The last run, by its id in the [history](super::Activity::run), if it ran. Dry runs are none.
+    /// The last run, by its id in the [history](crate::workspace::Activity::run), if it ran. Dry runs are none.
     pub last_run: Option<String>,
     /// When that began.
     pub last_at: Option<DateTime<Utc>>,

@@ -1,9 +1,9 @@
 //! The job that runs first: at most one for each job, which may need one itself.
 
-use super::activity::Came;
-use super::chains::{ChainRequest, Course, DEEPEST, Level, LinkFate, LinkReport};
-use super::jobs::{JobView, Jobs, job_end, unfit};
-use super::roster::{JobEntry, Roster, not_found};
+use super::super::activity::Came;
+use super::super::chains::{ChainRequest, Course, DEEPEST, Level, LinkFate, LinkReport};
+use super::super::roster::{JobEntry, Roster, not_found};
+use super::{JobView, Jobs, job_end, unfit};
 use crate::error::Problem;
 use crate::host::{Context, StateKey, StateKind};
 use crate::job::{Deed, Outcome, RunReport, RunRequest};
@@ -11,7 +11,7 @@ use crate::spec::{ChainSpec, JobSpec, LinkSpec};
 use crate::{Error, ErrorKind, Result};
 
 /// The id of the job that a spec needs first.
-pub(super) fn of_spec(roster: &Roster, spec: &JobSpec) -> Result<Option<String>> {
+pub(in crate::workspace) fn of_spec(roster: &Roster, spec: &JobSpec) -> Result<Option<String>> {
     let Some(name) = &spec.first else {
         return Ok(None);
     };
@@ -24,7 +24,7 @@ pub(super) fn of_spec(roster: &Roster, spec: &JobSpec) -> Result<Option<String>>
 }
 
 /// Fails if jobs need each other first, or too many stand in a line.
-pub(super) fn check(roster: &Roster) -> Result<(), Problem> {
+pub(in crate::workspace) fn check(roster: &Roster) -> Result<(), Problem> {
     let needing = roster.jobs.iter().filter(|job| job.first.is_some());
     for job in needing {
         line(roster, job)?;
@@ -61,7 +61,7 @@ fn line<'a>(roster: &'a Roster, job: &'a JobEntry) -> Result<Vec<&'a JobEntry>, 
 }
 
 /// The connections of the jobs that run when this one does.
-pub(super) fn connections(roster: &Roster, id: &str) -> Vec<String> {
+pub(in crate::workspace) fn connections(roster: &Roster, id: &str) -> Vec<String> {
     let line = roster.job(id).ok().and_then(|job| line(roster, job).ok());
     let mut connections = Vec::new();
     for connection in line
@@ -77,7 +77,7 @@ pub(super) fn connections(roster: &Roster, id: &str) -> Vec<String> {
 }
 
 /// Fails if a job that is none of these needs one of them first.
-pub(super) fn free(roster: &Roster, jobs: &[&str]) -> Result<()> {
+pub(in crate::workspace) fn free(roster: &Roster, jobs: &[&str]) -> Result<()> {
     let is_one = |id: &str| jobs.contains(&id);
     let needs = |job: &&JobEntry| !is_one(&job.id) && job.first.as_deref().is_some_and(is_one);
     match roster.jobs.iter().find(needs) {
@@ -91,7 +91,7 @@ pub(super) fn free(roster: &Roster, jobs: &[&str]) -> Result<()> {
 
 impl Jobs<'_> {
     /// Runs the job that [must run first](JobSpec::first), if there is one, and then this one; that one may need another one itself. When the first has
-    /// read its source, this one begins to read, as in a [chain](super::Chains::run).
+    /// read its source, this one begins to read, as in a [chain](crate::workspace::Chains::run).
     ///
     /// If the first did not do what its [settings](crate::spec::RunSettings::success) ask, this one does not begin: its report has failed and says why,
     /// and so does its history. A run of the same name goes on at the job that failed; one of another name, or of none, runs all of them.
@@ -115,7 +115,7 @@ impl Jobs<'_> {
     }
 
     /// The same, for those who tell people of it themselves; answers the id of its record too, if it ran alone.
-    pub(super) async fn run_with_first_untold(
+    pub(in crate::workspace) async fn run_with_first_untold(
         self,
         context: &Context,
         id: &str,
@@ -192,7 +192,7 @@ impl Jobs<'_> {
         report
     }
 
-    pub(super) fn first_key(self, id: &str) -> Result<StateKey> {
+    pub(in crate::workspace) fn first_key(self, id: &str) -> Result<StateKey> {
         self.0.key(StateKind::Chain, ["first", id])
     }
 }
