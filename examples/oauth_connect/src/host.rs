@@ -17,7 +17,9 @@ use syncline::{Result, Tenant};
 use url::Url;
 
 use crate::cipher::XChaCha;
+use crate::complain;
 use crate::live::{Live, WatchedJobs};
+use crate::notices::Letterbox;
 use crate::rejects::Rejects;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -29,6 +31,8 @@ pub(crate) const OBJECTS: [&str; 2] = ["company", "person"];
 const GROUP: u64 = 100;
 /// How often the scheduler looks what is due, and whether a run is to stop. A host of many tenants does with the defaults.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often people are told what waited for its time.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 /// How long somebody who asks for a run waits to see it begin.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -43,6 +47,8 @@ pub(crate) struct Host {
     pub(crate) timetables: Timetables,
     pub(crate) live: Live,
     pub(crate) rejects: Arc<Rejects>,
+    /// What people were told.
+    pub(crate) letters: Letterbox,
     /// Where the outside system sends browsers back to.
     pub(crate) redirect: Url,
     pub(crate) context: Context,
@@ -86,7 +92,12 @@ impl Host {
             .with_executor(Arc::new(ThreadPool::new(2)?))
             .with_cancel(CancelToken::new())
             .with_actor("somebody at a page");
-        let workspace = Workspace::new(config.with_registry(Arc::new(registry)));
+        let letters = Letterbox::default();
+        let workspace = Workspace::new(
+            config
+                .with_registry(Arc::new(registry))
+                .with_notifications(Arc::new(letters.clone())),
+        );
         let (opened, rejects) = (workspace.clone(), Arc::new(Rejects::new(settings)));
         let refused = Arc::clone(&rejects);
         let jobs = Workspaces::new(
@@ -100,6 +111,7 @@ impl Host {
             timetables: Timetables::new(Tenant::new("the host")?, state),
             live: Live::default(),
             rejects,
+            letters,
             redirect,
             context,
             home,
@@ -128,6 +140,7 @@ impl Host {
     pub(crate) async fn run_what_is_due(&self) -> Result<()> {
         let jobs = WatchedJobs {
             jobs: self.jobs.clone(),
+            workspace: self.workspace.clone(),
             live: self.live.clone(),
         };
         let config = SchedulerConfig::new("oauth_connect", self.timetables.clone(), Arc::new(jobs))
@@ -136,6 +149,16 @@ impl Host {
             .with_drain(Duration::ZERO);
         let context = self.context.clone().with_actor("the scheduler");
         Scheduler::new(config).run(&context).await
+    }
+
+    /// Tells people what could not be told at once, for ever. News are told as they happen; what waits has been too much for an hour, or failed before.
+    pub(crate) async fn tell_what_waits(&self) {
+        loop {
+            if let Err(error) = self.workspace.notices().deliver(&self.context).await {
+                complain(&error);
+            }
+            tokio::time::sleep(TELL_EVERY).await;
+        }
     }
 
     /// Asks for a run of a job or chain, unless one goes on or was asked for; the name of that one.

@@ -4,6 +4,7 @@ mod cipher;
 mod crm;
 mod host;
 mod live;
+mod notices;
 mod overview;
 mod pages;
 mod provider;
@@ -40,6 +41,7 @@ pub struct Running {
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
     scheduler: JoinHandle<()>,
+    notices: JoinHandle<()>,
     local: Vec<JoinHandle<()>>,
 }
 
@@ -82,6 +84,8 @@ pub async fn start(settings: Settings) -> Result<Running> {
             complain(&error);
         }
     });
+    let told = Arc::clone(&host);
+    let notices = tokio::spawn(async move { told.tell_what_waits().await });
     let (stop, stopped) = oneshot::channel();
     let routes = routes::routes(Arc::clone(&host));
     let server = tokio::spawn(async move {
@@ -100,6 +104,7 @@ pub async fn start(settings: Settings) -> Result<Running> {
         stop: Some(stop),
         server,
         scheduler,
+        notices,
         local,
     })
 }
@@ -124,6 +129,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.server.abort();
         self.scheduler.abort();
+        // What breaks off is delivered again.
+        self.notices.abort();
         self.local.iter().for_each(JoinHandle::abort);
     }
 }

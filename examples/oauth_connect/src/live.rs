@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use syncline::host::{Context, Event, Observer};
 use syncline::job::Outcome;
-use syncline::scheduler::{JobProvider, JobRun, ProvidedJob};
-use syncline::workspace::{RunRecord, RunStatus, Workspaces};
+use syncline::scheduler::{JobProvider, JobRun, ProvidedJob, RunEnd};
+use syncline::workspace::{RunRecord, RunStatus, Workspace, Workspaces};
 use syncline::{Result, Tenant};
 use tokio::sync::watch;
 
@@ -62,10 +62,7 @@ impl Live {
     }
 
     fn begin(&self, run: &JobRun) -> Watch {
-        let (key, sender) = (
-            (run.job.clone(), run.name.clone()),
-            watch::Sender::default(),
-        );
+        let (key, sender) = ((run.job.clone(), run.run.clone()), watch::Sender::default());
         self.watched().insert(key.clone(), sender.clone());
         Watch {
             live: self.clone(),
@@ -119,6 +116,7 @@ impl Drop for Watch {
 #[derive(Debug)]
 pub(crate) struct WatchedJobs {
     pub(crate) jobs: Workspaces,
+    pub(crate) workspace: Workspace,
     pub(crate) live: Live,
 }
 
@@ -134,10 +132,19 @@ impl JobProvider for WatchedJobs {
     }
 
     async fn run(&self, context: &Context, run: &JobRun) -> Result<Outcome> {
+        // Of a chain, or a job behind another one, the figures of several runs would come together.
+        let job = self.workspace.jobs().get(context, &run.job).await;
+        if !job.is_ok_and(|job| job.spec.first.is_none()) {
+            return self.jobs.run(context, run).await;
+        }
         let watch = self.live.begin(run);
         let figures = Arc::new(Figures(watch.sender.clone()));
         self.jobs
             .run(&context.clone().with_observer(figures), run)
             .await
+    }
+
+    async fn ended(&self, context: &Context, run: &JobRun, end: &RunEnd) -> Result<()> {
+        self.jobs.ended(context, run, end).await
     }
 }

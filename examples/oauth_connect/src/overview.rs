@@ -1,44 +1,29 @@
 //! What pages show of jobs and chains beside their specs: how their runs ended, and when the next ones come.
 
-use syncline::Result;
+use chrono::TimeDelta;
 use syncline::job::Trigger;
 use syncline::schedule::{CompiledSchedule, PreviewRun, ScheduleRequest};
 use syncline::scheduler::TimetableView;
 use syncline::spec::{LinkSpec, Member};
-use syncline::workspace::{ChainView, JobView, RunQuery, RunRecord};
+use syncline::workspace::{ChainView, RunQuery, RunRecord};
+use syncline::{ErrorKind, Result};
 
 use crate::host::Host;
-
-/// A job, with its last run and its timetable.
-pub(crate) struct JobRow {
-    pub(crate) view: JobView,
-    pub(crate) last: Option<RunRecord>,
-    pub(crate) timetable: Option<TimetableView>,
-}
-
-/// The jobs that are kept by this, by name.
-pub(crate) async fn job_rows(host: &Host, keep: impl Fn(&JobView) -> bool) -> Result<Vec<JobRow>> {
-    let timetables = timetables(host).await?;
-    let mut rows = Vec::new();
-    for view in host.workspace.jobs().list(&host.context).await? {
-        if keep(&view) {
-            let query = RunQuery::new().of_job(&view.id).with_limit(1);
-            let page = host.workspace.activity().runs(&host.context, &query);
-            let of_it = timetables.iter().find(|timetable| timetable.job == view.id);
-            rows.push(JobRow {
-                last: page.await?.runs.pop(),
-                timetable: of_it.cloned(),
-                view,
-            });
-        }
-    }
-    Ok(rows)
-}
 
 /// When each job and chain runs.
 pub(crate) async fn timetables(host: &Host) -> Result<Vec<TimetableView>> {
     let tenant = host.workspace.tenant();
     host.timetables.list(&host.context, tenant).await
+}
+
+/// When this job or chain runs; `None` if that was not said yet.
+pub(crate) async fn timetable(host: &Host, id: &str) -> Result<Option<TimetableView>> {
+    let tenant = host.workspace.tenant();
+    match host.timetables.get(&host.context, tenant, id).await {
+        Ok(timetable) => Ok(Some(timetable)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A link of a chain, with the last run that it had as one.
@@ -49,7 +34,7 @@ pub(crate) struct LinkRow {
     pub(crate) last: Option<RunRecord>,
 }
 
-/// How many runs of a job are looked at for its last one in a chain.
+/// How many runs are looked at for the last one in a chain.
 const LOOKED: usize = 50;
 
 pub(crate) async fn link_rows(host: &Host, chain: &ChainView) -> Result<Vec<LinkRow>> {
@@ -57,23 +42,30 @@ pub(crate) async fn link_rows(host: &Host, chain: &ChainView) -> Result<Vec<Link
     let chains = host.workspace.chains().list(&host.context).await?;
     let mut rows = Vec::new();
     for link in &chain.spec.links {
-        let (mut place, mut last) = (None, None);
-        match &link.member {
+        let (place, query) = match &link.member {
             Member::Job(name) => {
-                if let Some(job) = jobs.iter().find(|job| job.spec.name == *name) {
-                    place = Some(format!("/jobs/{}", job.id));
-                    let query = RunQuery::new().of_job(&job.id).with_limit(LOOKED);
-                    let page = host.workspace.activity().runs(&host.context, &query);
-                    let mut runs = page.await?.runs.into_iter();
-                    last = runs.find(|run| matches!(run.trigger, Trigger::Chain(_)));
-                }
+                let job = jobs.iter().find(|job| job.spec.name == *name);
+                let id = job.map(|job| &job.id);
+                let place = id.map(|id| format!("/jobs/{id}"));
+                (place, id.map(|id| RunQuery::new().of_job(id)))
             }
             Member::Chain(name) => {
-                let found = chains.iter().find(|chain| chain.spec.name == *name);
-                place = found.map(|chain| format!("/chains/{}", chain.id));
+                let chain = chains.iter().find(|chain| chain.spec.name == *name);
+                let id = chain.map(|chain| &chain.id);
+                let place = id.map(|id| format!("/chains/{id}"));
+                (place, id.map(|id| RunQuery::new().of_chain(id)))
             }
-            _ => {}
-        }
+            _ => (None, None),
+        };
+        let last = match query {
+            Some(query) => {
+                let (activity, query) = (host.workspace.activity(), query.with_limit(LOOKED));
+                let page = activity.runs(&host.context, &query).await?;
+                let is_link = |run: &RunRecord| matches!(run.trigger, Trigger::Chain(_));
+                page.runs.into_iter().find(is_link)
+            }
+            None => None,
+        };
         rows.push(LinkRow {
             link: link.clone(),
             place,
@@ -81,6 +73,33 @@ pub(crate) async fn link_rows(host: &Host, chain: &ChainView) -> Result<Vec<Link
         });
     }
     Ok(rows)
+}
+
+/// The runs of the links of a run of a chain, in the order in which they began.
+pub(crate) async fn runs_of_links(host: &Host, chain: &RunRecord) -> Result<Vec<RunRecord>> {
+    let Some(run) = &chain.run else {
+        return Ok(Vec::new());
+    };
+    let mut query = RunQuery::new()
+        .of_chain_run(run)
+        .with_from(chain.started_at);
+    // A link may begin in the moment in which the chain ends.
+    query.to = chain.finished_at.map(|end| end + TimeDelta::seconds(1));
+    let mut runs = Vec::new();
+    loop {
+        let page = host
+            .workspace
+            .activity()
+            .runs(&host.context, &query)
+            .await?;
+        runs.extend(page.runs);
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    runs.reverse();
+    Ok(runs)
 }
 
 /// A run that is to come.

@@ -185,13 +185,14 @@ impl<'a> Notices<'a> {
             failed = Some(error);
         }
         let keys = self.keys(context).await?;
-        let empty = |key| async move {
+        // With keys of its own it is a future that a host can spawn.
+        let empty = |key: StateKey| async move {
             match context.cancel().is_cancelled() {
                 true => Ok(Delivered::default()),
-                false => self.empty(context, key).await,
+                false => self.empty(context, &key).await,
             }
         };
-        let mut done = stream::iter(keys.iter().map(empty)).buffer_unordered(AT_ONCE);
+        let mut done = stream::iter(keys.into_iter().map(empty)).buffer_unordered(AT_ONCE);
         while let Some(done) = done.next().await {
             match done {
                 Ok(done) => delivered.add(&done),

@@ -4,11 +4,11 @@ use syncline::Error;
 use syncline::schedule::{LastOutcome, PreviewRun};
 use syncline::scheduler::TimetableView;
 use syncline::spec::{Ended, Member, OnFailure, RunCondition};
-use syncline::workspace::{ChainView, JobView};
+use syncline::workspace::{ChainView, RunRecord};
 
-use super::runs::state;
+use super::runs::{run_list, state};
 use super::schedule::{self, Typed, is_busy, standing};
-use super::{Page, alert, button, escape, form, layout, moment, notice};
+use super::{Page, alert, button, choice, escape, form, layout, moment, notice};
 use crate::overview::LinkRow;
 use crate::session::Session;
 
@@ -51,29 +51,19 @@ pub(crate) fn chains(chains: &[(ChainView, Option<TimetableView>)]) -> Page {
 #[derive(Debug, Default)]
 pub(crate) struct TypedChain {
     pub(crate) name: String,
-    /// Names of jobs, one a line.
+    /// Names of jobs and chains, one a line.
     pub(crate) links: String,
     pub(crate) needs: String,
     pub(crate) on_failure: String,
 }
 
-/// The form of a new chain.
+/// The form of a new chain, of these jobs and chains.
 pub(crate) fn chain_form(
     session: &Session,
-    jobs: &[JobView],
+    known: &[String],
     typed: &TypedChain,
     error: Option<&Error>,
 ) -> Page {
-    let options = |name: &str, label: &str, chosen: &str, all: &[(&str, &str)]| {
-        let option = |(value, label): &(&str, &str)| {
-            let selected = if *value == chosen { " selected" } else { "" };
-            format!(r#"<option value="{value}"{selected}>{label}</option>"#)
-        };
-        let all: String = all.iter().map(option).collect();
-        format!(
-            r#"<div class="field"><label for="{name}">{label}</label><select id="{name}" name="{name}">{all}</select></div>"#
-        )
-    };
     let needs = [
         ("written", "wrote its records, or refused some of them"),
         ("whole", "wrote all its records"),
@@ -84,26 +74,25 @@ pub(crate) fn chain_form(
         ("skip_dependents", "skip the jobs behind it"),
         ("continue", "go on all the same"),
     ];
-    let known: Vec<String> = jobs.iter().map(|job| job.spec.name.clone()).collect();
     let fields = format!(
         r#"<div class="field"><label for="name">Name</label><input id="name" name="name" value="{}" required></div>
-<div class="field"><label for="links">Jobs, one a line, in order</label><textarea id="links" name="links" rows="5" aria-describedby="links-help" required>{}</textarea>
+<div class="field"><label for="links">Jobs and chains, one a line, in order</label><textarea id="links" name="links" rows="5" aria-describedby="links-help" required>{}</textarea>
 <p class="quiet" id="links-help">There are: {}</p></div>
 {}{}<div class="actions"><button>Make the chain</button></div>"#,
         escape(&typed.name),
         escape(&typed.links),
         escape(known.join(", ")),
-        options(
+        choice(
             "needs",
             "A job starts when the one in front of it",
             &typed.needs,
-            &needs
+            needs
         ),
-        options(
+        choice(
             "on_failure",
             "When one did not do that",
             &typed.on_failure,
-            &policies
+            policies
         ),
     );
     let body = error.map(alert).unwrap_or_default() + &form(session, "/chains/new", &fields);
@@ -114,6 +103,8 @@ pub(crate) fn chain_form(
 pub(crate) struct ChainPage<'a> {
     pub(crate) view: &'a ChainView,
     pub(crate) links: &'a [LinkRow],
+    /// The latest runs.
+    pub(crate) runs: &'a [RunRecord],
     pub(crate) timetable: Option<&'a TimetableView>,
     pub(crate) next: &'a [PreviewRun],
     pub(crate) typed: Option<&'a Typed>,
@@ -166,6 +157,14 @@ pub(crate) fn chain(session: &Session, page: &ChainPage<'_>) -> Page {
         _ => "All start, whatever those in front of them did.",
     };
     body.push_str(&format!(r#"<p class="quiet">{policy}</p>"#));
+    if !page.runs.is_empty() {
+        body.push_str("<h2>Runs</h2>");
+        body.push_str(&run_list(page.runs, None));
+        body.push_str(&format!(
+            r#"<p><a href="/activity?of={}">All its runs</a></p>"#,
+            escape(&view.id)
+        ));
+    }
     body.push_str(&schedule::schedule(
         session,
         &format!("/chains/{}", view.id),

@@ -3,11 +3,10 @@
 use syncline::Error;
 use syncline::connection::Catalog;
 use syncline::spec::Org;
-use syncline::workspace::{ConnectionAction, ConnectionView};
+use syncline::workspace::{ConnectionAction, ConnectionView, JobRow};
 
 use super::jobs::job_list;
 use super::{Page, alert, button, capital, escape, form, layout, moment, notice, words};
-use crate::overview::JobRow;
 use crate::session::Session;
 
 /// The page of a connection.

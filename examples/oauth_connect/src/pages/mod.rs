@@ -5,6 +5,7 @@ mod changes;
 mod connect;
 mod connection;
 mod jobs;
+mod notices;
 mod runs;
 mod schedule;
 
@@ -18,8 +19,9 @@ pub(crate) use self::chains::{ChainPage, TypedChain, chain, chain_form, chains};
 pub(crate) use self::changes::{changes, coming};
 pub(crate) use self::connect::{Answers, connect_form, connections, connectors};
 pub(crate) use self::connection::connection;
-pub(crate) use self::jobs::{JobPage, job, jobs};
-pub(crate) use self::runs::{RunFilter, STATUSES, ShownRun, activity, run, word};
+pub(crate) use self::jobs::{JobFilter, JobPage, Told, job, jobs};
+pub(crate) use self::notices::notices;
+pub(crate) use self::runs::{RunFilter, ShownRun, activity, run, statuses};
 pub(crate) use self::schedule::Typed;
 use crate::session::{Session, TOKEN};
 
@@ -65,6 +67,7 @@ fn layout(title: &str, head: &str, body: &str) -> Page {
 <a href="/chains">Chains</a>
 <a href="/coming">Coming runs</a>
 <a href="/activity">Activity</a>
+<a href="/notices">Notices</a>
 </nav>
 </header>
 <main id="main" tabindex="-1">
@@ -119,6 +122,50 @@ fn form(session: &Session, action: &str, fields: &str) -> String {
         escape(action),
         escape(session.form_token())
     )
+}
+
+/// A field in which people choose one of these: values, and what people read.
+fn choice(
+    name: &str,
+    label: &str,
+    chosen: &str,
+    options: impl IntoIterator<Item = (impl AsRef<str>, impl Display)>,
+) -> String {
+    let option = |(value, label): (_, _)| option(value, label, chosen);
+    let options: String = options.into_iter().map(option).collect();
+    format!(
+        r#"<div class="field"><label for="{name}">{label}</label><select id="{name}" name="{name}">{options}</select></div>
+"#
+    )
+}
+
+fn option(value: impl AsRef<str>, label: impl Display, chosen: &str) -> String {
+    let value = value.as_ref();
+    let selected = if value == chosen { " selected" } else { "" };
+    let (value, label) = (escape(value), escape(label));
+    format!(r#"<option value="{value}"{selected}>{label}</option>"#)
+}
+
+/// A table of HTML. On a phone each row is a block, and each cell has its heading in front; the roles stay what they are.
+fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut html = String::from(r#"<table role="table"><thead role="rowgroup"><tr role="row">"#);
+    for heading in headings {
+        html.push_str(&format!(
+            r#"<th scope="col" role="columnheader">{heading}</th>"#
+        ));
+    }
+    html.push_str(r#"</tr></thead><tbody role="rowgroup">"#);
+    for cells in rows {
+        html.push_str(r#"<tr role="row">"#);
+        for (at, (heading, cell)) in headings.iter().zip(cells).enumerate() {
+            html.push_str(&match at {
+                0 => format!(r#"<th scope="row" role="rowheader">{cell}</th>"#),
+                _ => format!(r#"<td role="cell" data-heading="{heading}">{cell}</td>"#),
+            });
+        }
+        html.push_str("</tr>");
+    }
+    html + "</tbody></table>"
 }
 
 /// Good news at the top of a page.

@@ -1,10 +1,14 @@
 //! Runs: one with its progress or its report, and all of them.
 
-use syncline::workspace::{JobView, RunCounts, RunLog, RunPage, RunRecord, RunStatus};
+use std::iter;
 
+use syncline::job::Trigger;
+use syncline::workspace::{
+    ChainView, JobView, RunCounts, RunLog, RunPage, RunRecord, RunStatus, RunSubject,
+};
 use url::form_urlencoded;
 
-use super::{Page, escape, layout, moment, words};
+use super::{Page, choice, escape, layout, moment, words};
 use crate::live::Progress;
 
 /// How a run is, as a word.
@@ -14,28 +18,67 @@ pub(super) fn state(status: RunStatus) -> String {
 }
 
 /// The word for it in addresses and classes.
-pub(crate) fn word(status: RunStatus) -> String {
+fn word(status: RunStatus) -> String {
     status.word().replace(' ', "_")
 }
 
-/// Runs, the newest first.
-pub(super) fn run_list(runs: &[RunRecord], with_jobs: bool) -> String {
+/// The runs that can be asked for by how they are.
+const STATUSES: [RunStatus; 7] = [
+    RunStatus::Running,
+    RunStatus::Success,
+    RunStatus::PartialSuccess,
+    RunStatus::Failed,
+    RunStatus::Cancelled,
+    RunStatus::Paused,
+    RunStatus::BrokenOff,
+];
+
+/// What somebody asks for by this word; none if they ask for all.
+pub(crate) fn statuses(asked: &str) -> impl Iterator<Item = RunStatus> {
+    let is_asked = move |status: &RunStatus| word(*status) == asked;
+    STATUSES.into_iter().filter(is_asked)
+}
+
+/// The field for it.
+pub(super) fn status_choice(label: &str, chosen: &str) -> String {
+    let all = (String::new(), "Any".to_owned());
+    let each = STATUSES.map(|status| (word(status), words(status.word())));
+    choice("status", label, chosen, iter::once(all).chain(each))
+}
+
+/// Runs in this order. Among those of all, each has the name of what ran, and one of these chains, which are there, a link to it.
+pub(super) fn run_list(runs: &[RunRecord], among: Option<&[ChainView]>) -> String {
     let mut html = String::from(r#"<ul class="cards">"#);
     for run in runs {
-        let name = match with_jobs {
-            true => format!("{}, {}", run.job_name, title(run)),
-            false => title(run),
+        let name = match among {
+            Some(_) => format!("{}, {}", run.job_name, title(run)),
+            None => title(run),
         };
+        let mut chains = among.unwrap_or_default().iter();
+        let chain = chains.find(|chain| chain.id == run.job);
+        let chain = chain.map(|chain| {
+            let (id, name) = (escape(&chain.id), escape(&chain.spec.name));
+            format!(r#" <a href="/chains/{id}">Chain {name}</a>"#)
+        });
         html.push_str(&format!(
-            r#"<li><a href="/runs/{}">{}</a> {} <span class="quiet">{}, {} read</span></li>"#,
+            r#"<li><a href="/runs/{}">{}</a> {} <span class="quiet">{}, {} read</span>{}</li>"#,
             escape(&run.id),
             escape(name),
             state(run.status),
-            escape(run.trigger.word()),
+            escape(started_by(run)),
             run.progress.records,
+            chain.unwrap_or_default(),
         ));
     }
     html + "</ul>"
+}
+
+/// What started a run.
+fn started_by(run: &RunRecord) -> String {
+    match &run.trigger {
+        Trigger::First(job) => format!("first, for {job}"),
+        trigger => trigger.word().to_owned(),
+    }
 }
 
 /// What people call a run.
@@ -46,36 +89,55 @@ fn title(run: &RunRecord) -> String {
 /// A run with what is shown beside it.
 pub(crate) struct ShownRun<'a> {
     pub(crate) record: &'a RunRecord,
-    /// `None` if its job is gone.
-    pub(crate) job: Option<&'a JobView>,
+    /// Whether the job or chain is still there.
+    pub(crate) is_there: bool,
     pub(crate) log: &'a RunLog,
     pub(crate) progress: Progress,
+    /// Of a chain, the runs of its links.
+    pub(crate) links: &'a [RunRecord],
 }
 
 /// The page of a run.
 pub(crate) fn run(shown: &ShownRun<'_>) -> Page {
     let record = shown.record;
-    let name = escape(&record.job_name);
-    let job = match shown.job {
-        Some(view) => format!(r#"<a href="/jobs/{}">{name}</a>"#, escape(&view.id)),
-        None => name,
+    let (name, id) = (escape(&record.job_name), escape(&record.job));
+    let kind = match record.subject {
+        RunSubject::Chain => "chains",
+        _ => "jobs",
+    };
+    let what = match shown.is_there {
+        true => format!(r#"<a href="/{kind}/{id}">{name}</a>"#),
+        false => name,
     };
     let actor = record.actor.as_deref().unwrap_or("nobody in particular");
     let began = format!(
-        "<p>{job}, by {} ({})</p>",
+        "<p>{what}, by {} ({})</p>",
         escape(actor),
-        escape(record.trigger.word()),
+        escape(started_by(record)),
     );
     let script = r#"<script src="/live.js" defer></script>
 "#;
-    let reload = r#"<noscript><meta http-equiv="refresh" content="2"></noscript>
+    let reload = r#"<meta http-equiv="refresh" content="2">
 "#;
-    match record.status {
-        RunStatus::Running => {
-            let head = format!("{script}{reload}");
+    match (record.status, record.subject) {
+        // Its links have figures of their own.
+        (RunStatus::Running, RunSubject::Chain) => {
+            let links = format!(r#"<h2 role="status">Running</h2>{}"#, links(shown));
+            layout(&title(record), reload, &(began + &links))
+        }
+        (RunStatus::Running, _) => {
+            let head = format!("{script}<noscript>{}</noscript>\n", reload.trim_end());
             layout(&title(record), &head, &(began + &figures(shown)))
         }
         _ => layout(&title(record), script, &(began + &report(shown))),
+    }
+}
+
+/// The runs of the links of a chain.
+fn links(shown: &ShownRun<'_>) -> String {
+    match shown.links.is_empty() {
+        true => String::new(),
+        false => format!("<h3>Links</h3>{}", run_list(shown.links, Some(&[]))),
     }
 }
 
@@ -111,10 +173,10 @@ fn report(shown: &ShownRun<'_>) -> String {
         record.seconds()
     );
     if let Some(problem) = &record.problem {
-        html.push_str(&format!(
-            r#"<div class="alert" role="alert"><p>{}</p></div>"#,
-            escape(super::capital(problem))
-        ));
+        // Of a chain, a line for each link.
+        let lines = problem.lines().map(|line| escape(super::capital(line)));
+        let lines: String = lines.map(|line| format!("<p>{line}</p>")).collect();
+        html.push_str(&format!(r#"<div class="alert" role="alert">{lines}</div>"#));
         if let Some(id) = &record.connection {
             html.push_str(&format!(
                 r#"<p><a class="button" href="/connections/{}">Open the connection</a></p>"#,
@@ -126,14 +188,15 @@ fn report(shown: &ShownRun<'_>) -> String {
         .destinations
         .iter()
         .for_each(|to| html.push_str(&counts(to)));
-    if record.rejected() > 0 && shown.job.is_some() {
+    if record.subject == RunSubject::Job && record.rejected() > 0 && shown.is_there {
         html.push_str(&format!(
             r#"<p><a class="button" href="/runs/{}/rejects.csv" download>Download the rejects (CSV)</a></p>
 <p class="quiet">Each record as it was read, with the reason behind it.</p>"#,
             escape(&record.id)
         ));
     }
-    html.push_str(&steps(record));
+    html.push_str(&links(shown));
+    html.push_str(&steps(shown));
     html.push_str(&log(shown.log));
     html.push_str(&json("The report as JSON", record));
     html.push_str(&json("What happened, as JSON", shown.log));
@@ -169,19 +232,48 @@ fn counts(of: &RunCounts) -> String {
             escape(reason)
         ));
     }
+    for (field, found) in &of.lookups {
+        let failed = [
+            ("not found", found.unresolved),
+            ("found several times", found.ambiguous),
+        ];
+        let failed = failed.into_iter().filter(|(_, count)| *count > 0);
+        let failed: Vec<String> = failed
+            .map(|(how, count)| format!("{count} {how}"))
+            .collect();
+        let failed = match failed.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", failed.join(", ")),
+        };
+        html.push_str(&format!(
+            "<dt>Linked by {}</dt><dd>{}{failed}</dd>",
+            escape(field),
+            found.resolved
+        ));
+    }
     html + "</dl>"
 }
 
-/// Where the time went.
-fn steps(record: &RunRecord) -> String {
+/// Where the time went; of a chain, each with the run that it was.
+fn steps(shown: &ShownRun<'_>) -> String {
+    let record = shown.record;
     if record.steps.is_empty() {
         return String::new();
     }
     let mut html = String::from("<h3>Steps</h3><dl>");
     for step in &record.steps {
+        let mut links = shown.links.iter();
+        let link = links.find(|run| run.job_name == step.name);
+        let name = match (record.subject, link) {
+            (RunSubject::Chain, Some(run)) => {
+                let (id, name) = (escape(&run.id), escape(&step.name));
+                format!(r#"<a href="/runs/{id}">{name}</a>"#)
+            }
+            (RunSubject::Chain, None) => escape(&step.name),
+            _ => escape(words(&step.name)),
+        };
         html.push_str(&format!(
-            "<dt>{}</dt><dd>{:.2} seconds</dd>",
-            escape(words(&step.name)),
+            "<dt>{name}</dt><dd>{:.2} seconds</dd>",
             step.seconds
         ));
     }
@@ -219,49 +311,39 @@ fn log(log: &RunLog) -> String {
 /// What somebody looks for among the runs.
 #[derive(Debug, Default)]
 pub(crate) struct RunFilter {
-    pub(crate) job: String,
+    /// A job or a chain, by id.
+    pub(crate) of: String,
     pub(crate) status: String,
 }
 
-/// The runs that can be asked for by how they are.
-pub(crate) const STATUSES: [RunStatus; 7] = [
-    RunStatus::Running,
-    RunStatus::Success,
-    RunStatus::PartialSuccess,
-    RunStatus::Failed,
-    RunStatus::Cancelled,
-    RunStatus::Paused,
-    RunStatus::BrokenOff,
-];
-
-/// Runs of all jobs, page by page.
-pub(crate) fn activity(filter: &RunFilter, jobs: &[JobView], page: &RunPage) -> Page {
-    let mut body = String::from(
-        r#"<p><a href="/changes">Who changed what</a></p><form method="get" action="/activity">"#,
+/// Runs of all jobs and chains, page by page.
+pub(crate) fn activity(
+    filter: &RunFilter,
+    jobs: &[JobView],
+    chains: &[ChainView],
+    page: &RunPage,
+) -> Page {
+    let jobs = jobs.iter().map(|job| (&*job.id, job.spec.name.clone()));
+    let chains_of = chains.iter();
+    let chains_of = chains_of.map(|chain| (&*chain.id, format!("Chain {}", chain.spec.name)));
+    let all = iter::once(("", "All".to_owned()));
+    let mut body = format!(
+        r#"<p><a href="/changes">Who changed what</a></p><form method="get" action="/activity">{}{}<div class="actions"><button>Show</button></div></form><h2>Runs</h2>"#,
+        choice(
+            "of",
+            "Job or chain",
+            &filter.of,
+            all.chain(jobs).chain(chains_of)
+        ),
+        status_choice("How it ended", &filter.status),
     );
-    let option = |value: &str, label: &str, chosen: &str| {
-        let selected = if value == chosen { " selected" } else { "" };
-        let (value, label) = (escape(value), escape(label));
-        format!(r#"<option value="{value}"{selected}>{label}</option>"#)
-    };
-    let jobs: String = (jobs.iter())
-        .map(|job| option(&job.id, &job.spec.name, &filter.job))
-        .collect();
-    let statuses: String = (STATUSES.iter())
-        .map(|status| option(&word(*status), &words(status.word()), &filter.status))
-        .collect();
-    body.push_str(&format!(
-        r#"<div class="field"><label for="job">Job</label><select id="job" name="job"><option value="">All</option>{jobs}</select></div>
-<div class="field"><label for="status">How it ended</label><select id="status" name="status"><option value="">Anyhow</option>{statuses}</select></div>
-<div class="actions"><button>Show</button></div></form><h2>Runs</h2>"#
-    ));
     body.push_str(&match page.runs.is_empty() {
         true => "<p>There are none here.</p>".to_owned(),
-        false => run_list(&page.runs, true),
+        false => run_list(&page.runs, Some(chains)),
     });
     if let Some(next) = &page.next {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("job", &filter.job);
+        query.append_pair("of", &filter.of);
         query.append_pair("status", &filter.status);
         query.append_pair("after", next);
         body.push_str(&format!(

@@ -7,12 +7,13 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse as _;
 use syncline::spec::{ChainSpec, Ended, LinkSpec, OnFailure, RunCondition};
+use syncline::workspace::RunQuery;
 use syncline::{Error, ErrorKind, Result};
 
-use super::jobs::read;
+use super::jobs::{FEW, read};
 use super::{Answer, status, to};
 use crate::host::Host;
-use crate::overview::{link_rows, next_runs, timetables};
+use crate::overview::{link_rows, next_runs, timetable, timetables};
 use crate::pages::{self, ChainPage, Typed, TypedChain};
 use crate::session::{Posted, Session, Visitor};
 
@@ -38,14 +39,13 @@ pub(super) async fn all(State(host): Shared) -> Answer {
 }
 
 pub(super) async fn form(State(host): Shared, Extension(session): Visitor) -> Answer {
-    let jobs = host.workspace.jobs().list(&host.context).await?;
-    // All of them, to strike out or to move.
-    let names: Vec<&str> = jobs.iter().map(|job| &*job.spec.name).collect();
+    let (jobs, chains) = names(&host).await?;
+    // All jobs, to strike out or to move.
     let typed = TypedChain {
-        links: names.join("\n"),
+        links: jobs.join("\n"),
         ..TypedChain::default()
     };
-    let page = pages::chain_form(&session, &jobs, &typed, None);
+    let page = pages::chain_form(&session, &[jobs, chains].concat(), &typed, None);
     Ok(page.into_response())
 }
 
@@ -56,19 +56,34 @@ pub(super) async fn create(State(host): Shared, posted: Posted) -> Answer {
         needs: posted.field("needs").to_owned(),
         on_failure: posted.field("on_failure").to_owned(),
     };
-    let chains = host.workspace.chains();
-    match chains.create(&host.context, spec(&typed)).await {
+    let (jobs, chains) = names(&host).await?;
+    // Of a job and a chain of the same name it is the job.
+    let is_chain = |name: &str| {
+        let is_it = |known: &String| known == name;
+        chains.iter().any(is_it) && !jobs.iter().any(is_it)
+    };
+    let spec = spec(&typed, is_chain);
+    match host.workspace.chains().create(&host.context, spec).await {
         Ok(view) => Ok(to(format!("/chains/{}?done=made", view.id))),
         Err(error) => {
-            let jobs = host.workspace.jobs().list(&host.context).await?;
-            let page = pages::chain_form(&posted.session, &jobs, &typed, Some(&error));
+            let known = [jobs, chains].concat();
+            let page = pages::chain_form(&posted.session, &known, &typed, Some(&error));
             Ok((status(&error), page).into_response())
         }
     }
 }
 
+/// What all jobs and all chains are called.
+async fn names(host: &Host) -> Result<(Vec<String>, Vec<String>)> {
+    let jobs = host.workspace.jobs().list(&host.context).await?;
+    let chains = host.workspace.chains().list(&host.context).await?;
+    let jobs = jobs.into_iter().map(|job| job.spec.name).collect();
+    let chains = chains.into_iter().map(|chain| chain.spec.name).collect();
+    Ok((jobs, chains))
+}
+
 /// What a person typed, as a spec. Whether it can be so, the workspace says.
-fn spec(typed: &TypedChain) -> ChainSpec {
+fn spec(typed: &TypedChain, is_chain: impl Fn(&str) -> bool) -> ChainSpec {
     let needs = RunCondition::new(match typed.needs.as_str() {
         "whole" => Ended::Whole,
         "anyhow" => Ended::Anyhow,
@@ -76,7 +91,11 @@ fn spec(typed: &TypedChain) -> ChainSpec {
     });
     let names = typed.links.lines().map(str::trim);
     let links = names.filter(|name| !name.is_empty());
-    let links = links.map(|name| LinkSpec::new(name).when(needs)).collect();
+    let link = |name| match is_chain(name) {
+        true => LinkSpec::chain(name),
+        false => LinkSpec::new(name),
+    };
+    let links = links.map(|name| link(name).when(needs)).collect();
     ChainSpec::new(&typed.name, links).on_failure(match typed.on_failure.as_str() {
         "skip_dependents" => OnFailure::SkipDependents,
         "continue" => OnFailure::Continue,
@@ -105,10 +124,12 @@ async fn page(
 ) -> Answer {
     let view = host.workspace.chains().get(&host.context, id).await?;
     let links = link_rows(host, &view).await?;
-    let timetables = timetables(host).await?;
-    let timetable = timetables.iter().find(|timetable| timetable.job == id);
-    let next = match timetable {
-        Some(timetable) => next_runs(host, timetable, 5)?,
+    let query = RunQuery::new().of_chain(id).with_limit(FEW);
+    let activity = host.workspace.activity();
+    let runs = activity.runs(&host.context, &query).await?.runs;
+    let timetable = timetable(host, id).await?;
+    let next = match &timetable {
+        Some(timetable) => next_runs(host, timetable, FEW)?,
         None => Vec::new(),
     };
     let wrong = typed.and_then(|typed| typed.came.as_ref().err()).or(error);
@@ -118,7 +139,8 @@ async fn page(
         &ChainPage {
             view: &view,
             links: &links,
-            timetable,
+            runs: &runs,
+            timetable: timetable.as_ref(),
             next: &next,
             typed,
             done,

@@ -10,13 +10,12 @@ use serde_json::Value;
 use syncline::authorization::{BeginRequest, Callback, RevokeMode};
 use syncline::connector::{ConfigField, ConfigType};
 use syncline::spec::{ConnectionSpec, Domain, Org};
-use syncline::workspace::JobsOnDelete;
+use syncline::workspace::{JobQuery, JobsOnDelete};
 use syncline::{Error, Problem, Result};
 
 use super::{Answer, Failure, status, to};
 use crate::complain;
 use crate::host::Host;
-use crate::overview::job_rows;
 use crate::pages::{self, Answers};
 use crate::session::{Posted, Session, Visitor};
 
@@ -162,7 +161,10 @@ async fn page(
     let connections = host.workspace.connections();
     let view = connections.get(&host.context, id).await?;
     let catalog = connections.catalog(&host.context, id).await?;
-    let jobs = job_rows(host, |job| is_of(job, id)).await?;
+    let jobs = JobQuery::new()
+        .of_connection(id)
+        .with_timetables(host.timetables.clone());
+    let jobs = host.workspace.jobs().rows(&host.context, &jobs).await?;
     let status = told.err().map(status).unwrap_or_default();
     let page = pages::connection(session, &view, &catalog, &jobs, told);
     Ok((status, page).into_response())

@@ -8,25 +8,48 @@ use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse as _;
 use syncline::job::Redrive;
 use syncline::schedule::CompiledSchedule;
-use syncline::spec::{JobSpec, Member, Rule, ScheduleSpec};
-use syncline::workspace::RunQuery;
+use syncline::spec::{JobSpec, Member, NotifySpec, Rule, ScheduleSpec};
+use syncline::workspace::{JobQuery, JobView, RunQuery};
 use syncline::{Error, ErrorKind, Result};
 
 use super::{Answer, status, to};
 use crate::host::Host;
-use crate::overview::{job_rows, next_runs};
-use crate::pages::{self, JobPage, Typed};
+use crate::overview::{next_runs, timetable};
+use crate::pages::{self, JobFilter, JobPage, Told, Typed};
 use crate::session::{Posted, Session, Visitor};
 
 type Shared = State<Arc<Host>>;
 type Parameters = Query<HashMap<String, String>>;
 
 /// How many runs a page shows that shows other things too.
-const FEW: usize = 5;
+pub(super) const FEW: usize = 5;
 
-pub(super) async fn all(State(host): Shared) -> Answer {
-    let rows = job_rows(&host, |_| true).await?;
-    Ok(pages::jobs(&rows).into_response())
+pub(super) async fn all(State(host): Shared, Query(query): Parameters) -> Answer {
+    let text = |name: &str| {
+        let text = query.get(name).map(|text| text.trim());
+        text.unwrap_or_default().to_owned()
+    };
+    let filter = JobFilter {
+        name: text("name"),
+        connection: text("connection"),
+        status: text("status"),
+        scheduled: text("scheduled"),
+    };
+    let mut jobs = JobQuery::new()
+        .with_name(&filter.name)
+        .with_statuses(pages::statuses(&filter.status))
+        .with_timetables(host.timetables.clone());
+    if !filter.connection.is_empty() {
+        jobs = jobs.of_connection(&filter.connection);
+    }
+    jobs.scheduled = match filter.scheduled.as_str() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    };
+    let rows = host.workspace.jobs().rows(&host.context, &jobs).await?;
+    let connections = host.workspace.connections().list(&host.context).await?;
+    Ok(pages::jobs(&filter, &connections, &rows).into_response())
 }
 
 pub(super) async fn one(
@@ -35,51 +58,44 @@ pub(super) async fn one(
     Query(query): Parameters,
     Extension(session): Visitor,
 ) -> Answer {
-    let done = query.get("done").and_then(|word| said(word));
-    page(&host, &session, &id, None, done, None).await
+    let told = Told {
+        done: query.get("done").and_then(|word| said(word)),
+        ..Told::default()
+    };
+    page(&host, &session, &id, told).await
 }
 
-/// The page of a job, with what was typed, done, or went wrong.
-async fn page(
-    host: &Host,
-    session: &Session,
-    id: &str,
-    typed: Option<&Typed>,
-    done: Option<&'static str>,
-    error: Option<&Error>,
-) -> Answer {
+/// The page of a job, with what is told of something that was done with it.
+async fn page(host: &Host, session: &Session, id: &str, told: Told<'_>) -> Answer {
+    let jobs = host.workspace.jobs().list(&host.context).await?;
     // That there is none is said as always.
     let view = host.workspace.jobs().get(&host.context, id).await?;
-    let rows = job_rows(host, |job| job.id == view.id).await?;
-    let Some(row) = rows.first() else {
-        return Err(Error::new(ErrorKind::NotFound, "there is no such job").into());
-    };
     let query = RunQuery::new().of_job(id).with_limit(FEW);
-    let runs = host
-        .workspace
-        .activity()
-        .runs(&host.context, &query)
-        .await?;
-    let next = match &row.timetable {
+    let activity = host.workspace.activity();
+    let runs = activity.runs(&host.context, &query).await?.runs;
+    let timetable = timetable(host, id).await?;
+    let next = match &timetable {
         Some(timetable) => next_runs(host, timetable, FEW)?,
         None => Vec::new(),
     };
-    let chains = host.workspace.chains().list(&host.context).await?;
     let member = Member::job(&view.spec.name);
-    let mut chains = chains.iter().filter(|chain| chain.enabled);
-    let chain = chains.find(|chain| chain.spec.links.iter().any(|link| link.member == member));
-    let wrong = typed.and_then(|typed| typed.came.as_ref().err()).or(error);
-    let status = wrong.map(status).unwrap_or_default();
+    let mut chains = host.workspace.chains().list(&host.context).await?;
+    chains.retain(|chain| {
+        let mut links = chain.spec.links.iter();
+        chain.enabled && links.any(|link| link.member == member)
+    });
+    let wrong = told.schedule.and_then(|typed| typed.came.as_ref().err());
+    let status = wrong.or(told.error).map(status).unwrap_or_default();
     let page = pages::job(
         session,
         &JobPage {
-            row,
-            runs: &runs.runs,
+            view: &view,
+            timetable: timetable.as_ref(),
+            runs: &runs,
             next: &next,
-            chain: chain.map(|chain| &*chain.spec.name),
-            typed,
-            done,
-            error,
+            chains: &chains,
+            jobs: &jobs,
+            told,
         },
     );
     Ok((status, page).into_response())
@@ -95,17 +111,40 @@ pub(super) async fn run(State(host): Shared, Path(id): Path<String>, posted: Pos
     match begun.await {
         Ok(Some(record)) => Ok(to(format!("/runs/{}", record.id))),
         Ok(None) => Ok(to(format!("/jobs/{id}?done=asked"))),
-        Err(error) => page(&host, &posted.session, &id, None, None, Some(&error)).await,
+        Err(error) => failed(&host, &posted, &id, error, Told::default()).await,
     }
 }
 
 /// Shows what came of something that was done with a job.
 async fn done<T>(host: &Host, posted: &Posted, id: &str, did: Result<T>, word: &str) -> Answer {
+    changed(host, posted, id, did, word, Told::default()).await
+}
+
+/// The same; if it went wrong, with what was typed.
+async fn changed<T>(
+    host: &Host,
+    posted: &Posted,
+    id: &str,
+    did: Result<T>,
+    word: &str,
+    typed: Told<'_>,
+) -> Answer {
     match did {
         Ok(_) => Ok(to(format!("/jobs/{id}?done={word}"))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(error.into()),
-        Err(error) => page(host, &posted.session, id, None, None, Some(&error)).await,
+        Err(error) => failed(host, posted, id, error, typed).await,
     }
+}
+
+/// The page of a job with what went wrong. What is not there has none.
+async fn failed(host: &Host, posted: &Posted, id: &str, error: Error, typed: Told<'_>) -> Answer {
+    if error.kind() == ErrorKind::NotFound {
+        return Err(error.into());
+    }
+    let told = Told {
+        error: Some(&error),
+        ..typed
+    };
+    page(host, &posted.session, id, told).await
 }
 
 pub(super) async fn cancel(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
@@ -133,16 +172,62 @@ pub(super) async fn schedule(
     let view = host.workspace.jobs().get(&host.context, &id).await?;
     let (schedule, typed) = read(&host, &posted, &id);
     match schedule.filter(|_| posted.field("do") == "save") {
-        None => page(&host, &posted.session, &id, Some(&typed), None, None).await,
+        None => {
+            let told = Told {
+                schedule: Some(&typed),
+                ..Told::default()
+            };
+            page(&host, &posted.session, &id, told).await
+        }
         Some(schedule) => {
             let mut spec = view.spec;
             spec.settings.schedule = schedule;
-            let jobs = host.workspace.jobs();
-            let edition = posted.field("edition");
-            let did = jobs.edit(&host.context, &id, edition, spec).await;
+            let did = edit(&host, &posted, &id, spec).await;
             done(&host, &posted, &id, did, "scheduled").await
         }
     }
+}
+
+/// Saves a job as it is now, if it is still as the page showed it.
+async fn edit(host: &Host, posted: &Posted, id: &str, spec: JobSpec) -> Result<JobView> {
+    let jobs = host.workspace.jobs();
+    let edition = posted.field("edition");
+    jobs.edit(&host.context, id, edition, spec).await
+}
+
+/// Says who is to hear of a job.
+pub(super) async fn notify(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
+    let mut spec = host.workspace.jobs().get(&host.context, &id).await?.spec;
+    let addresses = |list: &str| {
+        let addresses = posted.field(list).split(',').map(str::trim);
+        let addresses = addresses.filter(|address| !address.is_empty());
+        addresses.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let notify = NotifySpec::default()
+        .on_success(addresses("success"))
+        .on_partial_success(addresses("partial_success"))
+        .on_failure(addresses("failure"))
+        .on_changes(addresses("changes"));
+    spec.settings.notify.clone_from(&notify);
+    let did = edit(&host, &posted, &id, spec).await;
+    let typed = Told {
+        notify: Some(&notify),
+        ..Told::default()
+    };
+    changed(&host, &posted, &id, did, "notify", typed).await
+}
+
+/// Says which job runs first.
+pub(super) async fn first(State(host): Shared, Path(id): Path<String>, posted: Posted) -> Answer {
+    let mut spec = host.workspace.jobs().get(&host.context, &id).await?.spec;
+    let first = posted.field("first");
+    spec.first = Some(first.to_owned()).filter(|name| !name.is_empty());
+    let did = edit(&host, &posted, &id, spec).await;
+    let typed = Told {
+        first: Some(first),
+        ..Told::default()
+    };
+    changed(&host, &posted, &id, did, "first", typed).await
 }
 
 /// A schedule that somebody typed, and its next runs.
@@ -219,6 +304,8 @@ fn said(word: &str) -> Option<&'static str> {
         "enabled" => "It may run again.",
         "disabled" => "It rests until it is enabled.",
         "scheduled" => "It runs by its new schedule.",
+        "notify" => "Who hears of it is changed.",
+        "first" => "What runs first is changed.",
         "redriven" => "What was refused was sent again; its latest run says what became of it.",
         _ => return None,
     })

@@ -3,6 +3,7 @@
 mod chains;
 mod connections;
 mod jobs;
+mod notices;
 mod runs;
 
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
         .route("/jobs/{id}/enable", post(jobs::enable))
         .route("/jobs/{id}/disable", post(jobs::disable))
         .route("/jobs/{id}/schedule", post(jobs::schedule))
+        .route("/jobs/{id}/notify", post(jobs::notify))
+        .route("/jobs/{id}/first", post(jobs::first))
         .route("/jobs/{id}/redrive", post(jobs::redrive))
         .route("/chains", get(chains::all))
         .route("/chains/new", get(chains::form).post(chains::create))
@@ -61,6 +64,8 @@ pub(crate) fn routes(host: Arc<Host>) -> Router {
         .route("/activity", get(runs::activity))
         .route("/changes", get(runs::changes))
         .route("/coming", get(runs::coming))
+        .route("/notices", get(notices::all))
+        .route("/notices/{id}", get(notices::one))
         .route("/style.css", get(pages::style))
         .route("/live.js", get(pages::live))
         // Browsers ask for one, whatever the pages say.

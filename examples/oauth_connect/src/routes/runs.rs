@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, StreamExt as _};
-use syncline::workspace::{AuditQuery, RunQuery};
+use syncline::workspace::{AuditQuery, RunQuery, RunSubject};
 use syncline::{Error, ErrorKind};
 use tokio::sync::watch;
 
@@ -31,18 +31,28 @@ pub(super) async fn one(State(host): Shared, Path(id): Path<String>) -> Answer {
     let activity = host.workspace.activity();
     let record = activity.run(&host.context, &id).await?;
     let log = activity.log(&host.context, &id).await?;
-    let job = match host.workspace.jobs().get(&host.context, &record.job).await {
-        Ok(view) => Some(view),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
+    let (jobs, chains) = (host.workspace.jobs(), host.workspace.chains());
+    let found = match record.subject {
+        RunSubject::Chain => chains.get(&host.context, &record.job).await.map(drop),
+        _ => jobs.get(&host.context, &record.job).await.map(drop),
+    };
+    let is_there = match found {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
         Err(error) => return Err(error.into()),
+    };
+    let links = match record.subject {
+        RunSubject::Chain => overview::runs_of_links(&host, &record).await?,
+        _ => Vec::new(),
     };
     let live = host.live.of(&record);
     let progress = live.map_or_else(|| Progress::of(&record), |live| live.borrow().clone());
     let page = pages::run(&ShownRun {
         record: &record,
-        job: job.as_ref(),
+        is_there,
         log: &log,
         progress,
+        links: &links,
     });
     Ok(page.into_response())
 }
@@ -52,7 +62,7 @@ pub(super) async fn events(State(host): Shared, Path(id): Path<String>) -> Answe
     let record = host.workspace.activity().run(&host.context, &id).await?;
     let events = match host.live.of(&record) {
         Some(progress) => watched(progress).boxed(),
-        // It goes on elsewhere, or as a link of a chain, or not at all.
+        // It goes on elsewhere, or with others, or not at all.
         None => looked_at(host, id).boxed(),
     };
     let events =
@@ -121,19 +131,21 @@ pub(super) async fn rejects(State(host): Shared, Path(id): Path<String>) -> Answ
 pub(super) async fn activity(State(host): Shared, Query(query): Parameters) -> Answer {
     let text = |name: &str| query.get(name).cloned().unwrap_or_default();
     let filter = RunFilter {
-        job: text("job"),
+        of: text("of"),
         status: text("status"),
     };
     let mut runs = RunQuery::new().with_limit(PAGE);
-    if !filter.job.is_empty() {
-        runs = runs.of_job(&filter.job);
+    let jobs = host.workspace.jobs().list(&host.context).await?;
+    let chains = host.workspace.chains().list(&host.context).await?;
+    if chains.iter().any(|chain| chain.id == filter.of) {
+        runs = runs.of_chain(&filter.of);
+    } else if !filter.of.is_empty() {
+        runs = runs.of_job(&filter.of);
     }
-    let known = pages::STATUSES.into_iter();
-    runs = runs.with_statuses(known.filter(|status| pages::word(*status) == filter.status));
+    runs = runs.with_statuses(pages::statuses(&filter.status));
     runs.after = query.get("after").cloned();
     let page = host.workspace.activity().runs(&host.context, &runs).await?;
-    let jobs = host.workspace.jobs().list(&host.context).await?;
-    Ok(pages::activity(&filter, &jobs, &page).into_response())
+    Ok(pages::activity(&filter, &jobs, &chains, &page).into_response())
 }
 
 /// Who changed what.

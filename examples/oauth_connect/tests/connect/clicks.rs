@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::browser::{Browser, DOWN, ENTER, SPACE};
 use super::host;
 
+/// Somebody else is to hear of a job.
+const CHANGED: &str = "return document.body.textContent.includes('Who hears of it is changed.')";
+
 /// From the page of a job: a schedule, a chain, and what is told of runs and changes.
 async fn schedules(browser: &Browser) {
     let fill = "const [id, text] = arguments[0]; document.getElementById(id).value = text";
@@ -27,9 +30,23 @@ async fn schedules(browser: &Browser) {
     let saved = "return document.body.textContent.includes('by its new schedule')";
     browser.until(saved, "the new schedule").await;
     browser.looks_right("20-scheduled").await;
+    browser.click("Change what runs first").await;
+    browser.click("Change who hears of it").await;
+    let address = serde_json::json!(["changes", "ada@example.com"]);
+    browser.script(fill, address).await;
+    browser.looks_right("27-job-forms").await;
+    browser.click("Of changes").await;
+    browser.press(&[ENTER]).await;
+    browser.until(CHANGED, "who hears of it").await;
     browser.click("Jobs").await;
     browser.arrives("Jobs").await;
     browser.looks_right("21-jobs").await;
+    let name = serde_json::json!(["name", "contact"]);
+    browser.script(fill, name).await;
+    browser.click("Show").await;
+    let found = "return document.querySelectorAll('tbody tr').length == 1";
+    browser.until(found, "the one job").await;
+    browser.looks_right("28-jobs-found").await;
 
     browser.click("Chains").await;
     browser.arrives("Chains").await;
@@ -55,12 +72,22 @@ async fn schedules(browser: &Browser) {
     browser.click("Save").await;
     browser.until(saved, "the new schedule").await;
     browser.looks_right("23-chain").await;
+    let open = "document.querySelector('main a[href^=\"/runs/\"]:not(ol *)').click()";
+    browser.script(open, Value::Null).await;
+    browser.arrives("Report").await;
+    browser.looks_right("29-chain-run").await;
     browser.click("Coming runs").await;
     browser.arrives("Coming runs").await;
     browser.looks_right("24-coming").await;
     browser.click("Activity").await;
     browser.arrives("Activity").await;
     browser.looks_right("25-activity").await;
+    browser.click("Notices").await;
+    browser.arrives("Notices").await;
+    browser.click("What it says").await;
+    browser.looks_right("30-notices").await;
+    browser.click("Activity").await;
+    browser.arrives("Activity").await;
     browser.click("Who changed what").await;
     browser.arrives("Changes").await;
     browser.click("What").await;
@@ -247,6 +274,20 @@ async fn without_scripts() {
     browser.click("Download the rejects (CSV)").await;
     let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
+    browser.click("Jobs").await;
+    browser.arrives("Jobs").await;
+    browser.click("Show").await;
+    let asked = "return location.search.startsWith('?name=')";
+    browser.until(asked, "the jobs that are asked for").await;
+    browser.click("Contact Sync_Acme CRM").await;
+    browser.arrives("Who hears of it").await;
+    browser.click("Change who hears of it").await;
+    browser.click("Of changes").await;
+    browser.press(&['a', '@', 'b', ENTER]).await;
+    browser.until(CHANGED, "who hears of it").await;
+    browser.click("Notices").await;
+    browser.arrives("Notices").await;
+    browser.click("What it says").await;
     running.stop().await;
 }
 
@@ -289,6 +330,26 @@ async fn without_a_mouse() {
     let csv = browser.downloaded("rejects.csv").await;
     assert_eq!(csv.lines().count(), 4, "{csv}");
     browser.tab_to("The report as JSON").await;
+    browser.press(&[ENTER]).await;
+    browser.tab_to("Jobs").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Jobs").await;
+    browser.tab_to("Name").await;
+    browser.press(&['c', 'o', 'n', ENTER]).await;
+    let found = "return document.querySelectorAll('tbody tr').length == 1";
+    browser.until(found, "the one job").await;
+    browser.tab_to("Contact Sync_Our CRM").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Who hears of it").await;
+    browser.tab_to("Change who hears of it").await;
+    browser.press(&[ENTER]).await;
+    browser.tab_to("Of changes").await;
+    browser.press(&['a', '@', 'b', ENTER]).await;
+    browser.until(CHANGED, "who hears of it").await;
+    browser.tab_to("What they were told").await;
+    browser.press(&[ENTER]).await;
+    browser.arrives("Notices").await;
+    browser.tab_to("What it says").await;
     browser.press(&[ENTER]).await;
     browser.tab_to("Connections").await;
     browser.press(&[ENTER]).await;

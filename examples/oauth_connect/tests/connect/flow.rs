@@ -22,6 +22,7 @@ async fn from_connecting_to_rejects() {
     let accounts = ada.run(&page, "Account Sync_Our CRM").await;
     let report = ada.get(&accounts).await;
     report.shows("<dt>Inserted</dt><dd>40</dd>");
+    report.shows("<dt>Linked by parent</dt><dd>13</dd>");
     assert!(!report.body.contains("rejects.csv"));
 
     // While it goes on, its page has the figures, and does without a script.
@@ -52,6 +53,7 @@ async fn from_connecting_to_rejects() {
     report.shows("Partial success");
     report.shows("<dt>Inserted</dt><dd>597</dd>");
     report.shows("<dt>Rejected</dt><dd>3</dd>");
+    report.shows("<dt>Linked by company</dt><dd>597</dd>");
     report.shows("&quot;event&quot;: &quot;run_finished&quot;");
     let rejects = ada.get(&report.link("Download the rejects (CSV)")).await;
     assert_eq!(rejects.headers["content-type"], "text/csv; charset=utf-8");

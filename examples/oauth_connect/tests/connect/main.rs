@@ -6,7 +6,9 @@ mod browser;
 mod clicks;
 mod clock;
 mod flow;
+mod jobs;
 mod life;
+mod notices;
 mod schedules;
 mod visitor;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::visitor::Visitor;
+use super::visitor::{Visitor, first_run};
 use super::{host, quick};
 
 #[tokio::test]
@@ -12,7 +12,7 @@ async fn a_schedule_is_typed_looked_at_and_kept() {
     let page = ada.connect("production", "Our CRM").await;
     let job = ada.get(&page).await.link("Contact Sync_Our CRM");
     let shown = ada.get(&job).await;
-    shown.shows("<p>on demand UTC</p>");
+    shown.shows("<p>on demand</p>");
     let edition = shown.hidden("edition");
     ada.get("/coming")
         .await
@@ -44,7 +44,7 @@ async fn a_schedule_is_typed_looked_at_and_kept() {
         preview.body
     );
     preview.shows(&format!(r#"name="schedule" value="{text}""#));
-    ada.get(&job).await.shows("<p>on demand UTC</p>");
+    ada.get(&job).await.shows("<p>on demand</p>");
 
     let mut fields = typed(text, "save").to_vec();
     fields.push(("edition", &edition));
@@ -59,7 +59,9 @@ async fn a_schedule_is_typed_looked_at_and_kept() {
 
     let coming = ada.get("/coming").await;
     assert_eq!(coming.body.matches("Contact Sync_Our CRM").count(), 20);
-    ada.get("/jobs").await.shows(&format!("{text}, next <time"));
+    let listed = ada.get("/jobs").await;
+    listed.shows(&format!(r#"data-heading="Schedule">{text}</td>"#));
+    listed.shows(r#"data-heading="Next run"><time"#);
 
     let disabled = ada.post(&format!("{job}/disable"), &[]).await.leads_to();
     ada.get(disabled.as_str()).await.shows(">Enable</button>");
@@ -103,7 +105,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
         .await
         .leads_to();
     let id = job.rsplit('/').next().unwrap();
-    let of_job = format!("/activity?job={id}&status=partial_success");
+    let of_job = format!("/activity?of={id}&status=partial_success");
     let history = loop {
         let history = ada.get(&of_job).await;
         if history.body.matches(">schedule, 600 read<").count() >= 2 {
@@ -116,8 +118,7 @@ async fn what_is_due_runs_by_itself_and_is_in_the_history() {
         "{}",
         history.body
     );
-    let (_, run) = history.body.split_once(r#"<a href="/runs/"#).unwrap();
-    let run = format!("/runs/{}", run.split_once('"').unwrap().0);
+    let run = history.first_run();
     let shown = ada.get(&run).await;
     shown.shows("by the scheduler (schedule)");
     shown.shows("<h3>Steps</h3>");
@@ -250,9 +251,74 @@ async fn a_chain_is_made_runs_and_is_removed() {
     assert!(!ended.body.contains("http-equiv"), "it has ended");
     ada.get("/activity").await.shows(">chain, 600 read<");
     let job = ada.get("/jobs").await.link("Account Sync_Our CRM");
-    ada.get(&job).await.shows("It runs with the chain nightly");
+    ada.get(&job).await.shows(&format!(
+        r#"It runs with the chain <a href="{chain}">nightly</a>"#
+    ));
+    ada.get("/jobs")
+        .await
+        .shows(r#"data-heading="Chains">nightly</td>"#);
+
+    // The history has it as one run, which leads to those of its links.
+    let history = ada.get("/activity").await;
+    history.shows(">nightly, Run of ");
+    assert_eq!(history.link("Chain nightly"), chain);
+    let of_chain = chain.rsplit('/').next().unwrap();
+    let of_chain = format!("/activity?of={of_chain}");
+    ended.shows(&of_chain);
+    let runs = ada.get(&of_chain).await;
+    assert_eq!(runs.body.matches(r#"<a href="/runs/"#).count(), 1);
+    runs.shows("manual, 640 read");
+    let shown = ada.get(&runs.first_run()).await;
+    shown.shows(&format!(
+        r#"<p><a href="{chain}">nightly</a>, by somebody at a page (manual)"#
+    ));
+    assert!(!shown.body.contains("rejects.csv"), "they are its links'");
+    for (job, read) in [("Account Sync_Our CRM", 40), ("Contact Sync_Our CRM", 600)] {
+        let step = ada.get(&shown.link(job)).await;
+        step.shows(&format!("{job}</a>, by "));
+        step.shows("(chain)");
+        step.shows(&format!("<dt>Read</dt><dd>{read}</dd>"));
+        shown.shows(&format!("{job}, Run of "));
+    }
+    ada.get("/activity?of=nobody")
+        .await
+        .shows("There are none here.");
 
     ada.post(&format!("{chain}/delete"), &[]).await.leads_to();
     assert_eq!(ada.get(&chain).await.status, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_runs_in_another_one() {
+    let running = quick().await;
+    let mut ada = Visitor::new(&running);
+    ada.connect("production", "Our CRM").await;
+    let made = |name: &'static str, links: &'static str| [("name", name), ("links", links)];
+    let inner = made("companies", "Account Sync_Our CRM");
+    let inner = ada.post("/chains/new", &inner).await.leads_to();
+    ada.get("/chains/new")
+        .await
+        .shows("Account Sync_Our CRM, Contact Sync_Our CRM, companies");
+    let outer = made("nightly", "companies\nContact Sync_Our CRM");
+    let outer = ada.post("/chains/new", &outer).await.leads_to();
+    ada.post(&format!("{}/run", outer.path()), &[])
+        .await
+        .leads_to();
+    let ended = ada.waits_for(outer.path(), "Its last run").await;
+    assert_eq!(ended.link("companies"), inner.path());
+    // Both links have a last run, the chain among them.
+    let (links, runs) = ended.body.split_once("<h2>Runs</h2>").unwrap();
+    assert_eq!(links.matches(r#" <a href="/runs/"#).count(), 2, "{links}");
+    let run = first_run(links);
+    let shown = ada.get(&run).await;
+    shown.shows(&format!(r#"<a href="{}">companies</a>, by"#, inner.path()));
+    shown.shows("(chain)");
+    shown.shows("Account Sync_Our CRM, Run of ");
+    // Its row in the run of the outer one leads there too.
+    let whole = ada.get(&first_run(runs)).await;
+    whole.shows(&format!(r#"<a href="{run}">companies, Run of "#));
+    whole.shows("Contact Sync_Our CRM, Run of ");
+    assert!(!whole.body.contains("Account Sync_Our CRM, Run of "));
     running.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Somebody with a browser that runs no script.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use oauth_connect::Running;
 use reqwest::{Client, Url, redirect};
@@ -45,6 +46,11 @@ impl Answer {
         tag.split_once('"').unwrap().0.to_owned()
     }
 
+    /// The address of the first run that it leads to.
+    pub(crate) fn first_run(&self) -> String {
+        first_run(&self.body)
+    }
+
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
         assert!(
@@ -77,6 +83,31 @@ impl Visitor {
         let mut fields = fields.to_vec();
         fields.push(("form_token", &token));
         self.post_raw(place, &fields).await
+    }
+
+    /// Changes a job or a chain by a form of its page, which shows it as it is now.
+    pub(crate) async fn change(
+        &mut self,
+        place: &str,
+        what: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let edition = self.get(place).await.hidden("edition");
+        let mut fields = fields.to_vec();
+        fields.push(("edition", &edition));
+        self.post(&format!("{place}/{what}"), &fields).await
+    }
+
+    /// Looks at a page again and again until it has this.
+    pub(crate) async fn waits_for(&mut self, place: &str, text: &str) -> Answer {
+        for _ in 0..200 {
+            let page = self.get(place).await;
+            if page.body.contains(text) {
+                return page;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`{text}` has not come at {place}");
     }
 
     pub(crate) async fn post_raw(&mut self, place: &str, fields: &[(&str, &str)]) -> Answer {
@@ -153,6 +184,12 @@ impl Visitor {
         assert_eq!(events.last().unwrap()["ended"], true);
         run
     }
+}
+
+/// The address of the first run that a part of a page leads to.
+pub(crate) fn first_run(html: &str) -> String {
+    let (_, run) = html.split_once(r#"<a href="/runs/"#).expect(html);
+    format!("/runs/{}", run.split_once('"').unwrap().0)
 }
 
 /// The parameters of a URL.
