@@ -1,5 +1,6 @@
 //! What a scheduler does when it looks: which jobs are due, and whose runs are to be gone on with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -175,8 +176,8 @@ impl Scheduler {
                 slots::give_back(shelf, tenant, job, &slots, &start).await?;
                 found.timetable.end(now, &found.schedule, job, End::Died);
                 if found.timetable.last != before.last {
-                    self.told_at_last(shelf, tenant, job, &found.timetable, &run)
-                        .await?;
+                    let provider = Arc::clone(&self.config.provider);
+                    told_at_last(&*provider, shelf, (tenant, job), &found.timetable, &run).await?;
                 }
             }
             None => found.timetable.decide(now, &found.schedule, job),
@@ -209,41 +210,6 @@ impl Scheduler {
             self.queue.push(tenant, Candidate::new(job, rank));
         }
         Ok(())
-    }
-
-    /// Tells of the end of a run that does not come again, though nobody is left who made it.
-    async fn told_at_last(
-        &self,
-        shelf: &Shelf,
-        tenant: &Tenant,
-        job: &str,
-        ended: &Timetable,
-        run: &Waiting,
-    ) -> Result<()> {
-        let Some(outcome) = ended.last.outcome else {
-            return Ok(());
-        };
-        let job_run = run.job_run(tenant, job);
-        let ending = Ending {
-            context: &shelf.context,
-            shelf,
-            provider: &*self.config.provider,
-            run: &job_run,
-            name: &ended.name,
-            behind: &run.behind,
-        };
-        let mut told = match outcome {
-            LastOutcome::Failed => {
-                let message = "the processes that made the run died, again and again; look at what it does to them";
-                let error = Error::new(ErrorKind::LimitExceeded, message);
-                RunEnd::new(RunFate::Ended(Outcome::Failed)).with_failure(error)
-            }
-            _ => RunEnd::new(RunFate::Ended(Outcome::Cancelled)),
-        };
-        let answer = ending.tell_provider(ended, &mut told);
-        // Whoever does not answer keeps nobody else waiting.
-        let _ = within(shelf.context.clock(), ASKED, answer).await;
-        ending.tell_listeners(outcome).await
     }
 
     /// Whether nobody makes a run any more.
@@ -291,6 +257,40 @@ async fn ask(provider: &dyn JobProvider, shelf: &Shelf, entry: &Entry) -> Result
         Some(provided) => Known::Job(Box::new((found, provided?))),
         None => Known::Silence,
     })
+}
+
+/// Tells of the end of a run that does not come again, though nobody is left who made it.
+async fn told_at_last(
+    provider: &dyn JobProvider,
+    shelf: &Shelf,
+    (tenant, job): (&Tenant, &str),
+    ended: &Timetable,
+    run: &Waiting,
+) -> Result<()> {
+    let Some(outcome) = ended.last.outcome else {
+        return Ok(());
+    };
+    let job_run = run.job_run(tenant, job);
+    let ending = Ending {
+        context: &shelf.context,
+        shelf,
+        provider,
+        run: &job_run,
+        name: &ended.name,
+        behind: &run.behind,
+    };
+    let mut told = match outcome {
+        LastOutcome::Failed => {
+            let message = "the processes that made the run died, again and again; look at what it does to them";
+            let error = Error::new(ErrorKind::LimitExceeded, message);
+            RunEnd::new(RunFate::Ended(Outcome::Failed)).with_failure(error)
+        }
+        _ => RunEnd::new(RunFate::Ended(Outcome::Cancelled)),
+    };
+    let answer = ending.tell_provider(ended, &mut told);
+    // Whoever does not answer keeps nobody else waiting.
+    let _ = within(shelf.context.clock(), ASKED, answer).await;
+    ending.tell_listeners(outcome).await
 }
 
 async fn compare(shelf: &Shelf, tenant: &Tenant, job: &str) -> Result<()> {

@@ -214,6 +214,18 @@ impl World {
 }
 
 #[test]
+fn a_scheduler_may_be_run_by_any_thread() {
+    fn moves<T: Send>(_: &T) {}
+
+    let world = World::new();
+    let mut scheduler = world.scheduler();
+    moves(&scheduler);
+    moves(&scheduler.tick(&world.context));
+    moves(&world.scheduler().run(&world.context));
+    moves(&world.timetables.run_now(&world.context, &world.acme, "a"));
+}
+
+#[test]
 fn of_the_runs_that_were_missed_those_start_that_the_policy_says() {
     for (policy, expected, missed) in [
         (MissedRuns::Latest, &["04:00:00"][..], 3),
