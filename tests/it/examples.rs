@@ -422,8 +422,8 @@ fn a_day_of_the_scheduler_is_as_its_schedules_say_and_the_same_each_time() {
         ("nightly", 2, 0, 1, 1, 0),
         ("products", 1, 0, 0, 0, 0),
         ("prices", 2, 0, 0, 0, 0),
-        // It read ahead once in vain.
-        ("shelves", 2, 0, 0, 0, 0),
+        // It read ahead once in vain, which was no run.
+        ("shelves", 1, 0, 0, 0, 0),
         ("invoices", 1, 0, 0, 0, 0),
         // Four customers are not there yet when their orders come.
         ("orders", 96, 4, 0, 0, 0),

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::executor::block_on;
 use futures::future::join_all;
+use peak_alloc::PeakAlloc;
 use syncline::host::Context;
 use syncline::job::Outcome;
 use syncline::memory::{ManualClock, MemoryState};
@@ -24,6 +25,9 @@ use syncline::scheduler::{
 };
 use syncline::spec::RunSettings;
 use syncline::{Result, Tenant};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Jobs that do nothing: those of one second run each day at that second.
 #[derive(Debug)]
@@ -110,15 +114,18 @@ fn main() {
             milliseconds(idle)
         );
     }
-    drain();
+    for jobs in [2_000, 10_000] {
+        drain(jobs);
+    }
 }
 
-/// 10,000 jobs at one time: half of them of one tenant, the others of 500.
-fn drain() {
-    let mut world = world(5_000, 500, 5_000);
+/// So many jobs at one time: half of them of one tenant, the others of as many tenants as have ten each.
+fn drain(jobs: usize) {
+    let half = jobs / 2;
+    let mut world = world(half, half / 10, half);
     let many = Tenant::new("many").unwrap();
     let timetables = Timetables::clone(&world.scheduler.config().timetables);
-    for number in 0..5_000 {
+    for number in 0..half {
         let job = format!("0 {number}");
         block_on(timetables.put(
             &world.context,
@@ -131,8 +138,11 @@ fn drain() {
     world.clock.advance(TimeDelta::hours(6));
     let (mut started, mut looks, mut waiting) = (0, 0, 0);
     let mut first: BTreeMap<Tenant, usize> = BTreeMap::new();
+    // The timetables themselves stand in the store, which is memory here.
+    MEMORY.reset_peak_usage();
+    let held = MEMORY.current_usage();
     let began = Instant::now();
-    while started < 10_000 {
+    while started < jobs {
         let tick = block_on(world.scheduler.tick(&world.context)).unwrap();
         waiting = waiting.max(tick.waiting);
         for run in &tick.started {
@@ -142,12 +152,13 @@ fn drain() {
         block_on(join_all(tick.started));
         looks += 1;
         world.clock.advance(TimeDelta::seconds(1));
-        assert!(looks < 10_000, "{started} of 10000 started");
+        assert!(looks < 10_000, "{started} of {jobs} started");
     }
     let last = first.values().max().unwrap();
     println!(
-        "  10000 due at once: {:.2} s in {looks} looks, at most {waiting} known to wait; the last tenant's first run is the {last}th of all, at {}",
+        "{jobs:>7} due at once: {:.2} s in {looks} looks, at most {waiting} known to wait, at most {} KiB more than before; the last tenant's first run is the {last}th of all, at {}",
         began.elapsed().as_secs_f64(),
+        MEMORY.peak_usage().saturating_sub(held) / 1_024,
         world.context.clock().now().format("%H:%M:%S")
     );
 }
