@@ -168,7 +168,7 @@ fn link(name: &str, history: &[RunRecord]) -> Row {
     let runs = || {
         history
             .iter()
-            .filter(|run| run.job_name == name && matches!(run.trigger, Trigger::Chain(_)))
+            .filter(|run| run.job_name == name && matches!(run.trigger, Trigger::Chain { .. }))
     };
     Row {
         is_link: true,

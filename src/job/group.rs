@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::{CommitPolicy, Outcome};
 use crate::{Error, ErrorKind, Retry};
-
-use super::CommitPolicy;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -34,6 +33,22 @@ pub(super) fn paused_until(error: &Error, now: DateTime<Utc>) -> Option<DateTime
         now.checked_add_signed(TimeDelta::from_std(wait).ok()?)
             .unwrap_or(now),
     )
+}
+
+impl Outcome {
+    /// How a run counts that could not be made for this error: one that says when to try again waits, and one that was stopped did not fail.
+    pub(crate) fn of(error: &Error, now: DateTime<Utc>) -> Self {
+        let wait = match error.retry() {
+            Retry::After(wait) => TimeDelta::from_std(wait.max(Duration::from_secs(1))).ok(),
+            Retry::Now | Retry::Never => None,
+        };
+        let until = wait.and_then(|wait| now.checked_add_signed(wait));
+        match until.or_else(|| paused_until(error, now)) {
+            Some(until) => Outcome::Paused { until },
+            None if error.kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+            None => Outcome::Failed,
+        }
+    }
 }
 
 /// Where a commit group ends.

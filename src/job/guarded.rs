@@ -176,18 +176,27 @@ pub(super) async fn run_once(
 
 impl RunReport {
     /// The report of a run that did not begin, as is told of all runs: it failed, was cancelled, or waits for calls.
-    pub(crate) fn not_begun(mut self, context: &Context, error: Error, dry_run: bool) -> Self {
-        self.dry_run = dry_run;
-        match paused_until(&error, self.finished_at) {
-            Some(until) => {
-                self.outcome = Outcome::Paused { until };
-                self.paused_by = Some(error);
-            }
-            None if error.kind() == ErrorKind::Cancelled => self.outcome = Outcome::Cancelled,
-            None => {
-                self.outcome = Outcome::Failed;
-                self.failure = Some(error);
-            }
+    pub(crate) fn not_begun(self, context: &Context, error: Error, dry_run: bool) -> Self {
+        let outcome = match paused_until(&error, self.finished_at) {
+            Some(until) => Outcome::Paused { until },
+            None if error.kind() == ErrorKind::Cancelled => Outcome::Cancelled,
+            None => Outcome::Failed,
+        };
+        self.without(context, outcome, error, dry_run)
+    }
+
+    /// The report of a run that could not be made, for whoever has to go on all the same.
+    pub(crate) fn not_made(self, context: &Context, error: Error, dry_run: bool) -> Self {
+        let outcome = Outcome::of(&error, self.finished_at);
+        self.without(context, outcome, error, dry_run)
+    }
+
+    fn without(mut self, context: &Context, outcome: Outcome, error: Error, dry_run: bool) -> Self {
+        (self.outcome, self.dry_run) = (outcome, dry_run);
+        match outcome {
+            Outcome::Paused { .. } => self.paused_by = Some(error),
+            Outcome::Cancelled => {}
+            _ => self.failure = Some(error),
         }
         tell_end(context, &self);
         self

@@ -22,8 +22,13 @@ pub enum Trigger {
     Manual,
     /// It was due.
     Schedule,
-    /// It is a link of a run of a chain, of this name.
-    Chain(String),
+    /// It is a link of a run of a chain.
+    Chain {
+        /// The chain, by id.
+        chain: String,
+        /// The run of it, by name.
+        run: String,
+    },
     /// Another job needs it [first](crate::spec::JobSpec::first): the name of that one.
     First(String),
     /// Something happened that it waits for, by the host's name for it.
@@ -38,7 +43,7 @@ impl Trigger {
         match self {
             Trigger::Manual => "manual",
             Trigger::Schedule => "schedule",
-            Trigger::Chain(_) => "chain",
+            Trigger::Chain { .. } => "chain",
             Trigger::First(_) => "first",
             Trigger::Event(_) => "event",
             Trigger::Redrive => "redrive",

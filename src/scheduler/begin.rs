@@ -114,7 +114,7 @@ impl Scheduler {
             shelf: self.config.timetables.shelf(context),
             session: Arc::clone(session),
             provider: Arc::clone(&self.config.provider),
-            place,
+            place: place.begun(),
             run: run.clone(),
             name: found.timetable.name,
             slots,

@@ -116,7 +116,7 @@ impl fmt::Debug for SchedulerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunLimits {
-    /// In this process. 8.
+    /// In this process: so many processes of a host have so many times as many. 8.
     pub at_once: usize,
     /// Of one tenant, over all processes. 4.
     pub of_tenant: Option<u16>,

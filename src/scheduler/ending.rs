@@ -1,5 +1,7 @@
 //! Who hears of the end of a run, before it is saved: who dies in between tells it again, and it is heard once.
 
+use std::time::Duration;
+
 use chrono::SecondsFormat;
 
 use super::JobRun;
@@ -7,9 +9,9 @@ use super::listeners::digest;
 use super::provider::{JobProvider, RunEnd};
 use super::shelf::Shelf;
 use super::timetable::{Timetable, Waiting};
-use crate::host::{Context, Event};
+use crate::host::{Context, Event, within};
 use crate::schedule::{Happened, LastOutcome};
-use crate::{Result, Tenant};
+use crate::{ErrorKind, Result, Tenant};
 
 /// The end of a run.
 pub(super) struct Ending<'a> {
@@ -24,14 +26,24 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Tells the provider, whose troubles do not keep a run from ending.
-    pub(super) async fn tell_provider(&self, ended: &Timetable, told: &mut RunEnd) {
+    /// Tells the provider, whose troubles do not keep a run from ending: no longer than this.
+    pub(super) async fn tell_provider(
+        &self,
+        ended: &Timetable,
+        told: &mut RunEnd,
+        no_longer: Duration,
+    ) {
         told.again = ended
             .waiting
             .iter()
             .any(|waiting| waiting.run == self.run.run);
-        if let Err(error) = self.provider.ended(self.context, self.run, told).await {
-            let (what, kind) = ("notice", error.kind());
+        let telling = self.provider.ended(self.context, self.run, told);
+        let kind = match within(self.context.clock(), no_longer, telling).await {
+            Some(heard) => heard.err().map(|error| error.kind()),
+            None => Some(ErrorKind::Timeout),
+        };
+        if let Some(kind) = kind {
+            let what = "notice";
             let observer = self.context.observer();
             observer.observe(&Event::NotKept { what, kind });
         }

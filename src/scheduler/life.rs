@@ -35,9 +35,16 @@ impl Timetable {
         if running.run.trigger == Trigger::Schedule {
             let due = running.run.due;
             if self.latest_counts() {
-                // It reads what they would have read, and goes on where one of them broke off.
-                self.waiting
-                    .retain(|other| other.trigger != Trigger::Schedule || other.due > due);
+                // It reads what they would have read, and goes on where one of them broke off: so it has no more tries than that had left.
+                let (replaced, waiting): (Vec<Waiting>, Vec<Waiting>) = self
+                    .waiting
+                    .drain(..)
+                    .partition(|other| other.trigger == Trigger::Schedule && other.due <= due);
+                self.waiting = waiting;
+                for other in replaced {
+                    running.run.failed = running.run.failed.max(other.failed);
+                    running.run.died = running.run.died.max(other.died);
+                }
             }
             if !Bug::InstantNotDecided.is_on() {
                 self.begun_through = self.begun_through.max(due);
@@ -50,7 +57,10 @@ impl Timetable {
     pub(super) fn unstart(&mut self, start: &str) {
         if let Some(mut running) = self.running.take_if(|running| running.start == start) {
             running.run.begun -= 1;
-            self.waiting.insert(0, running.run);
+            // Somebody may have cancelled it meanwhile, or disabled its job.
+            if self.enabled && running.stop != Some(Stop::Asked) {
+                self.waiting.insert(0, running.run);
+            }
         }
     }
 
@@ -63,7 +73,13 @@ impl Timetable {
         let Some(mut running) = self.running.take() else {
             return;
         };
-        match self.again(now, &mut running, end).filter(|_| self.enabled) {
+        let again = self.again(now, &mut running, end);
+        let outcome = match (&again, self.enabled) {
+            // It was disabled meanwhile.
+            (Some(_), false) => LastOutcome::Stopped,
+            _ => outcome(end, running.stop),
+        };
+        match again.filter(|_| self.enabled) {
             Some(wait) => {
                 running.run.wait = wait;
                 self.waiting.insert(0, running.run);
@@ -73,7 +89,7 @@ impl Timetable {
                     start: Some(running.since),
                     // A clock may have been set back meanwhile.
                     end: Some(now.max(running.since)),
-                    outcome: Some(outcome(end, running.stop)),
+                    outcome: Some(outcome),
                 };
             }
         }
@@ -264,6 +280,49 @@ mod tests {
         job.end(End::Ended(Outcome::Cancelled));
         assert_eq!(job.begin().unwrap(), "03:00");
         assert_eq!(job.timetable.waiting, []);
+    }
+
+    #[test]
+    fn tries_that_are_replaced_by_the_next_run_come_to_an_end() {
+        let fails_at = |schedule: &str, end: End| {
+            let mut job = Job::new(schedule, |settings| settings.with_retry(RunRetry::times(3)));
+            for minute in 1..24 * 60 {
+                let time = format!("{:02}:{:02}", minute / 60, minute % 60);
+                job.at(&time);
+                if job.begin().is_some() {
+                    job.end(end);
+                }
+                if job.timetable.last.outcome == Some(LastOutcome::Failed) {
+                    return time;
+                }
+            }
+            "never".into()
+        };
+        // At 00:05, and again at 00:06 and 00:08; the run of 00:10 is the last try.
+        let failed = End::Ended(Outcome::Failed);
+        assert_eq!(fails_at("every 5 minutes", failed), "00:10");
+        assert_ne!(fails_at("every hour", End::Died), "never");
+    }
+
+    #[test]
+    fn what_was_cancelled_or_disabled_meanwhile_does_not_come_again() {
+        for cancelled in [true, false] {
+            let mut job = Job::new("every hour", |settings| settings);
+            job.at("01:00");
+            job.begin();
+            if let (true, Some(running)) = (cancelled, &mut job.timetable.running) {
+                running.stop = Some(Stop::Asked);
+            }
+            job.timetable.unstart("a start");
+            assert_eq!(job.timetable.waiting.is_empty(), cancelled);
+        }
+        let mut job = Job::new("every hour", |settings| settings);
+        job.at("01:00");
+        job.begin();
+        job.timetable.enabled = false;
+        job.end(End::Died);
+        assert_eq!(job.timetable.waiting, []);
+        assert_eq!(job.timetable.last.outcome, Some(LastOutcome::Stopped));
     }
 
     #[test]

@@ -287,9 +287,8 @@ async fn told_at_last(
         }
         _ => RunEnd::new(RunFate::Ended(Outcome::Cancelled)),
     };
-    let answer = ending.tell_provider(ended, &mut told);
     // Whoever does not answer keeps nobody else waiting.
-    let _ = within(shelf.context.clock(), ASKED, answer).await;
+    ending.tell_provider(ended, &mut told, ASKED).await;
     ending.tell_listeners(outcome).await
 }
 

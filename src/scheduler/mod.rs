@@ -179,7 +179,7 @@ impl Scheduler {
     /// Lets runs end for a while, stops them then, and waits until they have.
     async fn drained(&mut self, context: &Context, mut runs: FuturesUnordered<StartedRun>) {
         let clock = context.clock();
-        let until = clock.monotonic() + self.config.drain;
+        let until = clock.monotonic().saturating_add(self.config.drain);
         while !runs.is_empty() {
             let left = until.saturating_sub(clock.monotonic());
             if left.is_zero() {

@@ -85,7 +85,7 @@ pub struct RunEnd {
     pub fate: RunFate,
     /// Whether it comes again by itself: it is tried again, or was paused or interrupted.
     pub again: bool,
-    /// The error, if it could not begin.
+    /// The error, if it could not be made.
     pub failure: Option<Error>,
 }
 
@@ -185,7 +185,8 @@ pub struct JobRun {
     pub actor: Option<String>,
     /// How often it has begun already: 0 for the first time.
     pub begun: u32,
-    /// How often of these it came to its end and had failed, so that this is another try. One that goes on where its scheduler died is none.
+    /// How often of these it, or a run whose place it took, came to its end and had failed, so that this is another try. One that goes on where its scheduler died
+    /// is none.
     pub failed: u32,
 }
 

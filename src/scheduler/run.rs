@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use futures::future::BoxFuture;
 
 use super::ending::Ending;
@@ -22,7 +21,7 @@ use super::timetable::{Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
 use crate::spec::WhileRunning;
-use crate::{Error, ErrorKind, Result, Retry, Tenant};
+use crate::{Error, ErrorKind, Result, Tenant};
 
 /// How long a run that is to stop may take to do so.
 const STOPPING: Duration = Duration::from_secs(60);
@@ -141,7 +140,16 @@ impl Shared {
             start: start.to_owned(),
             tenant: tenant.clone(),
             token,
+            has_begun: false,
         }
+    }
+}
+
+impl Place {
+    /// The same, of a run that has begun: when it ends there is room for others.
+    pub(super) fn begun(mut self) -> Self {
+        self.has_begun = true;
+        self
     }
 }
 
@@ -152,11 +160,15 @@ pub(super) struct Place {
     start: String,
     tenant: Tenant,
     token: CancelToken,
+    has_begun: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.live().remove(&self.start);
+        if !self.has_begun {
+            return;
+        }
         let mut ended = self
             .shared
             .ended
@@ -234,7 +246,10 @@ impl UnderWay {
             Worked::GivenUp | Worked::Ended(Ok(Outcome::Cancelled)) => (stopped, None),
             Worked::Ended(Ok(outcome)) => (End::Ended(outcome), None),
             Worked::Ended(Err(error)) if self.is_stopped_by(&error) => (stopped, Some(error)),
-            Worked::Ended(Err(error)) => (End::Ended(self.counts_as(&error)), Some(error)),
+            Worked::Ended(Err(error)) => (
+                End::Ended(Outcome::of(&error, self.shelf.now())),
+                Some(error),
+            ),
         };
         let forgets = end == End::Interrupted && Bug::DrainForgets.is_on();
         let mut told = RunEnd {
@@ -281,18 +296,6 @@ impl UnderWay {
     /// Whether an error says that it stopped because it was to.
     fn is_stopped_by(&self, error: &Error) -> bool {
         error.kind() == ErrorKind::Cancelled && self.place.token.is_cancelled()
-    }
-
-    /// One that says when to try again is not a failure.
-    fn counts_as(&self, error: &Error) -> Outcome {
-        let Retry::After(wait) = error.retry() else {
-            return Outcome::Failed;
-        };
-        let wait = TimeDelta::from_std(wait.max(Duration::from_secs(1)));
-        let until = wait
-            .ok()
-            .and_then(|wait| self.shelf.now().checked_add_signed(wait));
-        until.map_or(Outcome::Failed, |until| Outcome::Paused { until })
     }
 
     /// Ends when the run must be given up; asks it to stop before that.
@@ -390,7 +393,7 @@ impl UnderWay {
             };
             found.timetable.end(shelf.now(), &found.schedule, job, end);
             // Before it is saved: who dies here tells it again, and it is heard once.
-            ending.tell_provider(&found.timetable, told).await;
+            ending.tell_provider(&found.timetable, told, STOPPING).await;
             let outcome = found.timetable.last.outcome;
             let outcome = outcome.filter(|_| found.timetable.last != last);
             if let Some(outcome) = outcome.filter(|_| !Bug::ListenersToldLate.is_on()) {

@@ -122,8 +122,7 @@ impl Workspaces {
                 return Ok(());
             }
         }
-        let message = "the workspace changes all the time; put its timetables when others are done";
-        Err(Error::new(ErrorKind::Conflict, message))
+        Err(busy())
     }
 
     /// Puts the timetable of one job or chain, by id, or takes it away if that is gone: less work than [all](Self::put_all) where
@@ -138,10 +137,23 @@ impl Workspaces {
         tenant: &Tenant,
         id: &str,
     ) -> Result<()> {
-        match self.job(context, tenant, id).await? {
-            Some(provided) => timetables.put(context, tenant, id, provided).await,
-            None => timetables.remove(context, tenant, id).await,
+        let mut provided = self.job(context, tenant, id).await?;
+        for _ in 0..TRIES {
+            match &provided {
+                Some(provided) => {
+                    let provided = provided.clone();
+                    timetables.put(context, tenant, id, provided).await?;
+                }
+                None => timetables.remove(context, tenant, id).await?,
+            }
+            // Of two who put at the same time the one that saw the older job may have come last.
+            let now = self.job(context, tenant, id).await?;
+            if now == provided {
+                return Ok(());
+            }
+            provided = now;
         }
+        Err(busy())
     }
 }
 
@@ -209,6 +221,11 @@ impl JobProvider for Workspaces {
         let notices = workspace.notices();
         notices.scheduled_ended(context, run, end).await
     }
+}
+
+fn busy() -> Error {
+    let message = "the workspace changes all the time; put its timetables when others are done";
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn of_job(roster: &Roster, view: &JobView) -> ProvidedJob {

@@ -61,7 +61,7 @@ pub(crate) async fn link_rows(host: &Host, chain: &ChainView) -> Result<Vec<Link
             Some(query) => {
                 let (activity, query) = (host.workspace.activity(), query.with_limit(LOOKED));
                 let page = activity.runs(&host.context, &query).await?;
-                let is_link = |run: &RunRecord| matches!(run.trigger, Trigger::Chain(_));
+                let is_link = |run: &RunRecord| matches!(run.trigger, Trigger::Chain { .. });
                 page.runs.into_iter().find(is_link)
             }
             None => None,
@@ -81,7 +81,7 @@ pub(crate) async fn runs_of_links(host: &Host, chain: &RunRecord) -> Result<Vec<
         return Ok(Vec::new());
     };
     let mut query = RunQuery::new()
-        .of_chain_run(run)
+        .of_chain_run(&chain.job, run)
         .with_from(chain.started_at);
     // A link may begin in the moment in which the chain ends.
     query.to = chain.finished_at.map(|end| end + TimeDelta::seconds(1));

@@ -32,8 +32,8 @@ pub struct RunQuery {
     pub job: Option<String>,
     /// Of this chain, by id: the runs of the chain itself.
     pub chain: Option<String>,
-    /// Of this run of a chain: the runs of its links.
-    pub chain_run: Option<String>,
+    /// Of this run, by name, of a chain, by id: the runs of its links.
+    pub chain_run: Option<(String, String)>,
     /// That are, or ended, like one of these; all if there is none.
     pub statuses: Vec<RunStatus>,
     /// That began then or later.
@@ -81,10 +81,10 @@ impl RunQuery {
         self
     }
 
-    /// The same, of the links of this [run of a chain](crate::workspace::ChainReport::run).
+    /// The same, of the links of this [run](crate::workspace::ChainReport::run) of a chain.
     #[must_use]
-    pub fn of_chain_run(mut self, run: impl Into<String>) -> Self {
-        self.chain_run = Some(run.into());
+    pub fn of_chain_run(mut self, chain: impl Into<String>, run: impl Into<String>) -> Self {
+        self.chain_run = Some((chain.into(), run.into()));
         self
     }
 
@@ -128,7 +128,10 @@ impl RunQuery {
             let is_it = |id: &String| record.subject == subject && *id == record.job;
             wanted.as_ref().is_none_or(is_it)
         };
-        let of_chain = |run: &String| record.trigger == Trigger::Chain(run.clone());
+        let of_chain = |(of, named): &(String, String)| match &record.trigger {
+            Trigger::Chain { chain, run } => (chain, run) == (of, named),
+            _ => false,
+        };
         self.chain_run.as_ref().is_none_or(of_chain)
             && is(&self.job, RunSubject::Job)
             && is(&self.chain, RunSubject::Chain)

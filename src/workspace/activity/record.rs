@@ -111,7 +111,7 @@ impl RunSubject {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunStep {
-    /// `open`, `read`, `write` or `finish`, as in [`Timings`](crate::job::Timings); of a chain a link that ran, by the name of what it runs.
+    /// `open`, `read`, `write` or `finish`, as in [`Timings`](crate::job::Timings); of a chain a job that ran as a link, by its name.
     pub name: String,
     /// Seconds of wall clock.
     pub seconds: f64,
@@ -318,7 +318,7 @@ impl RunRecord {
 
     /// Seconds that it worked: without those in which it waited for its turn in a chain, once it has ended.
     pub fn busy_seconds(&self) -> f64 {
-        match self.steps.is_empty() {
+        match self.steps.is_empty() || self.subject == RunSubject::Chain {
             true => self.seconds(),
             false => self.steps.iter().map(|step| step.seconds).sum(),
         }
@@ -361,7 +361,7 @@ impl RunRecord {
                 }
             }
             Came::Failed(error) => {
-                self.status = RunStatus::Failed;
+                self.status = RunStatus::of(Outcome::of(error, now));
                 self.fails(error);
             }
         }

@@ -13,7 +13,7 @@ use futures::future::{Either, select};
 use super::super::Workspace;
 use super::super::roster::not_found;
 use super::log::RunLog;
-use super::record::{Came, RunProgress, RunRecord};
+use super::record::{Came, RunProgress, RunRecord, RunSubject};
 use super::{log_key, run_keys};
 use crate::Result;
 use crate::host::{Context, Event, Observer, StateKey};
@@ -40,6 +40,8 @@ pub(in crate::workspace) struct Recorder<'a> {
 struct Heard {
     /// The caller's: its clock, and its observer.
     context: Context,
+    /// What runs: of a chain it is the links that tell how far they have come.
+    subject: RunSubject,
     so_far: Mutex<SoFar>,
 }
 
@@ -63,6 +65,7 @@ impl Observer for Heard {
     fn observe(&self, event: &Event<'_>) {
         let mut so_far = self.so_far();
         match event {
+            Event::Progress { .. } if self.subject == RunSubject::Chain => {}
             Event::Progress {
                 records,
                 bytes,
@@ -77,8 +80,11 @@ impl Observer for Heard {
                 };
             }
             event => {
-                if let Event::RunStarted { epoch, .. } = event {
-                    so_far.epoch = *epoch;
+                match event {
+                    Event::RunStarted { epoch, .. } if self.subject == RunSubject::Job => {
+                        so_far.epoch = *epoch;
+                    }
+                    _ => {}
                 }
                 so_far.log.add(self.context.clock().now(), event);
                 so_far.fresh = true;
@@ -99,6 +105,7 @@ impl<'a> Recorder<'a> {
     ) -> Self {
         let heard = Arc::new(Heard {
             context: context.clone(),
+            subject: record.subject,
             so_far: Mutex::default(),
         });
         let mut recorder = Recorder {

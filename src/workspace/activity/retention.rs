@@ -1,6 +1,6 @@
 //! Forgetting what is old.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::query::Walk;
 use super::{Activity, RunRecord, RunStatus, RunSubject, log_key, run_key, run_keys};
@@ -96,7 +96,7 @@ impl Activity<'_> {
         policy: &RetentionPolicy,
         swept: &mut Swept,
     ) -> Result<()> {
-        let to = context.clock().now() - days(policy.days);
+        let to = days_before(context, policy.days);
         let names = vec!["run".to_owned()];
         let mut walk = Walk::new(self.0, StateKind::Run, names, None, Some(to), None)?;
         while !swept.is_full() {
@@ -238,7 +238,7 @@ impl Activity<'_> {
         policy: &RetentionPolicy,
         swept: &mut Swept,
     ) -> Result<()> {
-        let to = context.clock().now() - days(policy.audit_days);
+        let to = days_before(context, policy.audit_days);
         let names = Vec::new();
         let mut walk = Walk::new(self.0, StateKind::Audit, names, None, Some(to), None)?;
         let documents = self.0.documents(context);
@@ -261,6 +261,9 @@ impl Activity<'_> {
     }
 }
 
-fn days(days: u32) -> TimeDelta {
-    TimeDelta::days(i64::from(days))
+/// So many days ago; the beginning of time, if that is longer ago.
+fn days_before(context: &Context, days: u32) -> DateTime<Utc> {
+    let days = TimeDelta::days(i64::from(days));
+    let before = context.clock().now().checked_sub_signed(days);
+    before.unwrap_or(DateTime::UNIX_EPOCH)
 }

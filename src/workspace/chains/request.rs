@@ -127,13 +127,13 @@ impl<'a> ChainRequest<'a> {
     }
 
     /// The request of a chain that is a link of this one.
-    pub(super) fn inner(&self, run: String, of: &str, range: Option<CursorRange>) -> Self {
+    pub(super) fn inner(&self, run: String, trigger: Trigger, range: Option<CursorRange>) -> Self {
         ChainRequest {
             run: Some(run),
             range,
             start_over: false,
             again: 0,
-            trigger: Trigger::Chain(of.to_owned()),
+            trigger,
             requests: Arc::clone(&self.requests),
         }
     }

@@ -73,6 +73,7 @@ impl<'a> Level<'a> {
             ));
         }
         let course = Course {
+            id,
             key: Chains(self.workspace).progress_key(id)?,
             lease: format!("chain {id}"),
             spec: &entry.spec,
@@ -153,6 +154,8 @@ impl<'a> Level<'a> {
 
 /// What runs link after link: a chain, or a job behind those that it needs first.
 pub(in crate::workspace) struct Course<'a> {
+    /// The chain's id, or the job's.
+    pub(in crate::workspace) id: &'a str,
     /// Where it is kept how far it has come.
     pub(in crate::workspace) key: StateKey,
     /// The name of its lease.
@@ -199,7 +202,7 @@ impl<'a> Links<'a> {
         let Some(link) = link.filter(|_| notices.are_on()) else {
             return;
         };
-        let name = self.run_of(&link.member, times);
+        let (name, now) = (self.run_of(&link.member, times), context.clock().now());
         match (&link.member, fate) {
             (Member::Chain(id), fate) => {
                 let ran = match fate {
@@ -216,9 +219,9 @@ impl<'a> Links<'a> {
                     return;
                 };
                 let mut ended = match fate {
-                    Ok(LinkFate::Ran(report)) => job_end(Ok(report), &view),
+                    Ok(LinkFate::Ran(report)) => job_end(Ok(report), &view, now),
                     Ok(_) => return,
-                    Err(error) => job_end(Err(error), &view),
+                    Err(error) => job_end(Err(error), &view, now),
                 };
                 ended.run = Some(name.as_str());
                 notices.job_ended(context, &view, &ended).await;
@@ -344,7 +347,7 @@ impl<'a> Links<'a> {
                     depth: level.depth + 1,
                     ..level
                 };
-                let request = self.request.inner(name, &self.called, self.range);
+                let request = self.request.inner(name, self.trigger(), self.range);
                 let ran: BoxFuture<'_, Result<ChainReport>> = level.run(id, &request).boxed();
                 return Ok(Some(LinkFate::RanChain(Box::new(ran.await?))));
             }
@@ -372,10 +375,18 @@ impl<'a> Links<'a> {
             // What could not begin is for the chain to judge.
             Err(error) => {
                 let report = RunReport::new(&view.spec.name, started_at, context.clock().now());
-                report.not_begun(context, error, dry_run)
+                report.not_made(context, error, dry_run)
             }
         };
         Ok(Some(LinkFate::Ran(Box::new(report))))
+    }
+
+    /// What starts its links.
+    fn trigger(&self) -> Trigger {
+        Trigger::Chain {
+            chain: self.course.id.to_owned(),
+            run: self.called.clone(),
+        }
     }
 
     /// How a job is run that is a link.
@@ -389,7 +400,7 @@ impl<'a> Links<'a> {
             }
             None => {
                 let request = self.request.of_job(view).with_run(name);
-                request.with_trigger(Trigger::Chain(self.called.clone()))
+                request.with_trigger(self.trigger())
             }
         }
     }

@@ -105,9 +105,13 @@ impl Jobs<'_> {
         request: ChainRequest<'_>,
     ) -> Result<RunReport> {
         let view = self.get(context, id).await?;
-        let (record, ran) = self.run_with_first_untold(context, id, &request).await?;
+        let ran = self.run_with_first_untold(context, id, &request).await;
+        let (record, ran) = ran.unwrap_or_else(|error| (None, Err(error)));
         if !ran.as_ref().is_ok_and(|report| report.dry_run) {
-            let (run, mut ended) = (request.own_run(), job_end(ran.as_ref(), &view));
+            let (run, mut ended) = (
+                request.own_run(),
+                job_end(ran.as_ref(), &view, context.clock().now()),
+            );
             (ended.run, ended.record) = (run.as_deref(), record.as_deref());
             self.0.notices().job_ended(context, &view, &ended).await;
         }
@@ -148,6 +152,7 @@ impl Jobs<'_> {
             ChainSpec::new(&job.spec.name, links.collect())
         };
         let course = Course {
+            id,
             key: self.first_key(id)?,
             lease: format!("first {id}"),
             spec: &links(|view| &view.id),

@@ -115,6 +115,7 @@ pub(in crate::workspace) fn fits(
         false => Err(Error::invalid("the job cannot be so", problems).with("job", &spec.name)),
     }
 }
+
 /// The error for a spec of which this is wrong.
 pub(in crate::workspace) fn unfit(spec: &JobSpec, problem: Problem) -> Error {
     Error::invalid("the job cannot be so", vec![problem]).with("job", &spec.name)

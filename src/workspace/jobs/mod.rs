@@ -235,6 +235,7 @@ fn view(roster: &Roster, entry: &JobEntry, mut spec: JobSpec) -> Result<JobView>
         changed_at: entry.changed_at,
     })
 }
+
 /// A job that may run.
 pub(in crate::workspace) fn entry(
     id: String,
@@ -255,6 +256,7 @@ pub(in crate::workspace) fn entry(
         changed_at: now,
     }
 }
+
 /// Has the roster name a new edition in place of the expected one.
 fn swap<'a>(
     roster: &'a mut Roster,
@@ -287,6 +289,7 @@ fn swap<'a>(
     check(roster).map_err(|problem| unfit(spec, problem))?;
     roster.job_mut(id)
 }
+
 /// The id of the connection that a spec names.
 fn connection_of(roster: &Roster, spec: &JobSpec) -> Result<Option<String>> {
     let Some(name) = &spec.dataset.connection else {

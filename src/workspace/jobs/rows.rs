@@ -11,7 +11,7 @@ use crate::host::Context;
 use crate::schedule::{LastOutcome, Schedule as _, ScheduleRequest};
 use crate::scheduler::{TimetableView, Timetables};
 use crate::spec::{Member, Recurrence, RunSettings, SourceSpec};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Over how many dry runs the last run is looked for.
 const DRY_RUNS: usize = 20;
@@ -238,8 +238,8 @@ impl Jobs<'_> {
                     let tenant = self.0.tenant();
                     match timetables.get(context, tenant, member.name()).await {
                         Ok(timetable) => Some(timetable),
-                        // It was not put yet.
-                        Err(error) if error.kind() == ErrorKind::NotFound => None,
+                        // It was not put yet; or it cannot be read, which hides no other job.
+                        Err(error) if is_its_own(&error) => None,
                         Err(error) => return Err(error),
                     }
                 }
@@ -294,6 +294,14 @@ fn ways<'a>(
         ways(roster, &member, &chain.spec.settings)
     });
     of_chains.collect()
+}
+
+/// Whether an error is about one timetable, and says nothing of the others.
+fn is_its_own(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::CorruptState | ErrorKind::NewerState | ErrorKind::Invalid
+    )
 }
 
 fn is_on_demand(settings: &RunSettings) -> bool {

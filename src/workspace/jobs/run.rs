@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::super::activity::{Came, Recorder, RunRecord};
 use super::super::notices::RunEnded;
 use super::super::specs;
@@ -67,7 +69,7 @@ impl Jobs<'_> {
         let (run, dry_run) = (request.run.clone(), request.dry_run);
         let (record, ran) = self.run_untold(context, &view, request).await;
         if !dry_run {
-            let mut ended = job_end(ran.as_ref(), &view);
+            let mut ended = job_end(ran.as_ref(), &view, context.clock().now());
             (ended.run, ended.record) = (run.as_deref(), Some(record.as_str()));
             self.0.notices().job_ended(context, &view, &ended).await;
         }
@@ -202,10 +204,12 @@ impl<'a> Jobs<'a> {
         Recorder::begin(self.0, context, record, view.spec.settings.success).await
     }
 }
+
 /// How a run of a job ended, as it counts.
 pub(in crate::workspace) fn job_end<'a>(
     ran: std::result::Result<&'a RunReport, &'a Error>,
     view: &JobView,
+    now: DateTime<Utc>,
 ) -> RunEnded<'a> {
     match ran {
         Ok(report) => {
@@ -217,7 +221,7 @@ pub(in crate::workspace) fn job_end<'a>(
         }
         Err(error) => RunEnded {
             failure: Some(error),
-            ..RunEnded::new(Outcome::Failed)
+            ..RunEnded::new(Outcome::of(error, now))
         },
     }
 }

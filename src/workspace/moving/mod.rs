@@ -98,6 +98,7 @@ pub enum ImportAction {
     /// One that is here stays as it is: each connection, since it belongs to its own organisation, and a job that is the same.
     Keep,
 }
+
 impl Workspace {
     /// All connections, without their secrets, all jobs and all chains, as one document. It does not depend on the order in which they were made.
     ///

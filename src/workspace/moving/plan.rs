@@ -40,6 +40,7 @@ struct Incoming<'a> {
     /// Its place in the document.
     path: &'a str,
 }
+
 impl Workspace {
     pub(super) async fn plan(
         &self,
@@ -357,6 +358,7 @@ impl JobView {
         spec.template.clone_from(&self.spec.template);
     }
 }
+
 /// The document's id, if it can be one here: so the next import finds it again.
 pub(super) fn own_id(context: &Context, id: Option<&str>, taken: impl Fn(&str) -> bool) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

@@ -162,7 +162,8 @@ impl<'a> Notices<'a> {
                         deed,
                         ..
                     }) => judged(*outcome, *deed, success),
-                    _ => Outcome::Failed,
+                    Ok(_) => Outcome::Failed,
+                    Err(error) => Outcome::of(error, context.clock().now()),
                 });
                 ended.run = (!run.is_empty()).then_some(run);
                 ended.failure = ran.map_or_else(Some, |report| report.failure.as_ref());
@@ -245,7 +246,10 @@ impl<'a> Notices<'a> {
         for link in &report.links {
             match (&link.member, &link.fate) {
                 (Member::Job(_), LinkFate::Done(Outcome::Failed)) => {
-                    let trigger = Trigger::Chain(report.run.clone());
+                    let trigger = Trigger::Chain {
+                        chain: view.id.clone(),
+                        run: report.run.clone(),
+                    };
                     let theirs = |record: &RunRecord| record.trigger == trigger;
                     let record = self.newest(context, &link.id, theirs).await.ok().flatten();
                     let problem = record.as_ref().and_then(|record| record.problem.as_deref());

@@ -216,8 +216,7 @@ impl Mailbox {
         let tells: Vec<Waiting> = tells;
         for Waiting { item, over, .. } in &tells {
             if item.kind == NoticeKind::Failure && !over {
-                self.known
-                    .retain(|known| known.what != item.what || known.subject != item.subject);
+                self.known.retain(|known| !known.is(item));
                 self.known.push(Known::of(item, now));
             }
         }

@@ -178,7 +178,11 @@ fn a_run_of_a_chain_is_in_the_history_with_its_links() {
         .iter()
         .filter(|entry| entry.event == "run_started");
     assert_eq!(started.count(), 2);
-    let links = all(&world, &workspace, &RunQuery::new().of_chain_run("monday"));
+    let links = all(
+        &world,
+        &workspace,
+        &RunQuery::new().of_chain_run(&chain, "monday"),
+    );
     let mut links: Vec<&str> = links.iter().map(|run| &*run.job_name).collect();
     links.sort_unstable();
     assert_eq!(links, ["a", "inner"]);
@@ -250,13 +254,17 @@ fn a_run_that_cannot_begin_and_one_of_a_chain_are_told() {
     let of_chain = all(
         &world,
         &workspace,
-        &RunQuery::new().of_chain_run(&report.run),
+        &RunQuery::new().of_chain_run(&chain.id, &report.run),
     );
     assert_eq!(of_chain.len(), 1);
-    assert_eq!(of_chain[0].trigger, Trigger::Chain(report.run));
+    let trigger = Trigger::Chain {
+        chain: chain.id.clone(),
+        run: report.run,
+    };
+    assert_eq!(of_chain[0].trigger, trigger);
     let by_name = super::chains::plain().with_run("monday");
     let named = world.run(workspace.chains().run(world.context(), &chain.id, by_name));
-    let named = RunQuery::new().of_chain_run(named.unwrap().run);
+    let named = RunQuery::new().of_chain_run(&chain.id, named.unwrap().run);
     assert_eq!(all(&world, &workspace, &named).len(), 1);
     world.later(60);
     world.run(workspace.jobs().disable(context, &job)).unwrap();

@@ -383,6 +383,15 @@ fn in_a_chain_the_chain_says_what_runs_in_front() {
 fn a_scheduler_runs_it_with_what_it_needs() {
     let world = World::new();
     let workspace = line(&world);
+    // The last in the line reads another system.
+    let other = world.create(&workspace, "other", "open").id;
+    let a = named(&world, &workspace, "a");
+    let mut spec = a.spec.clone();
+    spec.dataset.connection = Some("other".into());
+    let edited = workspace
+        .jobs()
+        .edit(world.context(), &a.id, &a.edition, spec);
+    world.run(edited).unwrap();
     let c = named(&world, &workspace, "c");
     let tenant = Tenant::new("acme").unwrap();
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -412,10 +421,7 @@ fn a_scheduler_runs_it_with_what_it_needs() {
     let provided = block_on(workspaces.job(context, &tenant, &c.id))
         .unwrap()
         .unwrap();
-    assert_eq!(
-        provided.connections,
-        c.connection.iter().cloned().collect::<Vec<_>>()
-    );
+    assert_eq!(provided.connections, [other, c.connection.unwrap()]);
     let timetables = Timetables::new(Tenant::new("host").unwrap(), Arc::new(MemoryState::new()));
     block_on(workspaces.put_all(context, &timetables, &tenant)).unwrap();
 }

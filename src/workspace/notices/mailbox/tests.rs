@@ -109,6 +109,15 @@ fn a_failure_that_people_know_of_is_told_again_after_a_day_with_how_often() {
     // Another failure is news, at once.
     told_to.put("02T01:00", failure("other", "drifted"));
     assert_eq!(told_to.tell("02T01:00"), told(&[("other", 1)]));
+    // And when they take turns, both are known.
+    for (time, cause) in [
+        ("02T02:00", "io"),
+        ("02T03:00", "drifted"),
+        ("02T04:00", "io"),
+    ] {
+        told_to.put(time, failure(time, cause));
+        assert_eq!(told_to.tell(time), told(&[]), "{time}");
+    }
 }
 
 #[test]
