@@ -326,6 +326,23 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_that_is_cancelled_by_another_clock_ends_behind_its_start() {
+        let mut job = Job::new("every 5 minutes after the end", |settings| {
+            settings.with_retry(RunRetry::times(1))
+        });
+        job.at("02:00");
+        job.begin();
+        job.end(End::Ended(Outcome::Success));
+        job.at("02:05");
+        job.begin();
+        job.end(End::Ended(Outcome::Failed));
+        job.now -= TimeDelta::hours(1);
+        assert!(job.timetable.cancel(None, job.now));
+        let next = job.schedule.next(&job.timetable.request("a"));
+        assert!(next.at().is_some(), "{next:?}");
+    }
+
+    #[test]
     fn a_wait_by_a_clock_that_was_fast_is_counted_anew() {
         let mut job = Job::new("on demand", |settings| {
             settings.with_retry(RunRetry::times(1))

@@ -213,7 +213,8 @@ impl Timetable {
         let is_meant = |waiting: &Waiting| run.is_none_or(|run| run == waiting.run);
         let broke_off = |waiting: &Waiting| is_meant(waiting) && waiting.begun > 0;
         if self.waiting.iter().any(broke_off) {
-            self.last.end = Some(now);
+            // Never before the start, whatever clock that was of: or a schedule that counts from the end would wait for it for good.
+            self.last.end = self.last.start.max(Some(now));
             self.last.outcome = Some(LastOutcome::Stopped);
         }
         let before = self.waiting.len();
