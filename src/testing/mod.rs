@@ -7,7 +7,7 @@
 //! [`Effects`] wraps what a run touches: the state store, the ledger, files, a dataset, connections. A script gives each
 //! effect its [`Fate`]: it is done, it fails, it fails though it was done, or the process dies in front of it, behind it or
 //! amid it. [`drive`] runs a job up to such a death; whoever then runs the job again with the same world sees what a real
-//! process would see.
+//! process would see. A [schedule](crate::schedule::Schedule) is a pure function, of which there is nothing to disturb.
 //!
 //! ```
 //! use std::sync::Arc;
