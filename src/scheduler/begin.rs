@@ -95,6 +95,7 @@ impl Scheduler {
             session: session.id.clone(),
             scheduler: self.config.name.clone(),
             since: now,
+            begun_before: None,
             stop: None,
             slots: slots.clone(),
         };

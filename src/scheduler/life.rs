@@ -47,6 +47,7 @@ impl Timetable {
                 }
             }
             if !Bug::InstantNotDecided.is_on() {
+                running.begun_before = Some(self.begun_through);
                 self.begun_through = self.begun_through.max(due);
             }
         }
@@ -57,6 +58,8 @@ impl Timetable {
     pub(super) fn unstart(&mut self, start: &str) {
         if let Some(mut running) = self.running.take_if(|running| running.start == start) {
             running.run.begun -= 1;
+            // Or, where the clock was fast, what is due until then would be taken for made.
+            self.begun_through = running.begun_before.unwrap_or(self.begun_through);
             // Somebody may have cancelled it meanwhile, or disabled its job.
             if self.enabled && running.stop != Some(Stop::Asked) {
                 self.waiting.insert(0, running.run);
@@ -198,6 +201,7 @@ mod tests {
                 session: "a session".into(),
                 scheduler: "a machine".into(),
                 since: self.now,
+                begun_before: None,
                 stop: None,
                 slots: Vec::new(),
             };
@@ -302,6 +306,17 @@ mod tests {
         let failed = End::Ended(Outcome::Failed);
         assert_eq!(fails_at("every 5 minutes", failed), "00:10");
         assert_ne!(fails_at("every hour", End::Died), "never");
+    }
+
+    #[test]
+    fn a_start_of_a_fast_clock_that_found_no_place_makes_nothing_due() {
+        let mut job = Job::new("every hour", |settings| settings);
+        job.at("09:00");
+        job.begin();
+        job.timetable.running.as_mut().unwrap().stop = Some(Stop::Asked);
+        job.timetable.unstart("a start");
+        assert_eq!(job.at("02:00"), [""; 0]);
+        assert_eq!(job.at("03:00"), ["03:00"]);
     }
 
     #[test]

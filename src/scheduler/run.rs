@@ -401,6 +401,8 @@ impl UnderWay {
             }
             if shelf.swap(tenant, job, &mut found).await? {
                 if let Some(outcome) = outcome.filter(|_| Bug::ListenersToldLate.is_on()) {
+                    // So late that its process may be gone by then.
+                    self.context.clock().sleep(STOPPING).await;
                     ending.tell_listeners(outcome).await?;
                 }
                 return Ok(true);

@@ -108,6 +108,9 @@ pub(super) struct Running {
     pub(super) session: String,
     pub(super) scheduler: String,
     pub(super) since: DateTime<Utc>,
+    /// Through when runs had begun before it, if it is one of the schedule: for a start that is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) begun_before: Option<DateTime<Utc>>,
     /// Why it is to stop, if it is.
     pub(super) stop: Option<Stop>,
     /// The places that it has.
