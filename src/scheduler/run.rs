@@ -20,6 +20,7 @@ use super::slots;
 use super::timetable::{Running, Slot, Timetable};
 use crate::host::{Bug, CancelToken, Context, Event};
 use crate::job::Outcome;
+use crate::schedule::LastOutcome;
 use crate::spec::WhileRunning;
 use crate::{Error, ErrorKind, Result, Tenant};
 
@@ -222,11 +223,31 @@ impl UnderWay {
             fate: fate.word(),
             kind: error.as_ref().map(Error::kind),
         });
+        if Bug::ListenersToldLate.is_on() {
+            self.told_late(fate).await;
+        }
         EndedRun {
             run: self.run,
             fate,
             error,
         }
+    }
+
+    /// A defect: so late that its process may be gone by then.
+    async fn told_late(&self, fate: RunFate) {
+        let RunFate::Ended(Outcome::Success | Outcome::PartialSuccess) = fate else {
+            return;
+        };
+        self.context.clock().sleep(STOPPING).await;
+        let ending = Ending {
+            context: &self.context,
+            shelf: &self.shelf,
+            provider: &*self.provider,
+            run: &self.run,
+            name: &self.name,
+            behind: &[],
+        };
+        let _ = ending.tell_listeners(LastOutcome::Succeeded).await;
     }
 
     async fn came_to(&self) -> (RunFate, Option<Error>) {
@@ -400,11 +421,6 @@ impl UnderWay {
                 ending.tell_listeners(outcome).await?;
             }
             if shelf.swap(tenant, job, &mut found).await? {
-                if let Some(outcome) = outcome.filter(|_| Bug::ListenersToldLate.is_on()) {
-                    // So late that its process may be gone by then.
-                    self.context.clock().sleep(STOPPING).await;
-                    ending.tell_listeners(outcome).await?;
-                }
                 return Ok(true);
             }
             shelf.give_way(attempt).await;
