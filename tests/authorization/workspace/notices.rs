@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use syncline::host::{
-    Context, Event, Expected, NoticeItem, NoticeKind as Kind, NoticeSubject, Notifications,
-    Observer, StateKey, StateKind, StateStore,
+    Event, Expected, NoticeItem, NoticeKind as Kind, NoticeSubject, Notifications, Observer,
+    StateKey, StateKind, StateStore,
 };
 use syncline::job::{Outcome, RunRequest};
 use syncline::memory::{MemoryConnection, MemoryNotifications, MemoryRejects};
@@ -658,7 +658,7 @@ fn a_scheduled_chain_tells_its_end_once() {
 mod faults {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use syncline::host::Notice;
+    use syncline::host::{Context, Notice};
     use syncline::scheduler::{JobProvider as _, JobRun, RunEnd, RunFate};
     use syncline::testing::{EffectKind, Effects, Fate, drive};
 
