@@ -17,6 +17,12 @@ pub(crate) fn unique(entropy: &dyn Entropy) -> String {
     format!("{:032x}", u128::from_le_bytes(bytes))
 }
 
+/// So many of these bytes at most, as text: a short name for what was hashed.
+pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
+    let text = |byte: &u8| format!("{byte:02x}");
+    bytes.iter().take(most).map(text).collect()
+}
+
 /// Randomness of the operating system: good for ids and for secrets.
 ///
 /// # Panics

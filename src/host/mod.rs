@@ -27,7 +27,7 @@ pub(crate) use clock::within;
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
-pub(crate) use entropy::{SplitMix, unique};
+pub(crate) use entropy::{SplitMix, hex, unique};
 pub use executor::{Executor, Inline, ThreadPool, run_on};
 pub use file_name::check_file_name;
 pub use files::{ByteStream, FileStore, FileWriter, OpenedFile};

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::shelf::Shelf;
 use super::timetable::MOST_WAITING;
-use crate::host::{Expected, StateKey, StateKind};
+use crate::host::{Expected, StateKey, StateKind, hex};
 use crate::job::Trigger;
 use crate::schedule::{Happened, Schedule as _};
 use crate::spec::Event;
@@ -51,11 +51,7 @@ fn topic(happened: &Happened) -> String {
 
 /// A short name for what may be long.
 pub(super) fn digest(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(text.as_bytes()), 8)
 }
 
 impl Shelf {

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::super::activity::{RunQuery, RunRecord, RunStatus};
-use super::super::roster::Roster;
+use super::super::roster::{JobEntry, Roster};
 use super::super::specs;
-use super::{JobView, Jobs};
+use super::Jobs;
 use crate::host::Context;
 use crate::schedule::{LastOutcome, Schedule as _, ScheduleRequest};
 use crate::scheduler::{TimetableView, Timetables};
@@ -80,13 +80,14 @@ impl JobQuery {
         self
     }
 
-    fn fits(&self, view: &JobView) -> bool {
+    /// By what the roster knows, so that no other spec is loaded.
+    fn fits(&self, entry: &JobEntry) -> bool {
         let has = |part: &String| {
-            let name = view.spec.name.to_lowercase();
+            let name = entry.name.to_lowercase();
             name.contains(&part.to_lowercase())
         };
         self.name.as_ref().is_none_or(has)
-            && (self.connection.is_none() || self.connection == view.connection)
+            && (self.connection.is_none() || self.connection == entry.connection)
     }
 }
 
@@ -162,9 +163,9 @@ impl Jobs<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn rows(self, context: &Context, query: &JobQuery) -> Result<Vec<JobRow>> {
-        let (roster, views) = self.snapshot(context, |_| true).await?;
+        let (roster, views) = self.snapshot(context, |entry| query.fits(entry)).await?;
         let mut rows = Vec::new();
-        for view in views.iter().filter(|view| query.fits(view)) {
+        for view in &views {
             let own = Member::job(&view.id);
             let ways = ways(&roster, &own, &view.spec.settings);
             let by_itself = ways.iter().any(|(_, settings)| !is_on_demand(settings));

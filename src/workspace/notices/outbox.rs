@@ -6,15 +6,15 @@ use futures::future::join_all;
 use futures::stream;
 use sha2::{Digest as _, Sha256};
 
-use super::super::AuditEntry;
 use super::super::connections::is_of_the_store;
 use super::super::documents::{TRIES, busy};
+use super::super::{AuditEntry, AuditSubject};
 use super::changes;
 use super::mailbox::{Came, Mailbox, UnderWay};
 use super::render;
-use super::{Delivered, MailboxView, Notices};
+use super::{Delivered, MailboxView, NoticePolicy, Notices};
 use crate::host::{
-    Context, Event, Expected, Notice, NoticeItem, NoticeSubject, StateKey, StateKind, within,
+    Context, Event, Expected, Notice, NoticeItem, NoticeSubject, StateKey, StateKind, hex, within,
 };
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -42,11 +42,6 @@ pub(super) fn item_id(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
     }
     hex(&hash.finalize(), 16)
-}
-
-fn hex(hash: &[u8], bytes: usize) -> String {
-    let byte = |byte: &u8| format!("{byte:02x}");
-    hash.iter().take(bytes).map(byte).collect()
 }
 
 impl<'a> Notices<'a> {
@@ -318,7 +313,7 @@ impl<'a> Notices<'a> {
 }
 
 impl MailboxView {
-    fn of(mailbox: Mailbox, policy: &super::NoticePolicy, now: DateTime<Utc>) -> Self {
+    fn of(mailbox: Mailbox, policy: &NoticePolicy, now: DateTime<Utc>) -> Self {
         let next = mailbox.next(policy, now);
         MailboxView {
             waiting: mailbox.len(),
@@ -333,10 +328,10 @@ impl MailboxView {
 }
 
 /// What something is, as an item says it.
-pub(super) fn subject_of(what: super::super::AuditSubject) -> Option<NoticeSubject> {
+pub(super) fn subject_of(what: AuditSubject) -> Option<NoticeSubject> {
     match what {
-        super::super::AuditSubject::Job => Some(NoticeSubject::Job),
-        super::super::AuditSubject::Chain => Some(NoticeSubject::Chain),
-        super::super::AuditSubject::Connection => None,
+        AuditSubject::Job => Some(NoticeSubject::Job),
+        AuditSubject::Chain => Some(NoticeSubject::Chain),
+        AuditSubject::Connection => None,
     }
 }
